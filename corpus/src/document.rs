@@ -1,0 +1,158 @@
+//! [`Document`]: normalised text, its sections, and where it came from.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::text::normalise;
+use crate::{DocumentId, Level, PartialDate, Status};
+
+/// A document as this project stores it. `text` is normalised (see [`crate::text`]) and every
+/// section's span lies in it, in order and without overlap.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Document {
+    /// `source:key`.
+    pub id: DocumentId,
+    /// The record's version at its source; a newer version replaces an older one.
+    pub version: u32,
+    /// May be empty.
+    pub title: String,
+    /// All sections, in order, separated by blank lines. The title is not part of it.
+    pub text: String,
+    /// The parts of `text`.
+    pub sections: Vec<Section>,
+    /// Other names of the same work.
+    pub identifiers: Identifiers,
+    /// When it was published.
+    pub date: Option<PartialDate>,
+    /// Journal, book or site.
+    pub journal: Option<String>,
+    /// ISO 639 code as the source gives it (`eng`, `en`).
+    pub language: Option<String>,
+    /// Licence as the source states it.
+    pub licence: Option<String>,
+    /// PubMed publication types or JATS article types.
+    pub publication_types: Vec<String>,
+    /// MeSH headings, keywords or topics.
+    pub mesh: Vec<String>,
+    /// Links to corrections, retractions and comments.
+    pub corrections: Vec<Correction>,
+    /// What the publisher says of it.
+    pub status: Status,
+    /// How strong a kind of study it is.
+    pub level: Level,
+}
+
+/// Names of the work elsewhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Identifiers {
+    /// PubMed id, digits only.
+    pub pmid: Option<String>,
+    /// PubMed Central id with its `PMC`.
+    pub pmcid: Option<String>,
+    /// Digital object identifier without resolver.
+    pub doi: Option<String>,
+    /// Where a person can read it.
+    pub url: Option<String>,
+}
+
+/// A part of a document's text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    /// Heading path, outermost first, joined by ` > `; empty when the source has none.
+    pub heading: String,
+    /// What it holds.
+    pub kind: SectionKind,
+    /// Byte span in [`Document::text`].
+    pub span: Range<usize>,
+}
+
+/// What a section holds; decides how it may be cut into chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SectionKind {
+    /// Part of an abstract: consecutive abstract sections stay one chunk.
+    Abstract,
+    /// Running text.
+    Body,
+    /// A table as text, a row a line: never split unless it cannot fit an encoder.
+    Table,
+    /// A figure or table caption.
+    Caption,
+}
+
+/// A link from `CommentsCorrections` or JATS `related-article`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Correction {
+    /// The relation as the source names it (`RetractionIn`, `ErratumIn`, …).
+    pub relation: String,
+    /// The other record, if the source names one.
+    pub pmid: Option<String>,
+}
+
+impl Document {
+    /// A document of one unnamed section; `title` and `text` are normalised here.
+    pub fn plain(id: DocumentId, title: &str, text: &str) -> Self {
+        let mut builder = Builder::new(id, title);
+        builder.section("", SectionKind::Abstract, text);
+        builder.finish()
+    }
+}
+
+/// Lays sections one after another into a document's text, normalising as it goes.
+#[derive(Debug)]
+pub struct Builder {
+    document: Document,
+}
+
+impl Builder {
+    /// Starts a document without sections; `title` is normalised here.
+    pub fn new(id: DocumentId, title: &str) -> Self {
+        Self {
+            document: Document {
+                id,
+                version: 1,
+                title: normalise(title).replace('\n', " "),
+                text: String::new(),
+                sections: Vec::new(),
+                identifiers: Identifiers::default(),
+                date: None,
+                journal: None,
+                language: None,
+                licence: None,
+                publication_types: Vec::new(),
+                mesh: Vec::new(),
+                corrections: Vec::new(),
+                status: Status::Ok,
+                level: Level::Unclassified,
+            },
+        }
+    }
+
+    /// Appends a section; one that is empty once normalised is left out.
+    pub fn section(&mut self, heading: &str, kind: SectionKind, text: &str) -> &mut Self {
+        let text = normalise(text);
+        if !text.is_empty() {
+            let document = &mut self.document;
+            if !document.text.is_empty() {
+                document.text.push_str("\n\n");
+            }
+            let start = document.text.len();
+            document.text.push_str(&text);
+            let heading = normalise(heading).replace('\n', " ");
+            document.sections.push(Section { heading, kind, span: start..document.text.len() });
+        }
+        self
+    }
+
+    /// The document so far, for fields that are plain data.
+    pub fn document(&mut self) -> &mut Document {
+        &mut self.document
+    }
+
+    /// The finished document.
+    pub fn finish(self) -> Document {
+        self.document
+    }
+}

@@ -1,0 +1,63 @@
+//! What can go wrong between a file and the store, and whose fault it is.
+
+use std::path::PathBuf;
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the corpus. Bad *records* are not errors: see [`crate::reader::Rejected`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller asked for something that cannot be (input).
+    #[error("{0}")]
+    Input(String),
+    /// A file could not be read or written (input or environment).
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was tried, as a verb phrase.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Nothing tells what format a file has (input).
+    #[error("cannot tell the format of {}: name it with --format (pubmed, jats, beir, medrag, pubmedqa, jsonl, text)", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The home is in use by another writer (environment).
+    #[error("{} is locked by another process: wait for it to end, then try again", path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The home cannot be written (environment).
+    #[error("{} is read-only: choose a writable home with --home DIR", path.display())]
+    ReadOnly {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The disk is full (environment).
+    #[error("no space left for {}: free some and run the same command again, nothing committed was lost", path.display())]
+    Full {
+        /// The database.
+        path: PathBuf,
+    },
+    /// The database was written by a newer or a foreign program (artefact).
+    #[error("{} has format {found}, this program reads up to {supported}: use a newer anamnesis, or another --home", path.display())]
+    Format {
+        /// The database.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+        /// The newest version understood.
+        supported: i64,
+    },
+    /// The database refused (artefact or internal).
+    #[error("corpus database: {0}")]
+    Database(#[from] rusqlite::Error),
+}
