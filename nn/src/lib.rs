@@ -1,0 +1,48 @@
+//! Tensors: encoders now, a decoder and what trains it later. Knows no document and no question.
+//!
+//! * [`SentenceEncoder`]: texts to unit vectors ([`encoder`]);
+//! * [`Bert`]: packed tokens to hidden states ([`bert`]), shaped by [`BertConfig`] ([`config`]);
+//! * [`Tokenizer`], [`Packed`], [`Pooling`]: text to ids, ids to a batch, rows to a vector;
+//! * [`Weights`]: named tensors from safetensors files, checked before they are believed;
+//! * [`Device`]: where it runs, and on how many threads;
+//! * `ops`: every operation, each with an `f64` oracle in its tests.
+//!
+//! A model is a folder in Hugging Face layout: `config.json`, `tokenizer.json`,
+//! `model.safetensors` (or shards), and for sentence encoders `1_Pooling/config.json`,
+//! `sentence_bert_config.json` and `config_sentence_transformers.json`.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"));
+//! let encoder = nn::SentenceEncoder::open(folder, nn::Device::cpu())?;
+//! let vectors = encoder.encode(&["metformin lowers glucose", "aspirin"])?;
+//! assert_eq!(vectors[0].len(), encoder.dimension());
+//! # Ok::<(), nn::Error>(())
+//! ```
+//!
+//! **Invariants.** Nothing is ever padded: a batch is sequences end to end, and a text's vector does
+//! not depend on its neighbours. A file never decides an allocation that its own length does not
+//! bear out, and a fault names the file and the tensor. Fused operations stand in `ops` alone.
+//! Models are immutable and shared between threads; memory that changes belongs to the call.
+
+pub mod bert;
+pub mod config;
+pub mod device;
+pub mod encoder;
+mod error;
+mod ops;
+pub mod packed;
+pub mod pooling;
+pub mod tokenizer;
+pub mod weights;
+
+pub use bert::Bert;
+pub use config::BertConfig;
+pub use device::Device;
+pub use encoder::{Prompts, SentenceEncoder};
+pub use error::{Error, Result};
+pub use packed::Packed;
+pub use pooling::Pooling;
+pub use tokenizer::{Tokenizer, Tokens};
+pub use weights::Weights;
