@@ -1,0 +1,211 @@
+//! [`Answer`]: sentences, and the works that support them, built from the ledger alone.
+
+use std::collections::BTreeSet;
+
+use corpus::sentence::sentences;
+use corpus::{ChunkId, DocumentId, Level, Status};
+use retriever::evidence::Label;
+use retriever::{Evidence, Ledger};
+use serde::{Deserialize, Serialize};
+
+use crate::matching::{overlap, stems};
+use crate::protocol::{AbstainCode, Cited};
+
+/// What an episode came to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// Answered or not.
+    pub outcome: Outcome,
+    /// The answer, or the reason to abstain, without labels.
+    pub text: String,
+    /// The answer's sentences; empty in an abstention.
+    pub sentences: Vec<Sentence>,
+    /// What the sentences cite, in order of first use.
+    pub citations: Vec<Citation>,
+    /// Cites that were struck because the ledger never gave out their label.
+    pub struck: usize,
+    /// Sentences that cite nothing.
+    pub uncited: usize,
+}
+
+/// Whether there is an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// There is.
+    Answered,
+    /// There is none, for this reason.
+    Abstained(AbstainCode),
+}
+
+/// A sentence of an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sentence {
+    /// The sentence.
+    pub text: String,
+    /// Labels in the ledger.
+    pub cites: Vec<Label>,
+}
+
+/// A cited chunk, with the sentence of it that best supports what cites it. Rendered by this project,
+/// never by a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Citation {
+    /// The label in the answer.
+    pub label: Label,
+    /// The document.
+    pub document: DocumentId,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// PubMed id.
+    pub pmid: Option<String>,
+    /// The document's title.
+    pub title: String,
+    /// Year of publication.
+    pub year: Option<u16>,
+    /// Journal, book or site.
+    pub journal: Option<String>,
+    /// Kind of study.
+    pub level: Level,
+    /// What the publisher says of it.
+    pub status: Status,
+    /// A sentence of the chunk, word for word.
+    pub quote: String,
+    /// Where the quote begins in the document's text, in bytes.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+}
+
+impl Answer {
+    /// An abstention.
+    pub fn abstained(code: AbstainCode, text: impl Into<String>) -> Self {
+        Self {
+            outcome: Outcome::Abstained(code),
+            text: text.into(),
+            sentences: Vec::new(),
+            citations: Vec::new(),
+            struck: 0,
+            uncited: 0,
+        }
+    }
+
+    /// The answer that a policy wrote, checked against the ledger.
+    pub fn build(cited: &[Cited], ledger: &Ledger) -> Self {
+        let mut answer = Self {
+            outcome: Outcome::Answered,
+            text: String::new(),
+            sentences: Vec::with_capacity(cited.len()),
+            citations: Vec::new(),
+            struck: 0,
+            uncited: 0,
+        };
+        for part in cited {
+            let known: Vec<_> = part.cites.iter().copied().filter(|label| ledger.get(*label).is_some()).collect();
+            answer.struck += part.cites.len() - known.len();
+            answer.uncited += usize::from(known.is_empty());
+            for evidence in known.iter().filter_map(|label| ledger.get(*label)) {
+                if !answer.citations.iter().any(|citation| citation.label == evidence.label) {
+                    answer.citations.push(Citation::new(evidence, &part.text));
+                }
+            }
+            answer.sentences.push(Sentence { text: part.text.clone(), cites: known });
+        }
+        let texts: Vec<_> = answer.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
+        answer.text = texts.join(" ");
+        answer
+    }
+
+    /// Whether there is an answer.
+    pub fn is_answered(&self) -> bool {
+        self.outcome == Outcome::Answered
+    }
+
+    /// The documents cited, in order of first use, each once.
+    pub fn documents(&self) -> Vec<&DocumentId> {
+        let mut documents: Vec<&DocumentId> = Vec::new();
+        for citation in &self.citations {
+            if !documents.contains(&&citation.document) {
+                documents.push(&citation.document);
+            }
+        }
+        documents
+    }
+}
+
+impl Citation {
+    /// Cites `evidence` for `claim`.
+    fn new(evidence: &Evidence, claim: &str) -> Self {
+        let quote = quote(&evidence.text, claim);
+        Self {
+            label: evidence.label,
+            document: evidence.document.clone(),
+            chunk: evidence.chunk,
+            pmid: evidence.identifiers.pmid.clone(),
+            title: evidence.title.clone(),
+            year: evidence.year,
+            journal: evidence.journal.clone(),
+            level: evidence.level,
+            status: evidence.status,
+            start: evidence.span.start + quote.start,
+            end: evidence.span.start + quote.end,
+            quote: evidence.text[quote].to_owned(),
+        }
+    }
+}
+
+/// The sentence of `text` that shares most with `claim`; the first of equals. The whole of a text
+/// without sentences.
+fn quote(text: &str, claim: &str) -> std::ops::Range<usize> {
+    let wanted: BTreeSet<_> = stems(claim).into_iter().collect();
+    let mut best = (0..text.len(), -1.0);
+    for span in sentences(text) {
+        // Of two sentences that say it all, the shorter says it better.
+        let score = overlap(&wanted, &text[span.clone()]) - span.len() as f64 * 1e-6;
+        if score > best.1 {
+            best = (span, score);
+        }
+    }
+    best.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use corpus::store::ChunkInContext;
+    use corpus::{Document, chunk::chunk};
+
+    fn ledger(text: &str) -> (Document, Ledger) {
+        let document = Document::plain(DocumentId::new("test", "1"), "Metformin", text);
+        let mut ledger = Ledger::new(1_000);
+        for chunk in chunk(&document) {
+            ledger.admit(ChunkInContext::new(chunk, &document));
+        }
+        (document, ledger)
+    }
+
+    fn part(text: &str, cites: &[u32]) -> Cited {
+        Cited { text: text.to_owned(), cites: cites.iter().copied().map(Label).collect() }
+    }
+
+    #[test]
+    fn quotes_the_supporting_sentence_where_it_stands() {
+        let (document, ledger) = ledger("Metformin lowers glucose. It is contraindicated in acidosis. It is cheap.");
+        let answer = Answer::build(&[part("Avoid it in metabolic acidosis, where it is contraindicated.", &[1])], &ledger);
+        let citation = &answer.citations[0];
+        assert_eq!(citation.quote, "It is contraindicated in acidosis.");
+        assert_eq!(&document.text[citation.start..citation.end], citation.quote);
+    }
+
+    #[test]
+    fn unknown_labels_are_struck_and_counted() {
+        let (_, ledger) = ledger("Metformin lowers glucose.");
+        let answer = Answer::build(&[part("One.", &[1, 9]), part("Two.", &[0]), part("Three.", &[])], &ledger);
+        assert_eq!((answer.struck, answer.uncited, answer.citations.len()), (2, 2, 1));
+        assert_eq!(answer.sentences[0].cites, [Label(1)]);
+        assert_eq!(answer.text, "One. Two. Three.");
+    }
+}

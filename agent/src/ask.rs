@@ -1,0 +1,359 @@
+//! [`ask`]: one question to one trace.
+//!
+//! The episode is a state machine. A turn is an act of the policy and the parser's reading of it:
+//!
+//! ```text
+//! searching --search, something new--> searching
+//! searching --search, nothing new; or its budget spent; or a second fault--> final
+//! searching --a first fault--> searching, corrected
+//! searching, final --answer or abstention--> done
+//! final --anything else--> done, abstained for lack of budget
+//! ```
+//!
+//! Cancellation and the clock are looked at between steps. Nothing a policy or a document writes can
+//! widen the filter or raise the budget: both are read from the caller's [`Ask`] alone.
+
+mod search;
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use retriever::evidence::estimate_tokens;
+use retriever::{Ledger, Query, Retrieve};
+
+use crate::policy::Policy;
+use crate::protocol::{self, AbstainCode, Action, Cited, Fault, Parser, Profile, Progress, TokenParser, Turn};
+use crate::session::{Act, ActLimits, Observation, Session, Task};
+use crate::trace::{Author, Search, Segment, StopReason, Timings, VERSION, milliseconds};
+use crate::{Answer, Budget, Cancel, Event, Result, Trace, TraceId};
+
+/// A question and the terms it is asked on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// The question, as the user wrote it.
+    pub question: String,
+    /// What may be evidence; also which arms look and how they are fused. Text and `k` are not used.
+    pub query: Query,
+    /// The bounds of the episode.
+    pub budget: Budget,
+    /// The grammar the policy writes in.
+    pub profile: Profile,
+    /// Seed of whatever is random in the policy.
+    pub seed: u64,
+    /// When the episode begins; with `salt` it makes the trace's id.
+    pub started: jiff::Timestamp,
+    /// Tells episodes of the same millisecond apart: any bytes, such as a counter or random ones.
+    pub salt: Vec<u8>,
+}
+
+impl Ask {
+    /// A question on the default terms: no filter, the default budget and profile, seed 0.
+    pub fn new(question: impl Into<String>, started: jiff::Timestamp) -> Self {
+        Self {
+            question: question.into(),
+            query: Query::new(""),
+            budget: Budget::default(),
+            profile: Profile::default(),
+            seed: 0,
+            started,
+            salt: Vec::new(),
+        }
+    }
+}
+
+/// Turns without a valid action that an episode survives.
+const CORRECTIONS: u32 = 2;
+/// Tokens kept back for the final turn.
+const FINAL_TOKENS: usize = 512;
+
+/// Asks `policy` the question of `task`, with `retriever` to search in. `clock` gives the time since a
+/// moment of the caller's choice and never runs backwards; `events` hears what happens as it happens,
+/// and last of all [`Event::Final`] or [`Event::Error`].
+///
+/// # Errors
+/// When the task is no question, retrieval or the policy fails, or the caller cancels. What the policy
+/// writes badly is no error.
+pub fn ask(
+    task: &Ask,
+    policy: &dyn Policy,
+    retriever: &dyn Retrieve,
+    clock: &dyn Fn() -> Duration,
+    cancel: &Cancel,
+    events: &mut dyn FnMut(Event),
+) -> Result<Trace> {
+    let outcome = task.budget.check().and_then(|()| {
+        let open = Task { question: &task.question, budget: &task.budget, profile: task.profile, seed: task.seed };
+        let session = policy.open(&open)?;
+        Episode::new(task, session, retriever, clock, cancel, events).run()
+    });
+    match outcome {
+        Ok(done) => {
+            let trace = done.into_trace(task, policy.name(), retriever.snapshot().to_owned());
+            events(Event::Final {
+                trace_id: trace.id.clone(),
+                question: trace.question.clone(),
+                snapshot: trace.snapshot.clone(),
+                answer: trace.answer.clone(),
+                stop: trace.stop,
+                timings: trace.timings,
+            });
+            Ok(trace)
+        }
+        Err(error) => {
+            events(Event::Error { message: error.to_string() });
+            Err(error)
+        }
+    }
+}
+
+/// What the next turn may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Searching,
+    Final,
+}
+
+struct Episode<'a> {
+    task: &'a Ask,
+    session: Box<dyn Session>,
+    retriever: &'a dyn Retrieve,
+    clock: &'a dyn Fn() -> Duration,
+    cancel: &'a Cancel,
+    events: &'a mut dyn FnMut(Event),
+    opened: Duration,
+    phase: Phase,
+    turn: u32,
+    corrections: u32,
+    tokens: usize,
+    asked: Vec<String>,
+    record: Record,
+}
+
+/// What of an episode enters its trace.
+struct Record {
+    segments: Vec<Segment>,
+    searches: Vec<Search>,
+    ledger: Ledger,
+    faults: Vec<(u32, Fault)>,
+    timings: Timings,
+}
+
+/// An episode that is over.
+struct Done {
+    record: Record,
+    answer: Answer,
+    stop: StopReason,
+}
+
+impl<'a> Episode<'a> {
+    fn new(
+        task: &'a Ask,
+        session: Box<dyn Session>,
+        retriever: &'a dyn Retrieve,
+        clock: &'a dyn Fn() -> Duration,
+        cancel: &'a Cancel,
+        events: &'a mut dyn FnMut(Event),
+    ) -> Self {
+        let record = Record {
+            segments: Vec::new(),
+            searches: Vec::new(),
+            ledger: Ledger::new(task.budget.evidence_tokens),
+            faults: Vec::new(),
+            timings: Timings::default(),
+        };
+        Self {
+            task,
+            session,
+            retriever,
+            clock,
+            cancel,
+            events,
+            opened: clock(),
+            phase: Phase::Searching,
+            turn: 0,
+            corrections: 0,
+            tokens: 0,
+            asked: Vec::new(),
+            record,
+        }
+    }
+
+    fn run(mut self) -> Result<Done> {
+        loop {
+            self.cancel.check()?;
+            if self.time_left().is_zero() {
+                return Ok(self.unfinished(StopReason::Time, "the time for this question was spent before an answer was found"));
+            }
+            self.turn += 1;
+            let spent = self.tokens + FINAL_TOKENS.min(self.task.budget.generated_tokens) > self.task.budget.generated_tokens;
+            if self.phase == Phase::Searching && (self.turn > self.task.budget.turns || (spent && self.tokens > 0)) {
+                self.force_final()?;
+            }
+            let turn = self.act()?;
+            self.record.faults.extend(turn.faults.iter().map(|fault| (self.turn, *fault)));
+            match (turn.action, self.phase) {
+                (Some(Action::Answer(cited)), _) => return Ok(self.answered(&cited)),
+                (Some(Action::Abstain { code, text }), _) => {
+                    return Ok(self.done(Answer::abstained(code, text), StopReason::Abstained));
+                }
+                (Some(Action::Search(queries)), Phase::Searching) => {
+                    if !self.search(&queries)? {
+                        self.force_final()?;
+                    }
+                }
+                (Some(Action::Search(_)), Phase::Final) => {
+                    self.record.faults.push((self.turn, Fault::SearchDisabled));
+                    return Ok(self.no_final());
+                }
+                (None, Phase::Searching) => self.correct(&turn.faults)?,
+                (None, Phase::Final) => return Ok(self.no_final()),
+            }
+        }
+    }
+
+    /// One act of the policy, cut at its first complete action and recorded.
+    fn act(&mut self) -> Result<Turn> {
+        (self.events)(Event::Turn { turn: self.turn, may_search: self.phase == Phase::Searching });
+        let budget = &self.task.budget;
+        let left = budget.generated_tokens.saturating_sub(self.tokens);
+        let max_tokens = match self.phase {
+            // A search turn leaves the final turn something to write with.
+            Phase::Searching => left.saturating_sub(FINAL_TOKENS).max(left.div_ceil(2)),
+            Phase::Final => left,
+        };
+        let limits = ActLimits {
+            max_tokens: max_tokens.max(1),
+            time_left: self.time_left(),
+            may_search: self.phase == Phase::Searching,
+        };
+        let mut heard = Parser::new(self.task.profile, budget.queries_per_turn);
+        let mut on_text = |piece: &str| match heard.push(piece) {
+            Progress::More => ControlFlow::Continue(()),
+            Progress::Done => ControlFlow::Break(()),
+        };
+        let before = (self.clock)();
+        let act = self.session.act(&limits, self.cancel, &mut on_text)?;
+        self.record.timings.policy_ms += milliseconds((self.clock)().saturating_sub(before));
+        let (turn, segment) = read(self.task.profile, budget.queries_per_turn, self.turn, act);
+        self.tokens += segment.token_ids.as_ref().map_or_else(|| estimate_tokens(&segment.text), Vec::len);
+        self.record.segments.push(segment);
+        Ok(turn)
+    }
+
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<()> {
+        self.record.segments.push(environment(self.turn, observation.text()));
+        self.session.observe(observation)
+    }
+
+    fn force_final(&mut self) -> Result<()> {
+        self.phase = Phase::Final;
+        self.observe(&Observation::ForceFinal(&protocol::force_final(self.task.profile)))
+    }
+
+    fn correct(&mut self, faults: &[Fault]) -> Result<()> {
+        self.corrections += 1;
+        self.observe(&Observation::Correction(&protocol::correction(self.task.profile, faults)))?;
+        if self.corrections < CORRECTIONS { Ok(()) } else { self.force_final() }
+    }
+
+    fn answered(mut self, cited: &[Cited]) -> Done {
+        let answer = Answer::build(cited, &self.record.ledger);
+        self.record.faults.extend((0..answer.struck).map(|_| (self.turn, Fault::UnknownLabel)));
+        self.record.faults.extend((0..answer.uncited).map(|_| (self.turn, Fault::Uncited)));
+        if answer.struck > 0 {
+            self.warn(format!("{} cites were struck: no evidence has that label", answer.struck));
+        }
+        if answer.uncited > 0 {
+            self.warn(format!("{} sentences cite no evidence", answer.uncited));
+        }
+        for sentence in &answer.sentences {
+            (self.events)(Event::Answer { text: sentence.text.clone(), cites: sentence.cites.clone() });
+        }
+        for citation in &answer.citations {
+            (self.events)(Event::Citation { citation: citation.clone() });
+        }
+        self.done(answer, StopReason::Answered)
+    }
+
+    /// The forced final turn was no final turn.
+    fn no_final(self) -> Done {
+        let spent = self.tokens >= self.task.budget.generated_tokens;
+        let stop = if spent { StopReason::Tokens } else { StopReason::NoFinal };
+        self.unfinished(stop, "no answer was reached within the budget")
+    }
+
+    fn unfinished(self, stop: StopReason, reason: &str) -> Done {
+        self.done(Answer::abstained(AbstainCode::Budget, reason), stop)
+    }
+
+    fn done(mut self, answer: Answer, stop: StopReason) -> Done {
+        self.record.timings.total_ms = milliseconds(self.elapsed());
+        Done { record: self.record, answer, stop }
+    }
+
+    fn warn(&mut self, message: String) {
+        (self.events)(Event::Warning { message });
+    }
+
+    fn elapsed(&self) -> Duration {
+        (self.clock)().saturating_sub(self.opened)
+    }
+
+    fn time_left(&self) -> Duration {
+        Duration::from_millis(self.task.budget.wall_ms).saturating_sub(self.elapsed())
+    }
+}
+
+fn environment(turn: u32, text: &str) -> Segment {
+    Segment { turn, author: Author::Environment, text: text.to_owned(), token_ids: None, logprobs: None }
+}
+
+/// Reads an act: by token where it has tokens, so that the ids kept are the ids sampled; by text where
+/// it has not.
+fn read(profile: Profile, queries: usize, turn: u32, act: Act) -> (Turn, Segment) {
+    let author = Author::Policy;
+    if let Some(tokens) = act.tokens {
+        let mut parser = TokenParser::new(profile, queries);
+        for (id, piece) in tokens.ids.iter().zip(&tokens.pieces) {
+            if parser.push(*id, piece) == Progress::Done {
+                break;
+            }
+        }
+        let (parsed, ids, text) = parser.finish();
+        let mut logprobs = tokens.logprobs;
+        logprobs.truncate(ids.len());
+        return (parsed, Segment { turn, author, text, token_ids: Some(ids), logprobs: Some(logprobs) });
+    }
+    let parsed = protocol::parse(profile, queries, &act.text);
+    let text = act.text[..parsed.end].to_owned();
+    (parsed, Segment { turn, author, text, token_ids: None, logprobs: None })
+}
+
+impl Done {
+    fn into_trace(self, task: &Ask, policy: String, snapshot: String) -> Trace {
+        let Record { segments, searches, ledger, faults, timings } = self.record;
+        let salt = [task.seed.to_le_bytes().as_slice(), task.question.as_bytes(), &task.salt].concat();
+        Trace {
+            version: VERSION,
+            id: TraceId::new(task.started, &salt),
+            question: task.question.clone(),
+            policy,
+            profile: task.profile,
+            snapshot,
+            seed: task.seed,
+            started: task.started,
+            query: task.query.clone(),
+            budget: task.budget,
+            segments,
+            searches,
+            ledger,
+            answer: self.answer,
+            faults,
+            stop: self.stop,
+            timings,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! What can go wrong in an episode, and whose fault it is. A malformed move is no error: it is a
+//! [`crate::protocol::Fault`].
+
+/// Result of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of the agent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller asked for something that cannot be (input).
+    #[error("{0}")]
+    Input(String),
+    /// Retrieval failed.
+    #[error(transparent)]
+    Retriever(#[from] retriever::Error),
+    /// A policy could not act (environment).
+    #[error("policy at {endpoint}: {what}: {next}")]
+    Policy {
+        /// Where it lives, without credentials.
+        endpoint: String,
+        /// What happened.
+        what: String,
+        /// What to check next.
+        next: &'static str,
+    },
+    /// A policy took too long (environment).
+    #[error("policy at {endpoint} gave nothing for {seconds} s while {waiting_for}: check that it is not overloaded, or allow more time")]
+    Timeout {
+        /// Where it lives, without credentials.
+        endpoint: String,
+        /// How long it was given.
+        seconds: u64,
+        /// What the session was waiting for.
+        waiting_for: &'static str,
+    },
+    /// The caller cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// A stored trace cannot be read (artefact).
+    #[error("trace: {0}")]
+    Trace(String),
+}

@@ -1,0 +1,141 @@
+//! [`replay`]: an episode again, from its trace, and the first place where it goes another way.
+//!
+//! The extractive policy is run again. A sampled policy is not: what it wrote is read back to the loop,
+//! so that the protocol, the retriever and the answer are repeated whatever the endpoint does today.
+
+use std::time::Duration;
+
+use retriever::Retrieve;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::{Extractive, Policy, Scripted};
+use crate::session::{Act, Tokens};
+use crate::trace::{Author, Segment};
+use crate::{Ask, Cancel, Error, Result, Trace};
+
+/// An episode repeated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Replay {
+    /// The new trace.
+    pub trace: Trace,
+    /// Where the two part, if they do.
+    pub difference: Option<Difference>,
+}
+
+/// The first place where a replay is not what was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// What differs: `snapshot`, `segment 3`, `search 2`, `evidence`, `answer`, `stop`.
+    pub at: String,
+    /// As recorded.
+    pub recorded: String,
+    /// As it is now.
+    pub now: String,
+}
+
+/// Repeats the episode of `recorded` on `retriever`, on the recorded terms.
+///
+/// # Errors
+/// As [`crate::ask::ask`]; also [`Error::Trace`] when the trace holds no turn to repeat.
+pub fn replay(recorded: &Trace, retriever: &dyn Retrieve, clock: &dyn Fn() -> Duration, cancel: &Cancel) -> Result<Replay> {
+    let task = Ask {
+        question: recorded.question.clone(),
+        query: recorded.query.clone(),
+        budget: recorded.budget,
+        profile: recorded.profile,
+        seed: recorded.seed,
+        started: recorded.started,
+        salt: Vec::new(),
+    };
+    let scripted;
+    let policy: &dyn Policy = if recorded.policy == Extractive.name() {
+        &Extractive
+    } else {
+        scripted = script(recorded)?;
+        &scripted
+    };
+    let mut trace = crate::ask::ask(&task, policy, retriever, clock, cancel, &mut |_| {})?;
+    trace.id = recorded.id.clone();
+    trace.policy.clone_from(&recorded.policy);
+    let difference = difference(recorded, &trace)?;
+    Ok(Replay { trace, difference })
+}
+
+fn script(recorded: &Trace) -> Result<Scripted> {
+    let turns: Vec<_> = recorded.segments.iter().filter(|segment| segment.author == Author::Policy).map(act).collect();
+    if turns.is_empty() {
+        return Err(Error::Trace(format!("{} holds no turn of its policy", recorded.id)));
+    }
+    Ok(Scripted::of_acts(turns))
+}
+
+/// What was kept of a turn. Its ids stand for its text as a whole, so that one piece carries the text
+/// and the others none.
+fn act(segment: &Segment) -> Act {
+    let tokens = segment.token_ids.clone().map(|ids| {
+        let mut pieces = vec![Vec::new(); ids.len()];
+        if let Some(last) = pieces.last_mut() {
+            *last = segment.text.clone().into_bytes();
+        }
+        Tokens { ids, pieces, logprobs: segment.logprobs.clone().unwrap_or_default() }
+    });
+    Act { text: segment.text.clone(), tokens, ..Act::default() }
+}
+
+fn difference(recorded: &Trace, now: &Trace) -> Result<Option<Difference>> {
+    let differ = |at: String, recorded: String, now: String| (recorded != now).then_some(Difference { at, recorded, now });
+    let count = recorded.segments.len().max(now.segments.len());
+    let segment = |trace: &Trace, index: usize| trace.segments.get(index).map_or_else(|| "(none)".to_owned(), |segment| segment.text.clone());
+    let search = |trace: &Trace, index: usize| {
+        let found = trace.searches.get(index).map(|search| {
+            let hits: Vec<_> = search.hits.iter().map(|hit| format!("{} {}", hit.chunk, hit.score)).collect();
+            format!("{}: {}", search.query, hits.join(", "))
+        });
+        found.unwrap_or_else(|| "(none)".to_owned())
+    };
+    let json = |trace: &Trace| serde_json::to_string(&trace.answer).map_err(|error| Error::Trace(error.to_string()));
+    let searches = recorded.searches.len().max(now.searches.len());
+    let first = differ("snapshot".to_owned(), recorded.snapshot.clone(), now.snapshot.clone())
+        .or_else(|| (0..searches).find_map(|index| differ(format!("search {}", index + 1), search(recorded, index), search(now, index))))
+        .or_else(|| (0..count).find_map(|index| differ(format!("segment {}", index + 1), segment(recorded, index), segment(now, index))));
+    Ok(match first {
+        Some(first) => Some(first),
+        None => differ("answer".to_owned(), json(recorded)?, json(now)?)
+            .or_else(|| differ("stop".to_owned(), format!("{:?}", recorded.stop), format!("{:?}", now.stop))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use retriever::Fixed;
+
+    fn library(text: &str) -> Fixed {
+        Fixed::new([("metformin", "Metformin", text), ("lithium", "Lithium", "Lithium is contraindicated in dehydration.")])
+    }
+
+    fn episode(policy: &dyn Policy, retriever: &dyn Retrieve) -> Trace {
+        let task = Ask::new("When is metformin contraindicated?", jiff::Timestamp::UNIX_EPOCH);
+        crate::ask::ask(&task, policy, retriever, &|| Duration::ZERO, &Cancel::new(), &mut |_| {}).unwrap()
+    }
+
+    fn again(trace: &Trace, retriever: &dyn Retrieve) -> Option<String> {
+        let stored = Trace::from_json(&trace.to_json().unwrap()).unwrap();
+        replay(&stored, retriever, &|| Duration::ZERO, &Cancel::new()).unwrap().difference.map(|difference| difference.at)
+    }
+
+    #[test]
+    fn the_same_library_gives_the_same_episode() {
+        let library = library("Metformin is contraindicated in acidosis.");
+        let scripted = Scripted::new(["<search>metformin</search>", "<answer>Not in acidosis. [E1]</answer>"]);
+        for policy in [&Extractive as &dyn Policy, &scripted] {
+            assert_eq!(again(&episode(policy, &library), &library), None);
+        }
+    }
+
+    #[test]
+    fn a_changed_library_is_noticed() {
+        let trace = episode(&Extractive, &library("Metformin is contraindicated in acidosis."));
+        assert_eq!(again(&trace, &library("Metformin is contraindicated in shock.")).as_deref(), Some("search 1"));
+    }
+}
