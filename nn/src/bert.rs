@@ -112,6 +112,11 @@ impl Bert {
         &self.config
     }
 
+    /// The instructions it computes with.
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// The last hidden state of every token of `batch`, (T, D), on the calling thread.
     ///
     /// # Errors

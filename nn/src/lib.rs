@@ -1,6 +1,7 @@
 //! Tensors: encoders now, a decoder and what trains it later. Knows no document and no question.
 //!
 //! * [`SentenceEncoder`]: texts to unit vectors ([`encoder`]);
+//! * [`CrossEncoder`]: a query and texts to logits ([`cross_encoder`]);
 //! * [`Bert`]: packed tokens to hidden states ([`bert`]), shaped by [`BertConfig`] ([`config`]);
 //! * [`Tokenizer`], [`Packed`], [`Pooling`]: text to ids, ids to a batch, rows to a vector;
 //! * [`Weights`]: named tensors from safetensors files, checked before they are believed;
@@ -28,6 +29,7 @@
 
 pub mod bert;
 pub mod config;
+pub mod cross_encoder;
 pub mod device;
 pub mod encoder;
 mod error;
@@ -39,6 +41,7 @@ pub mod weights;
 
 pub use bert::Bert;
 pub use config::BertConfig;
+pub use cross_encoder::CrossEncoder;
 pub use device::Device;
 pub use encoder::{Prompts, SentenceEncoder};
 pub use error::{Error, Result};

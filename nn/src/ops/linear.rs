@@ -135,9 +135,9 @@ fn finish_body<const FMA: bool>(
 ) {
     for (sums, out) in tile.iter().zip(out.chunks_mut(place.stride)) {
         let out = &mut out[..place.width];
-        let mut row = [0.0; COLUMNS];
-        for column in 0..COLUMNS {
-            row[column] = sums.0[column] + bias.0[column];
+        let mut row = sums.0;
+        for (sum, bias) in row.iter_mut().zip(&bias.0) {
+            *sum += bias;
         }
         if after == After::Gelu {
             for value in &mut row {
