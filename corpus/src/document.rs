@@ -57,6 +57,34 @@ pub struct Identifiers {
     pub url: Option<String>,
 }
 
+impl Identifiers {
+    /// A PubMed id in its one spelling: `123` of `PMID: 0123` or `123.0`; `None` for 0 or no number.
+    pub fn pmid(text: &str) -> Option<String> {
+        let text = text.trim();
+        let text = text.strip_prefix("PMID").unwrap_or(text).trim_start_matches([':', ' ']);
+        let text = text.strip_suffix(".0").unwrap_or(text).trim_start_matches('0');
+        (!text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit()))
+            .then(|| text.to_owned())
+    }
+
+    /// A PubMed Central id in its one spelling: `PMC123` of `PMC123`, `pmc123` or `123`.
+    pub fn pmcid(text: &str) -> Option<String> {
+        let text = text.trim();
+        let digits = text.get(..3).filter(|prefix| prefix.eq_ignore_ascii_case("pmc")).map_or(text, |_| &text[3..]);
+        (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| format!("PMC{digits}"))
+    }
+
+    /// A digital object identifier without resolver: `10.1/x` of `https://doi.org/10.1/x` or `doi:10.1/x`.
+    pub fn doi(text: &str) -> Option<String> {
+        let text = text.trim();
+        let start = text.find("10.")?;
+        let prefix = text[..start].to_ascii_lowercase();
+        let resolver = ["", "doi:", "doi: ", "doi "].contains(&prefix.as_str()) || prefix.ends_with("doi.org/");
+        let doi = &text[start..];
+        (resolver && doi.contains('/') && !doi.contains(char::is_whitespace)).then(|| doi.to_owned())
+    }
+}
+
 /// A part of a document's text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Section {
@@ -97,6 +125,23 @@ impl Document {
         let mut builder = Builder::new(id, title);
         builder.section("", SectionKind::Abstract, text);
         builder.finish()
+    }
+
+    /// Is this record itself a notice (a retraction, an erratum, an expression of concern) about
+    /// another? Notices are kept for what they link to, but are never evidence: they have no chunks.
+    pub fn is_notice(&self) -> bool {
+        const NOTICES: [&str; 9] = [
+            "retraction of publication",
+            "retraction notice",
+            "retraction",
+            "partial-retraction",
+            "published erratum",
+            "erratum",
+            "correction",
+            "expression of concern",
+            "expression-of-concern",
+        ];
+        self.publication_types.iter().any(|name| NOTICES.iter().any(|notice| name.eq_ignore_ascii_case(notice)))
     }
 }
 
@@ -146,6 +191,17 @@ impl Builder {
         self
     }
 
+    /// Appends a part of an abstract. A label becomes its heading and stands before its text, so that
+    /// it is read wherever the text is: `METHODS: We searched …`.
+    pub fn labelled(&mut self, label: &str, text: &str) -> &mut Self {
+        let label = label.trim().trim_end_matches(':');
+        if label.is_empty() || label.eq_ignore_ascii_case("unlabelled") || text.trim().is_empty() {
+            self.section("", SectionKind::Abstract, text)
+        } else {
+            self.section(label, SectionKind::Abstract, &format!("{label}: {}", text.trim_start()))
+        }
+    }
+
     /// The document so far, for fields that are plain data.
     pub fn document(&mut self) -> &mut Document {
         &mut self.document
@@ -154,5 +210,25 @@ impl Builder {
     /// The finished document.
     pub fn finish(self) -> Document {
         self.document
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_have_one_spelling() {
+        assert_eq!(Identifiers::pmid(" PMID: 00123 ").as_deref(), Some("123"));
+        assert_eq!(Identifiers::pmid("123.0").as_deref(), Some("123"));
+        assert_eq!(Identifiers::pmid("0"), None);
+        assert_eq!(Identifiers::pmid("PMC12"), None);
+        assert_eq!(Identifiers::pmcid("12").as_deref(), Some("PMC12"));
+        assert_eq!(Identifiers::pmcid("pmc12").as_deref(), Some("PMC12"));
+        assert_eq!(Identifiers::pmcid("PMC"), None);
+        assert_eq!(Identifiers::doi("https://doi.org/10.1/a(b)").as_deref(), Some("10.1/a(b)"));
+        assert_eq!(Identifiers::doi("doi:10.1/x").as_deref(), Some("10.1/x"));
+        assert_eq!(Identifiers::doi("Unavailable"), None);
+        assert_eq!(Identifiers::doi("see page 10.5"), None);
     }
 }

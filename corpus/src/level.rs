@@ -1,11 +1,7 @@
 //! Evidence level: how strong a *kind* of study a document is, from its publication types.
 
-use std::fmt;
-use std::str::FromStr;
-
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::status::names;
 
 /// Levels from strongest to weakest; `Reference` and `Unclassified` stand outside the order.

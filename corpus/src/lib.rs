@@ -7,6 +7,8 @@
 //! * [`Status`] and [`Level`]: may it be evidence, and how strong a kind ([`status`], [`level`]);
 //! * [`reader`]: PubMed, JATS, BEIR, MedRAG, PubMedQA, JSONL, Markdown and text, streamed;
 //! * [`Store`]: documents, chunks, collections, audit log and rejects in SQLite ([`store`]);
+//! * [`registry`]: files that say which papers were retracted, corrected or questioned;
+//! * [`sentence`]: where sentences end;
 //! * [`starter`]: the embedded starter corpus.
 //!
 //! ```
@@ -28,6 +30,8 @@ mod error;
 pub mod id;
 pub mod level;
 pub mod reader;
+pub mod registry;
+pub mod sentence;
 pub mod starter;
 pub mod status;
 pub mod store;
@@ -40,4 +44,5 @@ pub use error::{Error, Result};
 pub use id::{ChunkId, DocumentId};
 pub use level::Level;
 pub use status::{Standing, Status};
+pub use store::Store;
 

@@ -9,13 +9,6 @@ use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 /// NFC; controls and invisible formatting characters dropped; runs of blanks become one blank; lines
 /// trimmed; at most one empty line in a row; no leading or trailing white space.
 pub fn normalise(text: &str) -> String {
-    let composed;
-    let text = if is_nfc_quick(text.chars()) == IsNormalized::Yes {
-        text
-    } else {
-        composed = text.nfc().collect::<String>();
-        &composed
-    };
     let mut out = String::with_capacity(text.len());
     let (mut blank, mut breaks) = (false, 0_u8);
     for c in text.chars() {
@@ -36,7 +29,12 @@ pub fn normalise(text: &str) -> String {
             }
         }
     }
-    out
+    // Composed last: a dropped character may have stood between a letter and its accent.
+    if out.is_ascii() || is_nfc_quick(out.chars()) == IsNormalized::Yes {
+        out
+    } else {
+        out.nfc().collect()
+    }
 }
 
 /// Characters that change nothing a reader sees: zero-width, bidirectional controls, soft hyphen,
@@ -58,6 +56,7 @@ mod tests {
         assert_eq!(normalise("a\u{200b}b\u{0007} \t c\u{feff}"), "ab c");
         assert_eq!(normalise("  one\r\n\r\n\r\n two  \n three "), "one\n\ntwo\nthree");
         assert_eq!(normalise("e\u{0301}"), "é");
+        assert_eq!(normalise("e\u{200d}\u{0301}"), "é");
         assert_eq!(normalise("1.73 m²"), "1.73 m²");
     }
 
