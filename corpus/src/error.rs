@@ -1,6 +1,8 @@
 //! What can go wrong between a file and the store, and whose fault it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -57,7 +59,49 @@ pub enum Error {
         /// The newest version understood.
         supported: i64,
     },
+    /// The database file is damaged or not ours (artefact).
+    #[error("{} cannot be used: {reason}; move it away and add the documents again, or choose another home with --home DIR", path.display())]
+    Unusable {
+        /// The database.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The database refused (artefact or internal).
     #[error("corpus database: {0}")]
     Database(#[from] rusqlite::Error),
+}
+
+impl Error {
+    /// Tells apart what the database at `path` refused, so that the message can say what to do.
+    pub(crate) fn at(self, path: &Path) -> Self {
+        let path = path.to_owned();
+        let failure = match &self {
+            Self::Database(rusqlite::Error::SqliteFailure(failure, _)) => failure,
+            Self::Database(
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..),
+            ) => {
+                return Self::Unusable {
+                    path,
+                    reason: "it holds what no anamnesis wrote".to_owned(),
+                };
+            }
+            _ => return self,
+        };
+        match failure.code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked { path },
+            ErrorCode::ReadOnly => Self::ReadOnly { path },
+            ErrorCode::DiskFull => Self::Full { path },
+            ErrorCode::NotADatabase => Self::Unusable {
+                path,
+                reason: "it is no SQLite database".to_owned(),
+            },
+            ErrorCode::DatabaseCorrupt => Self::Unusable {
+                path,
+                reason: "it is damaged".to_owned(),
+            },
+            _ => self,
+        }
+    }
 }

@@ -1,0 +1,57 @@
+//! The audit log: who did what to which document, when and why. Rows are added and never changed.
+
+use rusqlite::params;
+use serde::Serialize;
+
+use super::Store;
+use crate::{DocumentId, Result};
+
+/// One act.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditRow {
+    /// Counts up by one an act.
+    pub number: i64,
+    /// When, RFC 3339.
+    pub at: String,
+    /// The user who acted.
+    pub who: String,
+    /// `tag`, `untag`, `quarantine`, `restore`, `remove`, `status`, `level`, `update` or `drop-collection`.
+    pub verb: String,
+    /// The document, unless the act was on a collection.
+    pub document: Option<DocumentId>,
+    /// What held before.
+    pub before: Option<String>,
+    /// What holds after.
+    pub after: Option<String>,
+    /// Why.
+    pub reason: String,
+}
+
+impl Store {
+    /// The latest acts first, at most `limit`: on the document `id`, or on all.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn audit(&self, id: Option<&DocumentId>, limit: u32) -> Result<Vec<AuditRow>> {
+        self.read(|db| {
+            let only = if id.is_some() { "WHERE document = ?1" } else { "WHERE ?1 IS NULL" };
+            let sql = format!(
+                "SELECT number, at, who, verb, document, before, after, reason FROM audit {only} ORDER BY number DESC LIMIT ?2"
+            );
+            let mut statement = db.prepare(&sql)?;
+            let rows = statement.query_map(params![id.map(DocumentId::as_str), limit], |row| {
+                Ok(AuditRow {
+                    number: row.get(0)?,
+                    at: row.get(1)?,
+                    who: row.get(2)?,
+                    verb: row.get(3)?,
+                    document: row.get::<_, Option<String>>(4)?.as_deref().and_then(DocumentId::parse),
+                    before: row.get(5)?,
+                    after: row.get(6)?,
+                    reason: row.get(7)?,
+                })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}

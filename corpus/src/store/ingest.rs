@@ -1,0 +1,339 @@
+//! Records in: batches of documents, each batch one transaction.
+
+use rusqlite::params;
+use serde::Serialize;
+
+use super::Store;
+use super::notices::Rulings;
+use super::prepared::Prepared;
+use super::verdict::Verdict;
+use super::write::{Entry, Write, mark};
+use crate::reader::{Record, Rejected};
+use crate::starter::COLLECTION as STARTER;
+use crate::{DocumentId, Error, Result, Status};
+
+/// A batch is written when it holds so many records …
+const BATCH_RECORDS: usize = 1_000;
+/// … or so many bytes of text, whichever comes first.
+const BATCH_BYTES: usize = 16 << 20;
+/// Rejects kept of one run; more are counted only, since a file of the wrong kind can hold any number.
+const REJECTS_KEPT: u64 = 100_000;
+
+/// What became of the records so far; everything counted is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ingested {
+    /// Documents the home did not have.
+    pub added: u64,
+    /// Documents replaced by a newer version or by other content of the same version, and documents
+    /// their source had deleted and now brings again.
+    pub updated: u64,
+    /// Documents the home has just so.
+    pub unchanged: u64,
+    /// Records older than what the home has.
+    pub ignored: u64,
+    /// Documents their source deleted.
+    pub deleted: u64,
+    /// Records set aside with a reason.
+    pub rejected: u64,
+    /// Chunks of the added and updated documents.
+    pub chunks: u64,
+    /// Starter documents that left because real ones came.
+    pub starter_removed: u64,
+}
+
+/// A record that was set aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The record's place and what was wrong.
+    pub rejected: Rejected,
+    /// When, RFC 3339.
+    pub when: String,
+    /// Number of the run that met it first; higher is later.
+    pub run: i64,
+}
+
+impl Store {
+    /// Takes `records` into `collection`, a batch a transaction, and calls `progress` after each. A record
+    /// that is met again unchanged changes nothing; a newer version, or other content of the same version,
+    /// replaces the document and its chunks; an older version is ignored; membership of the collection is
+    /// added in each of these cases. What curators and registries have said of a document stays.
+    ///
+    /// The first document of another collection makes the starter collection leave.
+    ///
+    /// # Errors
+    /// [`Error::Full`], [`Error::Locked`] and the like end the run; batches reported before are kept, and
+    /// the same call again goes on from there. [`Error::Input`] for an empty collection name, or for the
+    /// starter collection in a home that holds anything else.
+    pub fn ingest(
+        &mut self,
+        collection: &str,
+        records: impl Iterator<Item = Result<Record, Rejected>>,
+        progress: &mut dyn FnMut(&Ingested),
+    ) -> Result<Ingested> {
+        if collection.trim().is_empty() {
+            return Err(Error::Input(
+                "a collection needs a name: give one with --collection NAME".to_owned(),
+            ));
+        }
+        if collection == STARTER && !self.is_empty()? && !self.only_starter()? {
+            return Err(Error::Input(
+                "the starter collection is used only while a home holds nothing else".to_owned(),
+            ));
+        }
+        let (mut run, mut done) = (None, Ingested::default());
+        let mut records = records.map(Item::new);
+        loop {
+            let (mut batch, mut bytes) = (Vec::new(), 0);
+            while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+                let Some(item) = records.next() else { break };
+                bytes += item.bytes();
+                batch.push(item);
+            }
+            if batch.is_empty() {
+                return Ok(done);
+            }
+            (run, done) = self.write(|write| {
+                let rulings = Rulings::new(&write.tx)?;
+                let mut writer = Writer {
+                    write,
+                    collection,
+                    number: None,
+                    run,
+                    rulings,
+                    done,
+                };
+                batch.iter().try_for_each(|item| writer.item(item))?;
+                Ok((writer.run, writer.done))
+            })?;
+            progress(&done);
+        }
+    }
+
+    /// The records set aside, latest run first, at most `limit`.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn rejected(&self, limit: u32) -> Result<Vec<Rejection>> {
+        self.read(|db| {
+            let sql = "SELECT file, position, reason, excerpt, at, run FROM rejects ORDER BY run DESC, number LIMIT ?";
+            let mut statement = db.prepare(sql)?;
+            let rows = statement.query_map([limit], |row| {
+                let rejected =
+                    Rejected { file: row.get(0)?, position: row.get(1)?, reason: row.get(2)?, excerpt: row.get(3)? };
+                Ok(Rejection { rejected, when: row.get(4)?, run: row.get(5)? })
+            })?;
+            Ok(rows.collect::<rusqlite::Result<_>>()?)
+        })
+    }
+}
+
+/// A record with all that can be worked out before the writer's lock is held.
+enum Item {
+    Document(Box<Prepared>),
+    Delete(DocumentId),
+    Reject(Rejected),
+}
+
+impl Item {
+    fn new(record: Result<Record, Rejected>) -> Self {
+        match record {
+            Ok(Record::Document(document)) => Self::Document(Box::new(Prepared::new(*document))),
+            Ok(Record::Delete(id)) => Self::Delete(id),
+            Err(rejected) => Self::Reject(rejected),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Document(prepared) => prepared.bytes(),
+            Self::Delete(_) => 0,
+            Self::Reject(rejected) => rejected.excerpt.len(),
+        }
+    }
+}
+
+/// The records of one batch on their way in.
+struct Writer<'w, 'a> {
+    write: &'w mut Write<'a>,
+    collection: &'w str,
+    number: Option<i64>,
+    run: Option<i64>,
+    rulings: Rulings,
+    done: Ingested,
+}
+
+impl Writer<'_, '_> {
+    fn item(&mut self, item: &Item) -> Result<()> {
+        match item {
+            Item::Document(prepared) => self.document(prepared),
+            Item::Delete(id) => self.delete(id),
+            Item::Reject(rejected) => self.reject(rejected),
+        }
+    }
+
+    fn document(&mut self, new: &Prepared) -> Result<()> {
+        let collection = self.join_number()?;
+        let Some(mut entry) = self.write.entry(&new.document.id)? else {
+            return self.add(new, collection);
+        };
+        let mut joined = self.write.join(entry.number, collection)?;
+        let version = new.document.version;
+        if version < entry.version {
+            self.done.ignored += 1;
+        } else if new.content == entry.content && !entry.verdict.deleted {
+            if version > entry.version {
+                let sql = "UPDATE documents SET version = ? WHERE number = ?";
+                self.write
+                    .tx
+                    .prepare_cached(sql)?
+                    .execute(params![version, entry.number])?;
+            }
+            self.done.unchanged += 1;
+        } else {
+            self.replace(&mut entry, new)?;
+            joined = true;
+        }
+        if joined {
+            self.write.settle(&entry)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn add(&mut self, new: &Prepared, collection: i64) -> Result<()> {
+        let run = self.run()?;
+        let mut verdict = Verdict::new(new.document.status, new.document.level);
+        let ruling = self.rulings.of(&self.write.tx, &new.names)?;
+        if let Some((status, reason)) = &ruling {
+            verdict.ruled_status = Some(*status);
+            let change = (
+                Some(new.document.status.as_str()),
+                Some(verdict.status().as_str()),
+            );
+            self.write
+                .audit("status", Some(&new.document.id), change, reason)?;
+        }
+        let chunks = new.chunks.len() as u32;
+        let mark = mark(
+            verdict,
+            chunks,
+            &new.content,
+            vec![self.collection.to_owned()],
+        );
+        let number = new.insert(self.write, verdict, mark, run)?;
+        self.write.join(number, collection)?;
+        self.write.shift(0, mark);
+        self.done.added += 1;
+        self.done.chunks += u64::from(chunks);
+        Ok(())
+    }
+
+    fn replace(&mut self, entry: &mut Entry, new: &Prepared) -> Result<()> {
+        let run = self.run()?;
+        let id = &new.document.id;
+        let before = entry.verdict;
+        entry
+            .verdict
+            .hear_source(new.document.status, new.document.level);
+        if let Some((status, _)) = self.rulings.of(&self.write.tx, &new.names)? {
+            entry.verdict.ruled_status.get_or_insert(status);
+        }
+        let (verb, reason) = if before.deleted {
+            ("restore", "its source brings it again")
+        } else {
+            ("update", "its source brings other content")
+        };
+        let state = |version: u32, status: Status| format!("version {version}, {status}");
+        let was = state(entry.version, before.status());
+        let is = state(new.document.version, entry.verdict.status());
+        self.write
+            .audit(verb, Some(id), (Some(&was), Some(&is)), reason)?;
+        new.replace(self.write, entry.number, run)?;
+        (entry.version, entry.content, entry.chunks) =
+            (new.document.version, new.content, new.chunks.len() as u32);
+        self.done.updated += 1;
+        self.done.chunks += u64::from(entry.chunks);
+        Ok(())
+    }
+
+    fn delete(&mut self, id: &DocumentId) -> Result<()> {
+        let Some(mut entry) = self.write.entry(id)? else {
+            return Ok(());
+        };
+        if entry.verdict.deleted {
+            return Ok(());
+        }
+        let before = entry.verdict.standing();
+        entry.verdict.deleted = true;
+        let change = (
+            Some(before.as_str()),
+            Some(entry.verdict.standing().as_str()),
+        );
+        self.write
+            .audit("remove", Some(id), change, "deleted by its source")?;
+        self.write.settle(&entry)?;
+        self.done.deleted += 1;
+        Ok(())
+    }
+
+    fn reject(&mut self, rejected: &Rejected) -> Result<()> {
+        self.done.rejected += 1;
+        if self.done.rejected > REJECTS_KEPT {
+            return Ok(());
+        }
+        let Rejected {
+            file,
+            position,
+            reason,
+            excerpt,
+        } = rejected;
+        let known = "SELECT 1 FROM rejects WHERE file = ? AND position = ? AND reason = ?";
+        if self
+            .write
+            .tx
+            .prepare_cached(known)?
+            .exists([file, position, reason])?
+        {
+            return Ok(());
+        }
+        let run = self.run()?;
+        let sql = "INSERT OR REPLACE INTO rejects (run, at, file, position, reason, excerpt) VALUES (?, ?, ?, ?, ?, ?)";
+        self.write.tx.prepare_cached(sql)?.execute(params![
+            run,
+            self.write.now,
+            file,
+            position,
+            reason,
+            excerpt
+        ])?;
+        Ok(())
+    }
+
+    /// The collection's number. A first document of a real collection is when the starter leaves.
+    fn join_number(&mut self) -> Result<i64> {
+        if let Some(number) = self.number {
+            return Ok(number);
+        }
+        if self.collection != STARTER {
+            let left = self.write.drop_collection(STARTER, "real documents came")?;
+            self.done.starter_removed += left;
+        }
+        let number = self.write.collection(self.collection)?;
+        self.number = Some(number);
+        Ok(number)
+    }
+
+    /// The run's number; a run that changes nothing leaves no row.
+    fn run(&mut self) -> Result<i64> {
+        if let Some(run) = self.run {
+            return Ok(run);
+        }
+        let sql = "INSERT INTO runs (collection, started) VALUES (?, ?)";
+        self.write
+            .tx
+            .execute(sql, [self.collection, &self.write.now])?;
+        let run = self.write.tx.last_insert_rowid();
+        self.run = Some(run);
+        Ok(run)
+    }
+}
