@@ -25,6 +25,7 @@ mod pubmedqa;
 mod split;
 mod xml;
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -167,6 +168,16 @@ pub fn open(path: &Path, options: &Options) -> Result<Reader> {
     Ok(reader)
 }
 
+/// Opens one text file for reading line by line; `.gz`, `.zst` and `.xz` are read directly.
+///
+/// # Errors
+/// If `path` cannot be opened.
+pub fn open_text(path: &Path) -> Result<impl BufRead> {
+    let open = || Input::open(&files::single(path)?, &Arc::default());
+    let input = open().map_err(|source| Error::File { action: "open", path: path.to_owned(), source })?;
+    Ok(BufReader::new(input))
+}
+
 impl Reader {
     /// Bytes of the files (as they lie on disk, compressed) read so far.
     pub fn bytes_read(&self) -> u64 {
@@ -186,7 +197,7 @@ impl Reader {
         }
         let told = self.options.format.or_else(|| detect::format(&input, self.options.map.is_some()));
         let Some(format) = told else {
-            return Err(Unknown { failure: input.take_failure_of_empty(), input });
+            return Err(Unknown { failure: input.take_failure(), input });
         };
         let source = self.options.source.as_deref();
         self.current = Some(match format {

@@ -11,14 +11,29 @@ const BLOCK: u64 = 512;
 
 /// The readable entries of the archive `input`, in their order there.
 pub(super) fn inputs(input: Input) -> impl Iterator<Item = Result<Input, Rejected>> {
-    let mut archive = Archive { archive: input.place().clone(), bytes: input, ended: false };
+    let bytes = Counted { input, taken: 0 };
+    let mut archive = Archive { archive: bytes.input.place().clone(), bytes, ended: false };
     std::iter::from_fn(move || archive.next_entry())
 }
 
 struct Archive {
     archive: Place,
-    bytes: Input,
+    bytes: Counted,
     ended: bool,
+}
+
+/// Knows how much was read, to tell an archive's end mark from its mere end.
+struct Counted {
+    input: Input,
+    taken: u64,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.taken += read as u64;
+        Ok(read)
+    }
 }
 
 impl Archive {
@@ -41,21 +56,27 @@ impl Archive {
     /// Reads the next entry whole, and over its padding. `tar::Archive` wants its entries consumed
     /// under a borrow of itself, so each header is read by a fresh one.
     fn read_entry(&mut self) -> io::Result<Option<Entry>> {
-        let (path, size, is_file) = {
-            let mut one = tar::Archive::new(&mut self.bytes);
-            let Some(entry) = one.entries()?.next() else { return Ok(None) };
-            let entry = entry?;
-            let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            (path, entry.size(), entry.header().entry_type().is_file())
+        let cut = |place: &str| io::Error::new(io::ErrorKind::UnexpectedEof, format!("it ends {place}"));
+        let before = self.bytes.taken;
+        let header = match tar::Archive::new(&mut self.bytes).entries()?.next() {
+            None => None,
+            Some(entry) => {
+                let entry = entry?;
+                let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+                Some((path, entry.size(), entry.header().entry_type().is_file()))
+            }
+        };
+        let Some((path, size, is_file)) = header else {
+            return if self.bytes.taken > before { Ok(None) } else { Err(cut("without its end mark")) };
         };
         let readable = is_file && is_readable(&path);
         let mut content = Vec::new();
         let kept = if readable { size.min(RECORD_BYTES as u64 + 1) } else { 0 };
         let read = (&mut self.bytes).take(kept).read_to_end(&mut content)? as u64;
-        let padding = size.next_multiple_of(BLOCK).max(size) - size;
-        let skipped = io::copy(&mut (&mut self.bytes).take(size - kept + padding), &mut io::sink())?;
+        let padding = (BLOCK - size % BLOCK) % BLOCK;
+        let skipped = io::copy(&mut (&mut self.bytes).take((size - kept).saturating_add(padding)), &mut io::sink())?;
         if read + skipped < size {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, format!("it ends inside {path}")));
+            return Err(cut(&format!("inside {path}")));
         }
         Ok(Some(Entry { path, content, readable }))
     }

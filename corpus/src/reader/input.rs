@@ -52,9 +52,9 @@ impl Input {
         &self.place.name
     }
 
-    /// Why there is no head at all.
-    pub(super) fn take_failure_of_empty(&mut self) -> Option<io::Error> {
-        if self.head.is_empty() { self.failure.take() } else { None }
+    /// Why there is no more of the head than there is.
+    pub(super) fn take_failure(&mut self) -> Option<io::Error> {
+        self.failure.take()
     }
 }
 
