@@ -40,7 +40,7 @@ pub(crate) fn stems(text: &str) -> Vec<String> {
 /// meets `diagnosed`. Never shorter than four letters; words with digits stay as they are.
 pub(crate) fn stem(word: &str) -> String {
     let word = word.strip_suffix("'s").or_else(|| word.strip_suffix("’s")).unwrap_or(word);
-    if word.len() < 5 && !word.ends_with('s') || word.bytes().any(|byte| !byte.is_ascii_alphabetic()) {
+    if word.len() < 4 || word.bytes().any(|byte| !byte.is_ascii_alphabetic()) {
         return word.to_owned();
     }
     // Longest first. What a suffix leaves is completed so that its relatives meet.

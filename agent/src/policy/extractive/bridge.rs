@@ -8,9 +8,9 @@
 use std::collections::BTreeSet;
 
 use super::decompose::{Need, Via};
-use super::pool::{Line, Pool};
+use super::pool::{Line, Pool, is_vague, stems};
 use super::vocabulary::Vocabulary;
-use crate::matching::{is_stop_word, stems, words};
+use crate::matching::{is_stop_word, words};
 
 /// A sentence that may name what a need describes.
 #[derive(Debug)]
@@ -26,6 +26,13 @@ pub(super) struct Bridge<'a> {
 const BRIDGES: usize = 4;
 /// A sentence that fits less than this share of the best does not name it.
 const NEAR_BEST: f64 = 0.75;
+/// Share of the condition that a sentence must name, or its document's title.
+const ABOUT: f64 = 0.5;
+/// Stems of descriptions that say what kind of thing is described, not what it is for.
+const KINDS: &[&str] = &[
+    "agent", "alpha", "assay", "blocker", "blood", "choic", "conventional", "diagnos", "drug", "inhibitor", "initial", "prefer", "procedur", "reference",
+    "regimen", "standard", "system", "test", "treat", "usual",
+];
 /// Words that part a sentence into what is described and what it is.
 const COPULAS: &[&str] = &[" is ", " are ", " was ", " were ", " uses ", " by "];
 /// What parts names from each other and from the rest.
@@ -73,14 +80,21 @@ pub(super) fn bridges<'a>(via: &Via, pool: &'a Pool) -> Vec<Bridge<'a>> {
     if target.is_empty() {
         return Vec::new();
     }
-    let described: BTreeSet<_> = stems(&via.description).into_iter().collect();
+    let described = stems(&via.description);
+    // The condition that the description is about: a sentence on another one names nothing.
+    let condition: BTreeSet<_> = described.iter().filter(|stem| !is_vague(stem) && !KINDS.contains(&stem.as_str())).cloned().collect();
+    let about = |line: &Line| {
+        let covered = condition.iter().filter(|stem| line.stems.contains(*stem) || line.title.contains(*stem)).count();
+        covered as f64 >= condition.len() as f64 * ABOUT
+    };
     let mut bridges: Vec<_> = pool
         .lines
         .iter()
+        .filter(|line| about(line))
         .map(|line| {
             let cue = if definitional(&line.canonical, &via.description) { 0.25 } else { 0.0 };
             let own = 0.5 * target.within(&line.stems);
-            Bridge { line, fit: 0.5 * target.coverage(line) + own + cue, names: names(line, &described) }
+            Bridge { line, fit: 0.5 * target.coverage(line) + own + cue, names: names(line, &described, &condition) }
         })
         .filter(|bridge| !bridge.names.is_empty())
         .collect();
@@ -111,9 +125,9 @@ fn definitional(sentence: &str, description: &str) -> bool {
 }
 
 /// Names in the part of a sentence that does not repeat the description.
-fn names(line: &Line, described: &BTreeSet<String>) -> Vec<String> {
+fn names(line: &Line, described: &BTreeSet<String>, condition: &BTreeSet<String>) -> Vec<String> {
     let sentence = line.canonical.as_str();
-    let repeats = |text: &str| stems(text).iter().filter(|stem| described.contains(*stem)).count();
+    let repeats = |text: &str| stems(text).iter().filter(|stem| condition.contains(*stem)).count();
     let parted = COPULAS.iter().filter_map(|copula| sentence.find(copula).map(|at| (at, at + copula.len()))).min();
     let named = match parted {
         Some((end, start)) if repeats(&sentence[..end]) >= repeats(&sentence[start..]) => &sentence[start..],

@@ -6,8 +6,8 @@ use corpus::sentence::sentences;
 use retriever::Evidence;
 use retriever::evidence::Label;
 
-use super::vocabulary::Vocabulary;
-use crate::matching::{stem, stems};
+use super::vocabulary::{Vocabulary, concept};
+use crate::matching::stem;
 
 /// Evidence in the order it was seen.
 #[derive(Debug, Default)]
@@ -45,14 +45,21 @@ pub(super) struct Target {
     pub(super) weights: BTreeMap<String, f64>,
 }
 
+/// The content of `text`: stems, one for what means the same.
+pub(super) fn stems(text: &str) -> BTreeSet<String> {
+    crate::matching::stems(text).into_iter().map(concept).collect()
+}
+
 /// Words of questions that say little about what is asked.
 const VAGUE: &[&str] = &[
     "adult", "become", "best", "case", "choice", "common", "done", "drug", "first", "get", "give", "given", "happen", "help", "key",
-    "kind", "line", "long", "main", "make", "many", "most", "much", "need", "often", "patient", "people", "person", "rec", "show",
-    "soon", "start", "take", "taken", "test", "treatment", "type", "use", "used", "usual", "usually", "widely", "woman", "women",
+    "kind", "line", "long", "main", "make", "many", "most", "much", "need", "often", "patient", "people", "person", "show",
+    "soon", "start", "take", "taken", "test", "treatment", "type", "use", "used", "using", "usual", "usually", "widely", "woman", "women",
 ];
 /// What a vague word weighs beside another of equal frequency.
-const VAGUE_WEIGHT: f64 = 0.35;
+const VAGUE_WEIGHT: f64 = 0.2;
+/// Added to a frequency, so that a word never seen is not worth everything.
+const SMOOTHING: f64 = 2.0;
 /// What a word counts that stands in the title or heading of the sentence's document, not in it.
 const TITLE_WEIGHT: f64 = 0.7;
 
@@ -75,12 +82,12 @@ impl Pool {
                 documents.push(&evidence.document);
                 documents.len() - 1
             });
-            let set = |text: &str| -> BTreeSet<String> { stems(&vocabulary.canonical(text)).into_iter().collect() };
+            let set = |text: &str| stems(&vocabulary.canonical(text));
             let (title, heading) = (set(&evidence.title), set(&evidence.heading));
             for (position, span) in sentences(&evidence.text).enumerate() {
                 let text = evidence.text[span].trim().to_owned();
                 let canonical = vocabulary.canonical(&text);
-                let stems: BTreeSet<_> = stems(&canonical).into_iter().collect();
+                let stems = stems(&canonical);
                 for stem in &stems {
                     *self.frequency.entry(stem.clone()).or_default() += 1;
                 }
@@ -106,8 +113,8 @@ impl Pool {
 
     /// Inverse frequency of a stem among the sentences seen.
     fn rarity(&self, stem: &str) -> f64 {
-        let frequency = self.frequency.get(stem).copied().unwrap_or(0).max(1) as f64;
-        (1.0 + self.lines.len() as f64 / frequency).ln()
+        let frequency = self.frequency.get(stem).copied().unwrap_or(0) as f64;
+        (1.0 + self.lines.len() as f64 / (frequency + SMOOTHING)).ln()
     }
 }
 
@@ -137,6 +144,6 @@ impl Target {
     }
 }
 
-fn is_vague(stem_of_question: &str) -> bool {
-    VAGUE.iter().any(|word| stem(word) == stem_of_question)
+pub(super) fn is_vague(known: &str) -> bool {
+    VAGUE.iter().any(|word| concept(stem(word)) == known)
 }

@@ -7,8 +7,8 @@ use retriever::evidence::Label;
 
 use super::bridge::{Bridge, bridges, is_named};
 use super::decompose::{Need, Via};
-use super::pool::{Line, Pool, Target};
-use crate::matching::{stems, words};
+use super::pool::{Line, Pool, Target, stems};
+use crate::matching::words;
 use crate::protocol::Cited;
 
 /// Sentences of an answer.
@@ -18,9 +18,15 @@ const MAX_DOCUMENTS: usize = 3;
 /// A second sentence for a need scores at least this share of the first.
 const SECOND: f64 = 0.85;
 /// The share of a need, by weight, that its answer must cover.
-const FLOOR: f64 = 0.5;
+const FLOOR: f64 = 0.48;
+/// The same of a need of few words, since half of two words is one word.
+const SHORT_FLOOR: f64 = 0.7;
+/// Words of such a need.
+const SHORT: usize = 2;
+/// The same, of what remains once the bridge or the side of a comparison is settled.
+const REST_FLOOR: f64 = 0.2;
 /// What a document named by the bridge is worth to its sentences.
-const NAMED: f64 = 0.5;
+const NAMED: f64 = 0.6;
 /// What a sentence of the kind that is asked for is worth.
 const CUE: f64 = 0.12;
 
@@ -62,24 +68,29 @@ fn meet<'a>(need: &Need, pool: &'a Pool) -> Vec<&'a Line> {
 /// The best sentences for a need that names what it is about.
 fn direct<'a>(need: &Need, pool: &'a Pool) -> Vec<&'a Line> {
     let target = pool.target(&need.text, &BTreeSet::new());
-    let about: BTreeSet<_> = need.side.as_deref().map(stems).unwrap_or_default().into_iter().collect();
+    let about: BTreeSet<_> = need.side.as_deref().map(stems).unwrap_or_default();
     let score = |line: &Line| {
         let side = if about.is_empty() || !about.iter().all(|stem| line.title.contains(stem)) { 0.0 } else { NAMED };
         target.coverage(line) * 0.6 + target.within(&line.stems) * 0.4 + cue(&need.text, line) + side - line.position as f64 * 0.002
     };
     let is_about = |line: &&Line| about.is_empty() || about.iter().any(|stem| line.title.contains(stem) || line.stems.contains(stem));
     let ranked = rank(pool.lines.iter().filter(is_about), score);
-    take(&ranked, &target)
+    let floor = match (about.is_empty(), target.weights.len()) {
+        (true, ..=SHORT) => SHORT_FLOOR,
+        (true, _) => FLOOR,
+        (false, _) => REST_FLOOR,
+    };
+    match ranked.first() {
+        Some((_, first)) if covered(&target, &[first]) >= floor => nearly_best(&ranked),
+        _ => Vec::new(),
+    }
 }
 
-/// The best line, a second one that is nearly as good, and nothing below the floor.
-fn take<'a>(ranked: &[(f64, &'a Line)], target: &Target) -> Vec<&'a Line> {
+/// The best line, and a second one that is nearly as good.
+fn nearly_best<'a>(ranked: &[(f64, &'a Line)]) -> Vec<&'a Line> {
     let Some((best, first)) = ranked.first() else { return Vec::new() };
-    let mut lines = vec![*first];
-    if let Some((_, second)) = ranked.iter().skip(1).find(|(score, line)| *score >= best * SECOND && line.text != first.text) {
-        lines.push(second);
-    }
-    if covered(target, &lines) < FLOOR { Vec::new() } else { lines }
+    let second = ranked.iter().skip(1).find(|(score, line)| *score >= best * SECOND && line.text != first.text);
+    std::iter::once(*first).chain(second.map(|(_, line)| *line)).collect()
 }
 
 /// Share of a target that lines cover together.
@@ -96,7 +107,8 @@ fn rank<'a>(lines: impl Iterator<Item = &'a Line>, score: impl Fn(&Line) -> f64)
 
 /// The sentence that names what a need describes, and the best sentence about what it names.
 fn cross<'a>(need: &Need, via: &Via, pool: &'a Pool) -> Option<Vec<&'a Line>> {
-    let described: BTreeSet<_> = stems(&via.description).into_iter().collect();
+    let described = stems(&via.description);
+    let whole = pool.target(&format!("{} {}", via.description, need.text), &BTreeSet::new());
     let mut best: Option<(f64, Vec<&Line>)> = None;
     for bridge in bridges(via, pool) {
         // What the bridge covers is settled; the rest is asked of what it names.
@@ -112,8 +124,11 @@ fn cross<'a>(need: &Need, via: &Via, pool: &'a Pool) -> Option<Vec<&'a Line>> {
         };
         let others = pool.lines.iter().filter(|line| relation(&bridge, line) > 0.0 && line.text != bridge.line.text);
         let ranked = rank(others, score);
-        let found = take(&ranked, &target);
+        let found = nearly_best(&ranked);
         let Some(first) = found.first() else { continue };
+        if covered(&whole, &[bridge.line, first]) < FLOOR || covered(&target, &[first]) < REST_FLOOR {
+            continue;
+        }
         let total = bridge.fit + score(first);
         if best.as_ref().is_none_or(|(known, _)| total > *known) {
             let lines = std::iter::once(bridge.line).chain(found).collect();
@@ -140,7 +155,7 @@ fn relation(bridge: &Bridge<'_>, line: &Line) -> f64 {
 const CUES: &[(&[&str], &[&str])] = &[
     (&["avoid", "contraindicated", "contraindication", "safe", "rules", "must not", "should not"], &["contraindicat", "avoid", "must not", "should not", "not recommended"]),
     (&["monitor", "checked", "check", "measured"], &["monitor", "check", "measured"]),
-    (&["first-line", "preferred", "of choice", "started first", "given first", "best treatment"], &["first-line", "preferred", "of choice", "first"]),
+    (&["first-line", "preferred", "of choice", "started first", "given first", "best treatment", "treated"], &["first-line", "preferred", "of choice", "first"]),
     (&["side effect", "adverse", "complication", "cause"], &["adverse", "side effect", "cause", "complication", "risk"]),
     (&["diagnos", "confirm", "detect"], &["diagnos", "confirm", "detect"]),
     (&["mechanism", "how does", "lower"], &["inhibit", "block", "bind", "convert", "act"]),
@@ -161,7 +176,12 @@ fn cue(question: &str, line: &Line) -> f64 {
     });
     let quantity = QUANTITY.iter().any(|cue| question.contains(cue));
     let number = quantity && words(&sentence).any(|word| word.starts_with(|c: char| c.is_ascii_digit()) || is_number(word));
-    f64::from(u8::from(said)) * CUE + f64::from(u8::from(number)) * CUE
+    // `What is gout …`: `Gout is …`.
+    let definition = ["what is ", "what are "].iter().any(|asked| {
+        let thing = question.strip_prefix(asked).and_then(|rest| rest.split_whitespace().next());
+        thing.is_some_and(|thing| sentence.starts_with(thing.trim_matches('?')))
+    });
+    [said, number, definition].into_iter().filter(|yes| *yes).count() as f64 * CUE
 }
 
 fn is_number(word: &str) -> bool {

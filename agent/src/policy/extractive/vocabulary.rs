@@ -38,6 +38,22 @@ const ABBREVIATIONS: &[(&str, &str)] = &[
     ("UTI", "urinary tract infection"), ("VTE", "venous thromboembolism"),
 ];
 
+/// Stems that stand for the same thing in a question and in its answer; the first names the group.
+const CONCEPTS: &[&[&str]] = &[
+    &["avoid", "contraindic", "safe", "unsuit", "unsafe"],
+    &["monitor", "check", "measur"],
+    &["diagnos", "confirm", "detect"],
+    &["prefer", "choic"],
+    &["advers", "side"],
+    &["start", "begin", "initi"],
+    &["stop", "discontinu", "withdraw", "withdrawn", "withdrawal"],
+    &["treat", "therap", "medic", "antidot"],
+    &["year", "annual"],
+    &["eye", "retin", "ophthalmic"],
+    &["caus", "provok", "induc"],
+    &["occur", "happen"],
+];
+
 /// Pairs learned from one episode's evidence are few; more are not kept.
 const MAX_LEARNED: usize = 256;
 
@@ -89,6 +105,12 @@ impl Vocabulary {
         let learned = self.learned.iter().find(|(known, _)| known == short).map(|(_, long)| long.as_str());
         learned.or_else(|| ABBREVIATIONS.binary_search_by_key(&short, |(known, _)| known).ok().map(|index| ABBREVIATIONS[index].1))
     }
+}
+
+/// The stem that stands for `stem` and its like.
+pub(super) fn concept(stem: String) -> String {
+    let group = CONCEPTS.iter().find(|group| group.contains(&stem.as_str()));
+    group.map_or(stem, |group| group[0].to_owned())
 }
 
 fn lay_name(text: &str) -> Option<(&'static str, usize)> {
