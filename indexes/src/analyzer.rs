@@ -159,7 +159,8 @@ impl Analyzer {
 
     fn push(&mut self, chars: impl Iterator<Item = char>) {
         let before = self.terms.text.len();
-        self.terms.text.extend(chars.take(MAX_TERM_CHARS));
+        let chars = chars.filter(|&c| c != ',').take(MAX_TERM_CHARS);
+        self.terms.text.extend(chars);
         if self.terms.text.len() > before {
             self.terms.ends.push(self.terms.text.len());
         }
@@ -172,7 +173,6 @@ fn fold(text: &str, out: &mut Vec<char>) {
     for c in text.chars() {
         match c {
             _ if c.is_ascii() => out.push(c.to_ascii_lowercase()),
-            // The micro sign stays apart from the Greek letter until its neighbour is known.
             '\u{b5}' => out.push('μ'),
             '\u{2010}'..='\u{2015}' | '\u{2212}' => out.push('-'),
             '\u{2018}' | '\u{2019}' | '\u{2032}' => out.push('\''),
@@ -190,6 +190,13 @@ fn fold(text: &str, out: &mut Vec<char>) {
             ),
         }
     }
+    // Before a unit mu is the micro sign, whichever of its two characters it is.
+    for at in 0..out.len() {
+        let unit = out.get(at + 1).is_some_and(char::is_ascii_alphabetic);
+        if out[at] == 'μ' && unit && (at == 0 || !out[at - 1].is_alphabetic()) {
+            out[at] = 'u';
+        }
+    }
 }
 
 /// The length of the compound that `text` begins with: alphanumeric runs joined by single hyphens,
@@ -203,6 +210,7 @@ fn compound(text: &[char]) -> usize {
             c if c.is_alphanumeric() => 1,
             '-' if at(end + 1).is_alphanumeric() => 1,
             '.' if digit(end - 1) && digit(end + 1) => 1,
+            ',' if digit(end - 1) && (1..4).all(|ahead| digit(end + ahead)) && !digit(end + 4) => 1,
             '^' if digit(end - 1) && (digit(end + 1) || at(end + 1) == '-' && digit(end + 2)) => 2,
             _ => return end,
         };
@@ -306,6 +314,88 @@ impl Tokenizer for Analyzer {
             terms: &self.terms,
             next: 0,
             token: Token::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn terms(text: &str) -> Vec<String> {
+        Analyzer::default().terms(text).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn medicine_survives() {
+        for (text, expected) in [
+            ("HbA1c, p53", "hba1c p53"),
+            ("IL-6", "il6 il 6"),
+            ("IL6", "il6"),
+            ("CD4+ T cells", "cd4+ cd4 t cell"),
+            ("Na+/K+", "na+ na k+ k"),
+            ("β-blockers", "beta blocker"),
+            ("TNF-α or TNFα", "tnf alpha tnf alpha"),
+            ("α1-antitrypsin", "α1antitrypsin alpha 1 antitrypsin"),
+            ("eGFR < 30 mL/min/1.73 m²", "egfr 30 ml min 1.73 m2"),
+            ("5 mg/mL", "5 mg ml"),
+            ("50 µg twice", "50 ug twice"),
+            ("10^-3 and 2^8", "10^-3 2^8"),
+            ("12,500 patients", "12500 patient"),
+            (
+                "COVID-19 (SARS-CoV-2)",
+                "covid19 covid 19 sarscov2 sars cov 2",
+            ),
+            ("Crohn's disease", "crohn diseas"),
+            ("Crohn\u{2019}s disease", "crohn diseas"),
+            ("double-blind", "doubl blind"),
+            ("naïve Sjögren", "naiv sjogren"),
+            ("Ménière’s", "menier"),
+            ("1.5-fold. 3.", "1.5fold 1.5 fold 3"),
+            ("the is of", ""),
+            ("", ""),
+            ("λόγος", "λογος"),
+        ] {
+            assert_eq!(terms(text).join(" "), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_of_one_stem_meet_and_codes_are_left_alone() {
+        assert_eq!(terms("treatments treated")[0], "treatment");
+        assert_eq!(terms("diabetes diabetic").len(), 2);
+        assert_eq!(terms("ACEs"), ["ace"]);
+        assert_eq!(terms("T4s"), ["t4s"]);
+    }
+
+    #[test]
+    fn a_hyphen_does_not_hide_a_code() {
+        for (query, text) in [
+            ("IL6", "serum IL-6"),
+            ("covid19", "COVID\u{2011}19"),
+            ("CD4", "CD4+"),
+        ] {
+            let text = terms(text);
+            assert!(
+                terms(query).iter().any(|term| text.contains(term)),
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn stop_words_are_sorted() {
+        assert!(STOP_WORDS.is_sorted());
+    }
+
+    proptest! {
+        #[test]
+        fn is_total_and_terms_are_bounded(text in "\\PC{0,60}|[a-zA-Z0-9αβµ+.,^' -]{0,60}") {
+            for term in terms(&text) {
+                prop_assert!(!term.is_empty() && term.chars().count() <= MAX_TERM_CHARS + 1);
+                prop_assert!(!term.contains(char::is_whitespace));
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::manifest::{FORMAT_VERSION, MANIFEST};
 use crate::mapped::{digest, map, sync_folder, write_synced};
 use crate::snapshot::{CHUNKS, FACETS, LEXICAL, Snapshot};
 use crate::snapshots::{Lock, Snapshots};
-use crate::vectors::MATRIX;
+use crate::vectors::{MATRIX, Vectors, build_graph};
 use crate::{
     EncoderCard, Error, FileCard, Manifest, Result, Slot, SnapshotId, VectorCard, VectorIndex,
     analyzer,
@@ -142,11 +142,23 @@ impl std::fmt::Debug for Build {
 
 impl Build {
     /// Starts a build in `snapshots_dir`, which is made if it is missing. Only one build can run at
-    /// a time: a second one is refused with [`Error::Busy`].
+    /// a time.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] beside another build, [`Error::Input`] on options that cannot be.
     pub fn begin(snapshots_dir: &Path, options: BuildOptions) -> Result<Self> {
         if !(2..=64).contains(&options.m) || options.ef_construction < options.m {
             return Err(Error::Input(
                 "m must be 2 to 64, and ef_construction at least m".to_owned(),
+            ));
+        }
+        if options
+            .encoder
+            .as_ref()
+            .is_some_and(|encoder| encoder.dimension == 0)
+        {
+            return Err(Error::Input(
+                "an encoder's vectors need at least one number".to_owned(),
             ));
         }
         fs::create_dir_all(snapshots_dir).map_err(Error::io("create", snapshots_dir))?;
@@ -185,6 +197,10 @@ impl Build {
 
     /// Adds a chunk, which gets the next slot. With an encoder each chunk needs its vector, without
     /// one none may have any. A vector that is not of unit length is normalised.
+    ///
+    /// # Errors
+    /// [`Error::Input`] or [`Error::Mismatch`] on a vector that is missing, unexpected, zero, not finite or
+    /// of another length; [`Error::Io`] when the disk refuses.
     pub fn push(&mut self, entry: &Entry<'_>, vector: Option<&[f32]>) -> Result<()> {
         if self.ids.len() >= MAX_CHUNKS {
             return Err(Error::Input(format!(
@@ -259,6 +275,10 @@ impl Build {
     }
 
     /// Writes, verifies and publishes; `progress` hears of each stage. On error nothing changes.
+    ///
+    /// # Errors
+    /// [`Error::Input`] on a chunk pushed twice, [`Error::Recall`] on a graph that finds too little,
+    /// [`Error::Io`] when the disk refuses.
     pub fn finish(mut self, progress: &mut dyn FnMut(Stage)) -> Result<Manifest> {
         progress(Stage::Lexical);
         if let Some(lexical) = self.lexical.take() {
@@ -295,7 +315,9 @@ impl Build {
             files,
             seal: String::new(),
         };
-        let sealed = manifest.to_bytes()?;
+        progress(Stage::Recall);
+        self.measure(&mut manifest)?;
+        let sealed = manifest.seal()?;
 
         progress(Stage::Verify);
         Snapshot::open_files(&self.folder, manifest.clone())?;
@@ -310,7 +332,7 @@ impl Build {
         Ok(manifest)
     }
 
-    fn finish_vectors(&mut self, _progress: &mut dyn FnMut(Stage)) -> Result<VectorCard> {
+    fn finish_vectors(&mut self, progress: &mut dyn FnMut(Stage)) -> Result<VectorCard> {
         let mut card = VectorCard {
             kind: VectorIndex::None,
             dimension: 0,
@@ -328,12 +350,42 @@ impl Build {
             .map_err(Error::io("write", &self.folder.join(MATRIX)))?;
         drop(matrix);
         card.dimension = encoder.dimension;
+        let total = self.ids.len();
         card.kind = match self.options.vectors {
-            VectorKind::Auto if self.ids.len() < GRAPH_FROM => VectorIndex::Flat,
+            VectorKind::Auto if total < GRAPH_FROM => VectorIndex::Flat,
             VectorKind::Flat => VectorIndex::Flat,
             VectorKind::Auto | VectorKind::Hnsw => VectorIndex::Hnsw,
         };
+        if card.kind == VectorIndex::Hnsw {
+            progress(Stage::Graph { done: 0, total });
+            build_graph(
+                &self.folder,
+                total,
+                card.dimension,
+                card.m,
+                card.ef_construction,
+                &mut |done| {
+                    progress(Stage::Graph { done, total });
+                },
+            )?;
+        }
         Ok(card)
+    }
+
+    /// Measures what the default search finds and refuses a graph that finds too little.
+    fn measure(&self, manifest: &mut Manifest) -> Result<()> {
+        if manifest.vectors.kind == VectorIndex::Hnsw {
+            let (measured, sample) = Vectors::open(&self.folder, manifest)?.recall_at_10()?;
+            let threshold = self.options.recall_threshold;
+            if measured < threshold {
+                return Err(Error::Recall {
+                    measured,
+                    threshold,
+                });
+            }
+            (manifest.vectors.recall_at_10, manifest.vectors.sample) = (Some(measured), sample);
+        }
+        Ok(())
     }
 }
 
@@ -356,7 +408,7 @@ fn seal_files(folder: &Path, prefix: &str, files: &mut BTreeMap<String, FileCard
         };
         if path.is_dir() {
             seal_files(&path, &format!("{prefix}{name}/"), files)?;
-        } else if name.starts_with(".tantivy") && name.ends_with(".lock") {
+        } else if name.starts_with(".tantivy") {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         } else {
             File::open(&path)

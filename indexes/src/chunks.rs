@@ -93,9 +93,9 @@ impl ChunkTable {
         while low < high {
             let middle = usize::midpoint(low, high);
             if self.chunk(self.number(self.len, middle)) < *id {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         (low < self.len)

@@ -35,7 +35,7 @@ impl Strings {
 
     /// Whether `more` bytes still fit under the 4 GiB that offsets can name.
     pub(crate) fn has_room(&self, more: usize) -> bool {
-        self.text.len() + more <= u32::MAX as usize
+        u32::try_from(self.text.len() + more).is_ok()
     }
 }
 

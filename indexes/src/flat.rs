@@ -5,7 +5,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-use crate::simd::dot;
+use crate::simd::Kernel;
 use crate::top::Top;
 use crate::{Error, Mask, Result, Scored, Slot};
 
@@ -15,6 +15,7 @@ pub(crate) struct Flat {
     bytes: Mmap,
     rows: usize,
     dimension: usize,
+    kernel: Kernel,
 }
 
 impl Flat {
@@ -33,6 +34,7 @@ impl Flat {
             bytes,
             rows,
             dimension,
+            kernel: Kernel::detect(),
         })
     }
 
@@ -46,6 +48,17 @@ impl Flat {
     #[inline]
     pub(crate) fn row(&self, slot: Slot) -> &[f32] {
         &self.matrix()[slot as usize * self.dimension..][..self.dimension]
+    }
+
+    /// How many vectors there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Inner product of `query` and the vector at `slot`, which must be below the number of rows.
+    #[inline]
+    pub(crate) fn score(&self, query: &[f32], slot: Slot) -> f32 {
+        self.kernel.dot(query, self.row(slot))
     }
 
     /// A query must have the dimension of the vectors and only finite numbers.
@@ -74,14 +87,14 @@ impl Flat {
             Some(mask) => mask
                 .iter()
                 .take_while(|&slot| (slot as usize) < self.rows)
-                .for_each(|slot| top.push(slot, dot(query, self.row(slot)))),
+                .for_each(|slot| top.push(slot, self.score(query, slot))),
             None => {
                 for (slot, row) in self
                     .matrix()
                     .chunks_exact(self.dimension.max(1))
                     .enumerate()
                 {
-                    top.push(slot as Slot, dot(query, row));
+                    top.push(slot as Slot, self.kernel.dot(query, row));
                 }
             }
         }

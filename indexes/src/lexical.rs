@@ -81,8 +81,9 @@ impl LexicalWriter {
     pub(crate) fn push(&mut self, content: &str, mesh: &[String]) -> Result<()> {
         let mut document = TantivyDocument::default();
         document.add_text(self.fields.content, content);
-        mesh.iter()
-            .for_each(|heading| document.add_text(self.fields.mesh, heading));
+        for heading in mesh {
+            document.add_text(self.fields.mesh, heading);
+        }
         document.add_u64(self.fields.slot, self.pushed);
         self.pushed += 1;
         self.writer.add_document(document)?;
@@ -240,3 +241,6 @@ impl Lexical {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

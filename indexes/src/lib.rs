@@ -52,7 +52,10 @@ mod columns;
 mod error;
 mod facets;
 mod filter;
+#[cfg(test)]
+mod fixture;
 mod flat;
+mod graph;
 mod lexical;
 pub mod manifest;
 mod mapped;

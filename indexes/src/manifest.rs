@@ -166,8 +166,8 @@ pub struct Manifest {
 const OPEN_SEAL: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 impl Manifest {
-    /// As stored: JSON, sealed.
-    pub(crate) fn to_bytes(&mut self) -> Result<Vec<u8>> {
+    /// Seals it; gives its stored form, JSON.
+    pub(crate) fn seal(&mut self) -> Result<Vec<u8>> {
         OPEN_SEAL.clone_into(&mut self.seal);
         let json = |manifest: &Self| {
             serde_json::to_string_pretty(manifest)

@@ -128,12 +128,18 @@ impl Snapshot {
 
     /// The `k` best chunks for the words of `query` by BM25, best first; with a mask, of those it
     /// holds. Nothing when the query has no term that occurs.
+    ///
+    /// # Errors
+    /// [`Error::Lexical`] when tantivy cannot read its own files.
     pub fn lexical(&self, query: &str, k: usize, mask: Option<&Mask>) -> Result<Vec<Scored>> {
         self.lexical.search(query, k, mask)
     }
 
     /// What each term of `query` adds to the score of the chunk at `slot`, strongest first; summed
     /// in this order they are that score.
+    ///
+    /// # Errors
+    /// As [`Snapshot::lexical`].
     pub fn lexical_explain(&self, query: &str, slot: Slot) -> Result<Vec<(String, f32)>> {
         self.lexical.explain(query, slot)
     }

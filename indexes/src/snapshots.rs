@@ -55,6 +55,9 @@ impl Snapshots {
     }
 
     /// All snapshots, oldest first; a damaged one is listed with its error.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the folder cannot be listed.
     pub fn list(&self) -> Result<Vec<Listed>> {
         let current = self.current().ok().flatten();
         let listed = |id: SnapshotId| Listed {
@@ -66,6 +69,9 @@ impl Snapshots {
     }
 
     /// The one that serves; none before the first build.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when `CURRENT` names no snapshot.
     pub fn current(&self) -> Result<Option<SnapshotId>> {
         let path = self.dir.join(CURRENT);
         let mut text = Vec::new();
@@ -82,6 +88,10 @@ impl Snapshots {
     }
 
     /// Opens a snapshot, verifying every file.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`]; [`Error::Corrupt`] or [`Error::Format`] on files that are not what was
+    /// built; [`Error::Mismatch`] on one built with another analyzer.
     pub fn open(&self, id: &SnapshotId) -> Result<Snapshot> {
         Snapshot::open(&self.existing(id)?)
     }
@@ -89,7 +99,7 @@ impl Snapshots {
     /// Opens the one that serves.
     ///
     /// # Errors
-    /// [`Error::NoSnapshot`] before the first build.
+    /// [`Error::NoSnapshot`] before the first build, else as [`Snapshots::open`].
     pub fn open_current(&self) -> Result<Snapshot> {
         let id = self.current()?.ok_or_else(|| Error::NoSnapshot {
             dir: self.dir.clone(),
@@ -104,6 +114,9 @@ impl Snapshots {
     }
 
     /// Checks every byte of a snapshot, then opens it.
+    ///
+    /// # Errors
+    /// As [`Snapshots::open`].
     pub fn verify(&self, id: &SnapshotId) -> Result<Report> {
         let folder = self.existing(id)?;
         let manifest = Manifest::read(&folder)?;
@@ -119,18 +132,21 @@ impl Snapshots {
     }
 
     /// Makes another snapshot serve: `to`, or the one before the current. It is verified first.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there is none before it, [`Error::Busy`] during a build, else as
+    /// [`Snapshots::open`].
     pub fn rollback(&self, to: Option<SnapshotId>) -> Result<SnapshotId> {
         let _lock = Lock::acquire(&self.dir)?;
-        let target = match to {
-            Some(id) => id,
-            None => {
-                let current = self.current()?.ok_or_else(|| Error::NoSnapshot {
-                    dir: self.dir.clone(),
-                })?;
-                let before = self.ids()?.into_iter().rfind(|id| *id < current);
-                before
-                    .ok_or_else(|| Error::Input(format!("there is no snapshot before {current}")))?
-            }
+        let target = if let Some(id) = to {
+            id
+        } else {
+            let none = || Error::NoSnapshot {
+                dir: self.dir.clone(),
+            };
+            let current = self.current()?.ok_or_else(none)?;
+            let before = self.ids()?.into_iter().rfind(|id| *id < current);
+            before.ok_or_else(|| Error::Input(format!("there is no snapshot before {current}")))?
         };
         self.verify(&target)?;
         self.swap_current(&target)?;
@@ -139,6 +155,9 @@ impl Snapshots {
 
     /// Removes all but the newest `keep` snapshots, never the one that serves, and what abandoned
     /// builds left; gives the removed ones, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] during a build, [`Error::Corrupt`] when nothing tells which one serves.
     pub fn gc(&self, keep: usize) -> Result<Vec<SnapshotId>> {
         let lock = Lock::acquire(&self.dir)?;
         self.remove_abandoned(&lock)?;
@@ -251,13 +270,20 @@ pub(crate) struct Lock {
 impl Lock {
     pub(crate) fn acquire(dir: &Path) -> Result<Self> {
         let path = dir.join(".lock");
-        let mut file = OpenOptions::new()
+        let open = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(&path)
-            .map_err(Error::io("open", &path))?;
+            .open(&path);
+        let mut file = match open {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::NoSnapshot {
+                    dir: dir.to_owned(),
+                });
+            }
+            open => open.map_err(Error::io("open", &path))?,
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -280,3 +306,6 @@ impl Lock {
         Ok(Self { _file: file })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,32 @@
-//! The vectors of a snapshot: none, an exact scan, or a graph.
+//! The vectors of a snapshot: none, an exact scan, or a graph over it.
 
+use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use rayon::prelude::*;
+
 use crate::flat::Flat;
+use crate::graph::search::Searcher;
+use crate::graph::{self, Graph};
 use crate::manifest::{Manifest, VectorIndex};
-use crate::mapped::map_verified;
-use crate::{Error, Mask, Result, Scored};
+use crate::mapped::{map, map_verified};
+use crate::{Error, Mask, Result, Scored, Slot};
 
 /// Where the vectors themselves lie in a snapshot.
 pub(crate) const MATRIX: &str = "vectors/matrix.f32";
+
+/// Where the graph over them lies.
+pub(crate) const GRAPH: &str = "vectors/graph.bin";
+
+/// Candidates that a graph keeps when nothing else is asked for, and how many more than `k`.
+const EFFORT: usize = 96;
+
+/// A mask that leaves fewer slots is scanned.
+const SCAN_BELOW: usize = 2000;
+
+/// Nodes that a search scores per candidate it keeps, about: what the graph costs, to compare with a scan.
+const SCORED_PER_CANDIDATE: usize = 16;
 
 /// Vectors, open for searching.
 #[derive(Debug)]
@@ -17,30 +35,31 @@ pub(crate) enum Vectors {
     None,
     /// An exact scan.
     Flat(Flat),
+    /// A graph, and the exact vectors for rescoring.
+    Hnsw(Flat, Box<Graph>, Searcher),
 }
 
 impl Vectors {
     /// Opens what the manifest lists.
     pub(crate) fn open(folder: &Path, manifest: &Manifest) -> Result<Self> {
-        let flat = || {
-            let path = folder.join(MATRIX);
-            Flat::open(
-                &path,
-                map_verified(&path, manifest.file(folder, MATRIX)?)?,
-                manifest.chunks,
-                manifest.vectors.dimension,
-            )
+        let (rows, dimension) = (manifest.chunks, manifest.vectors.dimension);
+        let verified = |name: &str| {
+            let path = folder.join(name);
+            map_verified(&path, manifest.file(folder, name)?).map(|bytes| (path, bytes))
         };
+        let flat =
+            || verified(MATRIX).and_then(|(path, bytes)| Flat::open(&path, bytes, rows, dimension));
         match manifest.vectors.kind {
             VectorIndex::None => Ok(Self::None),
-            VectorIndex::Flat | VectorIndex::Hnsw => Ok(Self::Flat(flat()?)),
-        }
-    }
-
-    fn flat(&self) -> Option<&Flat> {
-        match self {
-            Self::None => None,
-            Self::Flat(flat) => Some(flat),
+            VectorIndex::Flat => Ok(Self::Flat(flat()?)),
+            VectorIndex::Hnsw => {
+                let (path, bytes) = verified(GRAPH)?;
+                Ok(Self::Hnsw(
+                    flat()?,
+                    Box::new(Graph::open(&path, bytes, rows, dimension)?),
+                    Searcher::default(),
+                ))
+            }
         }
     }
 
@@ -50,9 +69,32 @@ impl Vectors {
         query: &[f32],
         k: usize,
         mask: Option<&Mask>,
-        _effort: Option<usize>,
+        effort: Option<usize>,
     ) -> Result<Vec<Scored>> {
-        self.exact(query, k, mask)
+        let Self::Hnsw(flat, graph, searcher) = self else {
+            return self.exact(query, k, mask);
+        };
+        flat.check(query)?;
+        let k = k.min(flat.rows());
+        let effort = effort
+            .unwrap_or(EFFORT.max(k + k / 2))
+            .max(k)
+            .min(flat.rows());
+        let Some(mask) = mask else {
+            return Ok(searcher.search(graph, flat, query, k, effort, None));
+        };
+        // Only a share of the candidates will be admitted, so as many more are needed.
+        let admitted = mask.count();
+        let wider = effort.saturating_mul(flat.rows()) / admitted.max(1);
+        if admitted > SCAN_BELOW.max(flat.rows() / 100)
+            && wider.saturating_mul(SCORED_PER_CANDIDATE) < admitted
+        {
+            let found = searcher.search(graph, flat, query, k, wider, Some(mask));
+            if found.len() == k.min(admitted) {
+                return Ok(found);
+            }
+        }
+        Ok(flat.search(query, k, Some(mask)))
     }
 
     /// The `k` nearest by comparing every vector.
@@ -62,7 +104,7 @@ impl Vectors {
         k: usize,
         mask: Option<&Mask>,
     ) -> Result<Vec<Scored>> {
-        let Some(flat) = self.flat() else {
+        let (Self::Flat(flat) | Self::Hnsw(flat, ..)) = self else {
             return Err(Error::Mismatch {
                 what: "a search by vector",
                 expected: "no encoder".to_owned(),
@@ -72,4 +114,61 @@ impl Vectors {
         flat.check(query)?;
         Ok(flat.search(query, k, mask))
     }
+
+    /// The mean share of the ten nearest others that the default search finds, over a sample of the
+    /// vectors, and the size of the sample.
+    pub(crate) fn recall_at_10(&self) -> Result<(f64, usize)> {
+        let Self::Hnsw(flat, ..) = self else {
+            return Ok((1.0, 0));
+        };
+        if flat.rows() < 2 {
+            return Ok((1.0, 0));
+        }
+        let sample = (40_000_000 / flat.rows()).clamp(32, 256).min(flat.rows());
+        let shares: Result<Vec<f64>> = (0..sample)
+            .into_par_iter()
+            .map(|at| {
+                let slot = (at * flat.rows() / sample) as Slot;
+                let others = |found: Vec<Scored>| {
+                    found
+                        .into_iter()
+                        .filter(move |scored| scored.slot != slot)
+                        .take(10)
+                };
+                let exact: Vec<Scored> = others(self.exact(flat.row(slot), 11, None)?).collect();
+                // Equal scores are equally true: copies of one text must not count as misses.
+                let least = exact.last().map_or(f32::NEG_INFINITY, |last| last.score);
+                let found = others(self.search(flat.row(slot), 11, None, None)?)
+                    .filter(|scored| scored.score >= least);
+                Ok(found.count() as f64 / exact.len() as f64)
+            })
+            .collect();
+        let shares = shares?;
+        Ok((shares.iter().sum::<f64>() / shares.len() as f64, sample))
+    }
 }
+
+/// Links the vectors in the folder of a build and freezes the graph beside them.
+pub(crate) fn build_graph(
+    folder: &Path,
+    rows: usize,
+    dimension: usize,
+    m: usize,
+    ef_construction: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Result<()> {
+    let matrix = folder.join(MATRIX);
+    let flat = Flat::open(&matrix, map(&matrix)?, rows, dimension)?;
+    let links = graph::link::link(flat.matrix(), dimension, m, ef_construction, progress);
+    let path = folder.join(GRAPH);
+    let mut file = BufWriter::with_capacity(
+        1 << 20,
+        File::create(&path).map_err(Error::io("create", &path))?,
+    );
+    graph::freeze(&links, flat.matrix(), dimension, m, &mut file)
+        .and_then(|()| file.flush())
+        .map_err(Error::io("write", &path))
+}
+
+#[cfg(test)]
+mod tests;

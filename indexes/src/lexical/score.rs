@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::BlockSegmentPostings;
 use tantivy::schema::Field;
-use tantivy::{DocId, SegmentReader, TERMINATED};
+use tantivy::{DocId, SegmentReader};
 
 use crate::top::Top;
 use crate::{Mask, Scored, Slot};
@@ -184,9 +184,9 @@ pub(crate) fn search(
                 promising
             });
         }
-        candidates
-            .iter()
-            .for_each(|candidate| top.push(candidate.slot, candidate.score));
+        for candidate in &candidates {
+            top.push(candidate.slot, candidate.score);
+        }
         top.cut();
     }
     top.into_sorted()
@@ -202,10 +202,6 @@ pub(crate) fn explain(mut lists: Vec<List>, slot: Slot) -> Vec<(String, f32)> {
 }
 
 fn in_order(lists: &mut [List]) {
-    debug_assert!(
-        TERMINATED > Slot::MAX / 4,
-        "slots lie below tantivy's end mark"
-    );
     lists.sort_by(|a, b| {
         b.weight
             .total_cmp(&a.weight)
