@@ -25,7 +25,9 @@ pub enum Error {
         next: &'static str,
     },
     /// A policy took too long (environment).
-    #[error("policy at {endpoint} gave nothing for {seconds} s while {waiting_for}: check that it is not overloaded, or allow more time")]
+    #[error(
+        "policy at {endpoint} gave nothing for {seconds} s while {waiting_for}: check that it is not overloaded, or allow more time"
+    )]
     Timeout {
         /// Where it lives, without credentials.
         endpoint: String,

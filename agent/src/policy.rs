@@ -1,13 +1,15 @@
 //! [`Policy`]: whoever asks and answers. Three live here; a local language model is a fourth.
 
 mod extractive;
+mod openai;
 mod scripted;
 
 pub use extractive::Extractive;
+pub use openai::{OpenAi, Sampling, TimeLimits};
 pub use scripted::Scripted;
 
-use crate::session::{Session, Task};
 use crate::Result;
+use crate::session::{Session, Task};
 
 /// Opens sessions. One policy never stands in for another: when it cannot act, the episode fails.
 pub trait Policy: Send + Sync {

@@ -6,7 +6,7 @@ use corpus::{Level, PartialDate};
 use indexes::Filter;
 use serde::{Deserialize, Serialize};
 
-use super::Fault;
+use super::{Fault, single_spaced};
 
 /// A query as the policy wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,10 @@ impl SearchQuery {
 
     /// A query of words alone; nothing in them is read as a modifier.
     pub fn words(text: &str) -> Self {
-        Self { text: text.split_whitespace().collect::<Vec<_>>().join(" "), modifiers: Vec::new() }
+        Self {
+            text: single_spaced(text),
+            modifiers: Vec::new(),
+        }
     }
 
     /// Reads one line; `None` when it has no words. What is wrong with it goes to `faults`.
@@ -51,28 +54,40 @@ impl SearchQuery {
             faults.push(Fault::LongQuery);
         }
         let (mut words, mut modifiers) = (Vec::new(), Vec::new());
-        for word in line[..cut].split_whitespace() {
+        for word in single_spaced(&line[..cut]).split_whitespace() {
             match word.strip_prefix('@').filter(|rest| rest.contains(':')) {
-                None => words.push(word),
-                Some(rest) => match Modifier::read(rest).filter(|_| modifiers.len() < Self::MAX_MODIFIERS) {
-                    Some(modifier) => modifiers.push(modifier),
-                    None => {
-                        faults.push(Fault::UnknownModifier);
-                        words.push(word);
+                None => words.push(word.to_owned()),
+                Some(rest) => {
+                    match Modifier::read(rest).filter(|_| modifiers.len() < Self::MAX_MODIFIERS) {
+                        Some(modifier) => modifiers.push(modifier),
+                        None => {
+                            faults.push(Fault::UnknownModifier);
+                            words.push(word.to_owned());
+                        }
                     }
-                },
+                }
             }
         }
-        (!words.is_empty()).then(|| Self { text: words.join(" "), modifiers })
+        (!words.is_empty()).then(|| Self {
+            text: words.join(" "),
+            modifiers,
+        })
     }
 
     /// What two ways of writing the same query have in common: case, punctuation at the ends of words
     /// and the order of modifiers do not count.
     pub fn normalised(&self) -> String {
-        let words = self.text.split_whitespace().map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()).to_lowercase());
+        let words = self.text.split_whitespace().map(|word| {
+            word.trim_matches(|c: char| c.is_ascii_punctuation())
+                .to_lowercase()
+        });
         let mut modifiers: Vec<_> = self.modifiers.iter().map(ToString::to_string).collect();
         modifiers.sort();
-        words.filter(|word| !word.is_empty()).chain(modifiers).collect::<Vec<_>>().join(" ")
+        words
+            .filter(|word| !word.is_empty())
+            .chain(modifiers)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// `allowed`, narrowed by the modifiers; `None` when nothing can pass both. Never wider than
@@ -81,9 +96,15 @@ impl SearchQuery {
         let mut filter = allowed.clone();
         for modifier in &self.modifiers {
             match modifier {
-                Modifier::From(date) => filter.from = Some(filter.from.map_or(*date, |from| from.max(*date))),
-                Modifier::To(date) => filter.to = Some(filter.to.map_or(*date, |to| earlier(to, *date))),
-                Modifier::Types(types) => narrow(&mut filter.types, types, |a, b| a.eq_ignore_ascii_case(b))?,
+                Modifier::From(date) => {
+                    filter.from = Some(filter.from.map_or(*date, |from| from.max(*date)))
+                }
+                Modifier::To(date) => {
+                    filter.to = Some(filter.to.map_or(*date, |to| earlier(to, *date)))
+                }
+                Modifier::Types(types) => {
+                    narrow(&mut filter.types, types, |a, b| a.eq_ignore_ascii_case(b))?
+                }
                 Modifier::Levels(levels) => narrow(&mut filter.levels, levels, |a, b| a == b)?,
                 Modifier::Sources(sources) => narrow(&mut filter.sources, sources, |a, b| a == b)?,
             }
@@ -104,7 +125,13 @@ fn narrow<T: Clone>(list: &mut Vec<T>, wanted: &[T], same: impl Fn(&T, &T) -> bo
 
 /// The earlier of two last days, an open month or day reaching to its end.
 fn earlier(a: PartialDate, b: PartialDate) -> PartialDate {
-    let last_day = |date: PartialDate| (date.year, date.month.unwrap_or(u8::MAX), date.day.unwrap_or(u8::MAX));
+    let last_day = |date: PartialDate| {
+        (
+            date.year,
+            date.month.unwrap_or(u8::MAX),
+            date.day.unwrap_or(u8::MAX),
+        )
+    };
     if last_day(b) < last_day(a) { b } else { a }
 }
 
@@ -131,7 +158,15 @@ impl fmt::Display for Modifier {
             Self::To(date) => write!(f, "@to:{date}"),
             Self::Types(types) => write!(f, "@type:{}", types.join(",")),
             Self::Levels(levels) => {
-                write!(f, "@level:{}", levels.iter().map(|level| level.as_str()).collect::<Vec<_>>().join(","))
+                write!(
+                    f,
+                    "@level:{}",
+                    levels
+                        .iter()
+                        .map(|level| level.as_str())
+                        .collect::<Vec<_>>()
+                        .join(",")
+                )
             }
             Self::Sources(sources) => write!(f, "@src:{}", sources.join(",")),
         }
@@ -141,6 +176,8 @@ impl fmt::Display for Modifier {
 impl fmt::Display for SearchQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
-        self.modifiers.iter().try_for_each(|modifier| write!(f, " {modifier}"))
+        self.modifiers
+            .iter()
+            .try_for_each(|modifier| write!(f, " {modifier}"))
     }
 }

@@ -47,14 +47,58 @@ pub(super) struct Target {
 
 /// The content of `text`: stems, one for what means the same.
 pub(super) fn stems(text: &str) -> BTreeSet<String> {
-    crate::matching::stems(text).into_iter().map(concept).collect()
+    crate::matching::stems(text)
+        .into_iter()
+        .map(concept)
+        .collect()
 }
 
 /// Words of questions that say little about what is asked.
 const VAGUE: &[&str] = &[
-    "adult", "become", "best", "case", "choice", "common", "done", "drug", "first", "get", "give", "given", "happen", "help", "key",
-    "kind", "line", "long", "main", "make", "many", "most", "much", "need", "often", "patient", "people", "person", "show",
-    "soon", "start", "take", "taken", "test", "treatment", "type", "use", "used", "using", "usual", "usually", "widely", "woman", "women",
+    "adult",
+    "become",
+    "best",
+    "case",
+    "choice",
+    "common",
+    "done",
+    "drug",
+    "first",
+    "get",
+    "give",
+    "given",
+    "happen",
+    "help",
+    "key",
+    "kind",
+    "line",
+    "long",
+    "main",
+    "make",
+    "many",
+    "most",
+    "much",
+    "need",
+    "often",
+    "patient",
+    "people",
+    "person",
+    "show",
+    "soon",
+    "start",
+    "take",
+    "taken",
+    "test",
+    "treatment",
+    "type",
+    "use",
+    "used",
+    "using",
+    "usual",
+    "usually",
+    "widely",
+    "woman",
+    "women",
 ];
 /// What a vague word weighs beside another of equal frequency.
 const VAGUE_WEIGHT: f64 = 0.2;
@@ -66,7 +110,11 @@ const TITLE_WEIGHT: f64 = 0.7;
 impl Pool {
     /// Keeps evidence, once.
     pub(super) fn add(&mut self, evidence: &Evidence) {
-        if !self.evidence.iter().any(|known| known.label == evidence.label) {
+        if !self
+            .evidence
+            .iter()
+            .any(|known| known.label == evidence.label)
+        {
             self.evidence.push(evidence.clone());
         }
     }
@@ -78,10 +126,13 @@ impl Pool {
         self.frequency.clear();
         let mut documents = Vec::new();
         for evidence in &self.evidence {
-            let document = documents.iter().position(|known| *known == &evidence.document).unwrap_or_else(|| {
-                documents.push(&evidence.document);
-                documents.len() - 1
-            });
+            let document = documents
+                .iter()
+                .position(|known| *known == &evidence.document)
+                .unwrap_or_else(|| {
+                    documents.push(&evidence.document);
+                    documents.len() - 1
+                });
             let set = |text: &str| stems(&vocabulary.canonical(text));
             let (title, heading) = (set(&evidence.title), set(&evidence.heading));
             for (position, span) in sentences(&evidence.text).enumerate() {
@@ -92,7 +143,16 @@ impl Pool {
                     *self.frequency.entry(stem.clone()).or_default() += 1;
                 }
                 let (title, heading) = (title.clone(), heading.clone());
-                self.lines.push(Line { label: evidence.label, document, position, text, canonical, stems, title, heading });
+                self.lines.push(Line {
+                    label: evidence.label,
+                    document,
+                    position,
+                    text,
+                    canonical,
+                    stems,
+                    title,
+                    heading,
+                });
             }
         }
     }
@@ -135,7 +195,11 @@ impl Target {
 
     /// Share of the target that a sentence itself covers.
     pub(super) fn within(&self, stems: &BTreeSet<String>) -> f64 {
-        self.weights.iter().filter(|(stem, _)| stems.contains(*stem)).map(|(_, weight)| weight).sum()
+        self.weights
+            .iter()
+            .filter(|(stem, _)| stems.contains(*stem))
+            .map(|(_, weight)| weight)
+            .sum()
     }
 
     /// Whether nothing is left to cover.

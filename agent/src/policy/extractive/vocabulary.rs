@@ -4,38 +4,90 @@ use crate::matching::words;
 
 /// Lay and other names, lower case, and the name used here.
 const NAMES: &[(&str, &str)] = &[
-    ("adrenaline", "epinephrine"), ("blood sugar", "glucose"), ("blood thinner", "anticoagulant"),
-    ("bowel cancer", "colorectal cancer"), ("brittle bones", "osteoporosis"), ("c diff", "clostridioides difficile"),
-    ("c. difficile", "clostridioides difficile"), ("clinical depression", "major depressive disorder"),
-    ("enlarged prostate", "benign prostatic hyperplasia"), ("frusemide", "furosemide"), ("heart attack", "myocardial infarction"),
-    ("high blood pressure", "hypertension"), ("high cholesterol", "hyperlipidemia"), ("high ldl cholesterol", "hyperlipidemia"),
-    ("high potassium", "hyperkalemia"), ("kidney failure", "kidney disease"), ("low sodium", "hyponatremia"),
-    ("lupus", "systemic lupus erythematosus"), ("overactive thyroid", "hyperthyroidism"), ("paracetamol", "acetaminophen"),
-    ("preeclampsia", "pre-eclampsia"), ("salbutamol", "albuterol"), ("side effect", "adverse effect"),
-    ("side effects", "adverse effects"), ("temporal arteritis", "giant cell arteritis"), ("underactive thyroid", "hypothyroidism"),
+    ("adrenaline", "epinephrine"),
+    ("blood sugar", "glucose"),
+    ("blood thinner", "anticoagulant"),
+    ("bowel cancer", "colorectal cancer"),
+    ("brittle bones", "osteoporosis"),
+    ("c diff", "clostridioides difficile"),
+    ("c. difficile", "clostridioides difficile"),
+    ("clinical depression", "major depressive disorder"),
+    ("enlarged prostate", "benign prostatic hyperplasia"),
+    ("frusemide", "furosemide"),
+    ("heart attack", "myocardial infarction"),
+    ("high blood pressure", "hypertension"),
+    ("high cholesterol", "hyperlipidemia"),
+    ("high ldl cholesterol", "hyperlipidemia"),
+    ("high potassium", "hyperkalemia"),
+    ("kidney failure", "kidney disease"),
+    ("low sodium", "hyponatremia"),
+    ("lupus", "systemic lupus erythematosus"),
+    ("overactive thyroid", "hyperthyroidism"),
+    ("paracetamol", "acetaminophen"),
+    ("preeclampsia", "pre-eclampsia"),
+    ("salbutamol", "albuterol"),
+    ("side effect", "adverse effect"),
+    ("side effects", "adverse effects"),
+    ("temporal arteritis", "giant cell arteritis"),
+    ("underactive thyroid", "hypothyroidism"),
     ("water pill", "diuretic"),
 ];
 
 /// Abbreviations, as written, and what they stand for.
 const ABBREVIATIONS: &[(&str, &str)] = &[
-    ("ACS", "acute coronary syndrome"), ("AF", "atrial fibrillation"), ("AKI", "acute kidney injury"),
-    ("BPH", "benign prostatic hyperplasia"), ("CAD", "coronary artery disease"), ("CAP", "community-acquired pneumonia"),
-    ("CBC", "complete blood count"), ("CKD", "chronic kidney disease"), ("CML", "chronic myeloid leukemia"),
-    ("COPD", "chronic obstructive pulmonary disease"), ("CTPA", "CT pulmonary angiography"), ("DKA", "diabetic ketoacidosis"),
-    ("DVT", "deep vein thrombosis"), ("DXA", "dual-energy x-ray absorptiometry"), ("ECG", "electrocardiogram"),
-    ("EEG", "electroencephalography"), ("EKG", "electrocardiogram"), ("FIT", "fecal immunochemical test"),
-    ("GCA", "giant cell arteritis"), ("GERD", "gastroesophageal reflux disease"), ("HF", "heart failure"),
-    ("HFrEF", "heart failure with reduced ejection fraction"), ("IBD", "inflammatory bowel disease"),
-    ("IDA", "iron deficiency anemia"), ("IGRA", "interferon-gamma release assay"), ("ITP", "immune thrombocytopenia"),
-    ("MAOI", "monoamine oxidase inhibitor"), ("MDD", "major depressive disorder"), ("MG", "myasthenia gravis"),
-    ("MI", "myocardial infarction"), ("NSAID", "nonsteroidal anti-inflammatory drug"),
-    ("NSAIDs", "nonsteroidal anti-inflammatory drugs"), ("OGTT", "oral glucose tolerance test"), ("OSA", "obstructive sleep apnea"),
-    ("OUD", "opioid use disorder"), ("PCOS", "polycystic ovary syndrome"), ("PD", "parkinson disease"), ("PE", "pulmonary embolism"),
-    ("PPH", "postpartum hemorrhage"), ("PSA", "prostate-specific antigen"), ("RA", "rheumatoid arthritis"),
-    ("SLE", "systemic lupus erythematosus"), ("SPEP", "serum protein electrophoresis"), ("T1D", "type 1 diabetes"),
-    ("T2D", "type 2 diabetes"), ("T2DM", "type 2 diabetes"), ("TB", "tuberculosis"), ("TIA", "transient ischemic attack"),
-    ("TLS", "tumor lysis syndrome"), ("TSH", "thyroid-stimulating hormone"), ("UC", "ulcerative colitis"),
-    ("UTI", "urinary tract infection"), ("VTE", "venous thromboembolism"),
+    ("ACS", "acute coronary syndrome"),
+    ("AF", "atrial fibrillation"),
+    ("AKI", "acute kidney injury"),
+    ("BPH", "benign prostatic hyperplasia"),
+    ("CAD", "coronary artery disease"),
+    ("CAP", "community-acquired pneumonia"),
+    ("CBC", "complete blood count"),
+    ("CKD", "chronic kidney disease"),
+    ("CML", "chronic myeloid leukemia"),
+    ("COPD", "chronic obstructive pulmonary disease"),
+    ("CTPA", "CT pulmonary angiography"),
+    ("DKA", "diabetic ketoacidosis"),
+    ("DVT", "deep vein thrombosis"),
+    ("DXA", "dual-energy x-ray absorptiometry"),
+    ("ECG", "electrocardiogram"),
+    ("EEG", "electroencephalography"),
+    ("EKG", "electrocardiogram"),
+    ("FIT", "fecal immunochemical test"),
+    ("GCA", "giant cell arteritis"),
+    ("GERD", "gastroesophageal reflux disease"),
+    ("HF", "heart failure"),
+    ("HFrEF", "heart failure with reduced ejection fraction"),
+    ("IBD", "inflammatory bowel disease"),
+    ("IDA", "iron deficiency anemia"),
+    ("IGRA", "interferon-gamma release assay"),
+    ("ITP", "immune thrombocytopenia"),
+    ("MAOI", "monoamine oxidase inhibitor"),
+    ("MDD", "major depressive disorder"),
+    ("MG", "myasthenia gravis"),
+    ("MI", "myocardial infarction"),
+    ("NSAID", "nonsteroidal anti-inflammatory drug"),
+    ("NSAIDs", "nonsteroidal anti-inflammatory drugs"),
+    ("OGTT", "oral glucose tolerance test"),
+    ("OSA", "obstructive sleep apnea"),
+    ("OUD", "opioid use disorder"),
+    ("PCOS", "polycystic ovary syndrome"),
+    ("PD", "parkinson disease"),
+    ("PE", "pulmonary embolism"),
+    ("PPH", "postpartum hemorrhage"),
+    ("PSA", "prostate-specific antigen"),
+    ("RA", "rheumatoid arthritis"),
+    ("SLE", "systemic lupus erythematosus"),
+    ("SPEP", "serum protein electrophoresis"),
+    ("T1D", "type 1 diabetes"),
+    ("T2D", "type 2 diabetes"),
+    ("T2DM", "type 2 diabetes"),
+    ("TB", "tuberculosis"),
+    ("TIA", "transient ischemic attack"),
+    ("TLS", "tumor lysis syndrome"),
+    ("TSH", "thyroid-stimulating hormone"),
+    ("UC", "ulcerative colitis"),
+    ("UTI", "urinary tract infection"),
+    ("VTE", "venous thromboembolism"),
 ];
 
 /// Stems that stand for the same thing in a question and in its answer; the first names the group.
@@ -68,10 +120,17 @@ impl Vocabulary {
     /// letters begin the words before (Schwartz and Hearst 2003, initials only).
     pub(super) fn learn(&mut self, text: &str) {
         for (open, _) in text.match_indices('(') {
-            let Some(short) = text[open + 1..].split(')').next() else { continue };
+            let Some(short) = text[open + 1..].split(')').next() else {
+                continue;
+            };
             let capitals = short.bytes().filter(u8::is_ascii_uppercase).count();
-            let plain = (2..=10).contains(&short.len()) && short.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if !plain || capitals < 2 || self.learned.len() >= MAX_LEARNED || self.long_form(short).is_some() {
+            let plain = (2..=10).contains(&short.len())
+                && short.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            if !plain
+                || capitals < 2
+                || self.learned.len() >= MAX_LEARNED
+                || self.long_form(short).is_some()
+            {
                 continue;
             }
             if let Some(long) = spelled_out(&text[..open], short) {
@@ -92,7 +151,9 @@ impl Vocabulary {
                 rest = &rest[length..];
                 continue;
             }
-            let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !c.is_alphanumeric())
+                .unwrap_or(rest.len());
             out.push_str(self.long_form(&rest[..end]).unwrap_or(&rest[..end]));
             rest = &rest[end..];
         }
@@ -102,8 +163,17 @@ impl Vocabulary {
 
     fn long_form(&self, short: &str) -> Option<&str> {
         // What the evidence says it means here goes before what it usually means.
-        let learned = self.learned.iter().find(|(known, _)| known == short).map(|(_, long)| long.as_str());
-        learned.or_else(|| ABBREVIATIONS.binary_search_by_key(&short, |(known, _)| known).ok().map(|index| ABBREVIATIONS[index].1))
+        let learned = self
+            .learned
+            .iter()
+            .find(|(known, _)| known == short)
+            .map(|(_, long)| long.as_str());
+        learned.or_else(|| {
+            ABBREVIATIONS
+                .binary_search_by_key(&short, |(known, _)| known)
+                .ok()
+                .map(|index| ABBREVIATIONS[index].1)
+        })
     }
 }
 
@@ -115,20 +185,32 @@ pub(super) fn concept(stem: String) -> String {
 
 fn lay_name(text: &str) -> Option<(&'static str, usize)> {
     let first = text.as_bytes().first()?.to_ascii_lowercase();
-    let matches = NAMES.iter().filter(|(name, _)| name.as_bytes()[0] == first).filter(|(name, _)| {
-        let head = text.get(..name.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(name)) && !text[name.len()..].starts_with(char::is_alphanumeric)
-    });
-    matches.max_by_key(|(name, _)| name.len()).map(|(name, long)| (*long, name.len()))
+    let matches = NAMES
+        .iter()
+        .filter(|(name, _)| name.as_bytes()[0] == first)
+        .filter(|(name, _)| {
+            let head = text.get(..name.len());
+            head.is_some_and(|head| head.eq_ignore_ascii_case(name))
+                && !text[name.len()..].starts_with(char::is_alphanumeric)
+        });
+    matches
+        .max_by_key(|(name, _)| name.len())
+        .map(|(name, long)| (*long, name.len()))
 }
 
 /// The last words of `before` whose initials are the letters of `short`.
 fn spelled_out(before: &str, short: &str) -> Option<String> {
     let parts: Vec<_> = words(before).collect();
-    let letters: Vec<_> = short.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase()).collect();
+    let letters: Vec<_> = short
+        .bytes()
+        .filter(u8::is_ascii_alphabetic)
+        .map(|byte| byte.to_ascii_lowercase())
+        .collect();
     let start = parts.len().checked_sub(letters.len())?;
     let long = &parts[start..];
-    let initials = long.iter().map(|word| word.as_bytes()[0].to_ascii_lowercase());
+    let initials = long
+        .iter()
+        .map(|word| word.as_bytes()[0].to_ascii_lowercase());
     initials.eq(letters).then(|| long.join(" ").to_lowercase())
 }
 
@@ -145,9 +227,17 @@ mod tests {
     #[test]
     fn names_become_one() {
         let mut vocabulary = Vocabulary::default();
-        assert_eq!(vocabulary.canonical("Is AF (or high blood pressure) safe?"), "Is atrial fibrillation (or hypertension) safe?");
+        assert_eq!(
+            vocabulary.canonical("Is AF (or high blood pressure) safe?"),
+            "Is atrial fibrillation (or hypertension) safe?"
+        );
         assert_eq!(vocabulary.canonical("CAPS and lupuses"), "CAPS and lupuses");
-        vocabulary.learn("In focal segmental glomerulosclerosis (FSG) and the adductor frame (AF), é (Éa).");
-        assert_eq!(vocabulary.canonical("FSG, AF"), "focal segmental glomerulosclerosis, atrial fibrillation");
+        vocabulary.learn(
+            "In focal segmental glomerulosclerosis (FSG) and the adductor frame (AF), é (Éa).",
+        );
+        assert_eq!(
+            vocabulary.canonical("FSG, AF"),
+            "focal segmental glomerulosclerosis, atrial fibrillation"
+        );
     }
 }
