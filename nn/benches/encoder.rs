@@ -3,6 +3,8 @@
 //! The tiny fixture by default. With `ANAMNESIS_MINILM` set to a model folder, that model; with
 //! `ANAMNESIS_TEXTS` set to a file of one text a line, its first 2,000 lines as the texts.
 
+#![expect(clippy::print_stdout, reason = "a bench says what it measures")]
+
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};

@@ -240,13 +240,14 @@ impl Layer {
                 mixed,
             );
         }
+        wide.resize(BLOCK * self.up.outputs(), 0.0);
         for (hidden, mixed) in hidden
             .chunks_mut(BLOCK * width)
             .zip(mixed.chunks(BLOCK * width))
         {
             self.output.forward(isa, mixed, hidden, After::Add); // (block, D)
             bert.normalise(hidden, &self.attention_norm);
-            wide.resize(hidden.len() / width * self.up.outputs(), 0.0);
+            let wide = &mut wide[..hidden.len() / width * self.up.outputs()];
             self.up.forward(isa, hidden, wide, After::Gelu); // (block, F)
             self.down.forward(isa, wide, hidden, After::Add); // (block, D)
             bert.normalise(hidden, &self.norm);

@@ -107,7 +107,7 @@ impl SentenceEncoder {
                     .map(|text| self.tokenizer.encode(text.as_ref(), max_tokens))
                     .collect::<Result<Vec<_>>>()
             })?;
-        let ids = ids.concat();
+        let ids: Vec<Vec<u32>> = ids.into_iter().flatten().collect();
 
         // Longest first: the packs that end last are then the small ones.
         let mut order: Vec<usize> = (0..ids.len()).collect();

@@ -21,7 +21,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn cases() -> Vec<Case> {
-    serde_json::from_slice(&std::fs::read(fixture("tiny_cross/expected.json")).unwrap()).unwrap()
+    let bytes = std::fs::read(fixture("tiny_cross/expected.json")).expect("a committed fixture");
+    serde_json::from_slice(&bytes).expect("cases as the script wrote them")
 }
 
 #[test]
@@ -79,4 +80,24 @@ fn a_model_without_classifier_is_refused() {
         message.contains("`bert.pooler.dense.weight`") && message.contains("is missing"),
         "{message}"
     );
+}
+
+#[test]
+fn pairs_fit_the_smallest_windows() {
+    let tokenizer = Tokenizer::open(&fixture("tiny_cross")).unwrap();
+    for (first, second) in [
+        ("aspirin dose", "heart failure in renal"),
+        ("", "heart failure"),
+        ("heart failure", ""),
+    ] {
+        for window in 4..12 {
+            let tokens = tokenizer.encode_pair(first, second, window).unwrap();
+            assert!(tokens.ids.len() <= window && tokens.ids.len() == tokens.types.len());
+            assert_eq!(
+                tokens.types.iter().filter(|segment| **segment > 1).count(),
+                0
+            );
+        }
+        assert!(tokenizer.encode_pair(first, second, 3).is_err());
+    }
 }

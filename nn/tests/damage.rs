@@ -9,8 +9,8 @@ use tempfile::TempDir;
 /// A copy of the tiny model that a test may break.
 fn copy() -> TempDir {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny");
-    let home = tempfile::tempdir().unwrap();
-    fs::create_dir(home.path().join("1_Pooling")).unwrap();
+    let home = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(home.path().join("1_Pooling")).expect("an empty folder");
     for name in [
         "config.json",
         "tokenizer.json",
@@ -18,7 +18,7 @@ fn copy() -> TempDir {
         "sentence_bert_config.json",
         "1_Pooling/config.json",
     ] {
-        fs::copy(source.join(name), home.path().join(name)).unwrap();
+        fs::copy(source.join(name), home.path().join(name)).expect("a committed fixture");
     }
     home
 }
@@ -32,10 +32,10 @@ fn open(home: &TempDir) -> Result<SentenceEncoder, nn::Error> {
 fn refused(file: &str, from: &str, to: &str, blamed: &str, expect: &str) {
     let home = copy();
     let path = home.path().join(file);
-    let text = fs::read_to_string(&path).unwrap();
+    let text = fs::read_to_string(&path).expect("text");
     assert!(text.contains(from), "{file} holds {from}");
-    fs::write(&path, text.replacen(from, to, 1)).unwrap();
-    let message = open(&home).unwrap_err().to_string();
+    fs::write(&path, text.replacen(from, to, 1)).expect("a writable copy");
+    let message = open(&home).expect_err("a damaged model").to_string();
     assert!(
         message.contains(blamed) && message.contains(expect),
         "{message}"
@@ -45,7 +45,7 @@ fn refused(file: &str, from: &str, to: &str, blamed: &str, expect: &str) {
 #[test]
 fn absurd_sizes_are_refused() {
     let config = |from: &str, to: &str, expect: &str| {
-        refused("config.json", from, to, "config.json", expect)
+        refused("config.json", from, to, "config.json", expect);
     };
     config(
         "\"hidden_size\": 32",
@@ -88,7 +88,7 @@ fn absurd_sizes_are_refused() {
 #[test]
 fn other_architectures_are_refused() {
     let config = |from: &str, to: &str, expect: &str| {
-        refused("config.json", from, to, "config.json", expect)
+        refused("config.json", from, to, "config.json", expect);
     };
     config(
         "\"model_type\": \"bert\"",

@@ -29,11 +29,12 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn cases(name: &str) -> Vec<Case> {
-    serde_json::from_slice(&std::fs::read(fixture(name)).unwrap()).unwrap()
+    let bytes = std::fs::read(fixture(name)).expect("a committed fixture");
+    serde_json::from_slice(&bytes).expect("cases as the script wrote them")
 }
 
 fn tiny() -> SentenceEncoder {
-    SentenceEncoder::open(&fixture("tiny"), Device::cpu()).unwrap()
+    SentenceEncoder::open(&fixture("tiny"), Device::cpu()).expect("the committed model")
 }
 
 #[track_caller]
