@@ -145,7 +145,7 @@ fn check(random: &mut Random, bytes: &[u8]) {
                 (Action::Search(a), Action::Search(b)) => assert!(b.len() <= a.len().max(1)),
                 (Action::Answer(_), Action::Answer(_)) => {}
                 (Action::Abstain { code: a, .. }, Action::Abstain { code: b, .. }) => {
-                    assert_eq!(a, b)
+                    assert_eq!(a, b);
                 }
                 (a, b) => panic!("{a:?} became {b:?}"),
             }

@@ -214,7 +214,7 @@ impl Session for Chat {
             mut text,
             finish,
             complete,
-        } = exchange.run(body, limits.time_left, on_text)?;
+        } = exchange.run(&body, limits.time_left, on_text)?;
         if finish == Finish::Stop
             && !complete
             && let Some(close) = self.profile.missing_close(&text)

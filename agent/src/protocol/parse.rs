@@ -189,7 +189,7 @@ impl Parser {
         let action = match mark.kind {
             Kind::Search => self.search(body, &mut faults),
             Kind::Answer => answer(body, &mut faults),
-            Kind::Abstain => abstain(self.profile, body, &mut faults),
+            Kind::Abstain => Some(abstain(self.profile, body, &mut faults)),
             Kind::Information => None,
         };
         self.turn = Some(Turn {
@@ -238,7 +238,7 @@ fn answer(body: &str, faults: &mut Vec<Fault>) -> Option<Action> {
     Some(Action::Answer(cited))
 }
 
-fn abstain(profile: Profile, body: &str, faults: &mut Vec<Fault>) -> Option<Action> {
+fn abstain(profile: Profile, body: &str, faults: &mut Vec<Fault>) -> Action {
     // The body begins inside the opening: ` reason="code">text`, or `code): text`.
     let (head, text) = body
         .split_once(if profile.by_line() { ')' } else { '>' })
@@ -260,10 +260,10 @@ fn abstain(profile: Profile, body: &str, faults: &mut Vec<Fault>) -> Option<Acti
     } else {
         text
     };
-    Some(Action::Abstain {
+    Action::Abstain {
         code,
         text: single_spaced(text),
-    })
+    }
 }
 
 /// Splits an answer after each run of cites. Punctuation that follows a run belongs before it.

@@ -55,18 +55,16 @@ impl SearchQuery {
         }
         let (mut words, mut modifiers) = (Vec::new(), Vec::new());
         for word in single_spaced(&line[..cut]).split_whitespace() {
-            match word.strip_prefix('@').filter(|rest| rest.contains(':')) {
-                None => words.push(word.to_owned()),
-                Some(rest) => {
-                    match Modifier::read(rest).filter(|_| modifiers.len() < Self::MAX_MODIFIERS) {
-                        Some(modifier) => modifiers.push(modifier),
-                        None => {
-                            faults.push(Fault::UnknownModifier);
-                            words.push(word.to_owned());
-                        }
-                    }
-                }
+            let marked = word.strip_prefix('@').filter(|rest| rest.contains(':'));
+            let modifier = marked.and_then(Modifier::read);
+            if let Some(modifier) = modifier.filter(|_| modifiers.len() < Self::MAX_MODIFIERS) {
+                modifiers.push(modifier);
+                continue;
             }
+            if marked.is_some() {
+                faults.push(Fault::UnknownModifier);
+            }
+            words.push(word.to_owned());
         }
         (!words.is_empty()).then(|| Self {
             text: words.join(" "),
@@ -97,13 +95,13 @@ impl SearchQuery {
         for modifier in &self.modifiers {
             match modifier {
                 Modifier::From(date) => {
-                    filter.from = Some(filter.from.map_or(*date, |from| from.max(*date)))
+                    filter.from = Some(filter.from.map_or(*date, |from| from.max(*date)));
                 }
                 Modifier::To(date) => {
-                    filter.to = Some(filter.to.map_or(*date, |to| earlier(to, *date)))
+                    filter.to = Some(filter.to.map_or(*date, |to| earlier(to, *date)));
                 }
                 Modifier::Types(types) => {
-                    narrow(&mut filter.types, types, |a, b| a.eq_ignore_ascii_case(b))?
+                    narrow(&mut filter.types, types, |a, b| a.eq_ignore_ascii_case(b))?;
                 }
                 Modifier::Levels(levels) => narrow(&mut filter.levels, levels, |a, b| a == b)?,
                 Modifier::Sources(sources) => narrow(&mut filter.sources, sources, |a, b| a == b)?,

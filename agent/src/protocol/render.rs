@@ -212,14 +212,11 @@ pub fn render(profile: Profile, action: &Action) -> String {
             let parts: Vec<_> = cited
                 .iter()
                 .map(|part| {
-                    let cites: String = part
-                        .cites
-                        .iter()
-                        .map(|label| format!("[{label}]"))
-                        .collect();
-                    format!("{} {cites}", escape_line(profile, &part.text))
-                        .trim_end()
-                        .to_owned()
+                    let mut out = escape_line(profile, &part.text);
+                    for (index, label) in part.cites.iter().enumerate() {
+                        let _ = write!(out, "{}[{label}]", if index == 0 { " " } else { "" });
+                    }
+                    out
                 })
                 .collect();
             wrap(answer, &parts.join(" "))

@@ -167,7 +167,9 @@ impl Pool {
             }
         }
         let total: f64 = weights.values().sum();
-        weights.values_mut().for_each(|weight| *weight /= total);
+        for weight in weights.values_mut() {
+            *weight /= total;
+        }
         Target { weights }
     }
 

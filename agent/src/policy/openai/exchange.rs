@@ -69,7 +69,7 @@ impl Exchange<'_> {
     /// Sends `body` and gives each piece of the reply to `on_text`.
     pub(super) fn run(
         &self,
-        body: Vec<u8>,
+        body: &[u8],
         time_left: Duration,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Reply> {
@@ -77,7 +77,7 @@ impl Exchange<'_> {
         let mut attempt = 0;
         loop {
             self.cancel.check()?;
-            let error = match self.attempt(&body, deadline, on_text) {
+            let error = match self.attempt(body, deadline, on_text) {
                 Ok(reply) => return Ok(reply),
                 Err(Failed::ForGood(error)) => return Err(error),
                 Err(Failed::Again(error, wait)) => {

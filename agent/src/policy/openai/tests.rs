@@ -62,10 +62,13 @@ fn say(stream: &mut TcpStream, text: &str) {
 }
 
 fn stop(stream: &mut TcpStream) {
-    let _ = write!(
-        stream,
-        "data: {}\n\ndata: [DONE]\n\n",
-        r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#
+    let _ = stream.write_all(
+        concat!(
+            "data: ",
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
+            "\n\ndata: [DONE]\n\n"
+        )
+        .as_bytes(),
     );
 }
 
@@ -150,10 +153,13 @@ fn streams_and_restores_the_closing_tag() {
 fn reads_sloppy_streams() {
     let crlf: Act1 = |stream| {
         head(stream, "200 OK", "");
-        let _ = write!(
-            stream,
-            ": hi\r\n\r\ndata:{}\r\n\r\n",
-            r#"{"choices":[{"delta":{"content":"<search>na"}}]}"#
+        let _ = stream.write_all(
+            concat!(
+                ": hi\r\n\r\ndata:",
+                r#"{"choices":[{"delta":{"content":"<search>na"}}]}"#,
+                "\r\n\r\n"
+            )
+            .as_bytes(),
         );
         // The two bytes of `ï` come apart.
         let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"ïve\"},\"finish_reason\":\"stop\"}]}\n\n".as_bytes();
@@ -162,15 +168,15 @@ fn reads_sloppy_streams() {
         let _ = stream.flush();
         std::thread::sleep(Duration::from_millis(50));
         let _ = stream.write_all(&chunk[cut..]);
-        let _ = write!(stream, "data: {}\n\n", r#"{"choices":[],"usage":{}}"#);
+        let _ =
+            stream.write_all(concat!("data: ", r#"{"choices":[],"usage":{}}"#, "\n\n").as_bytes());
     };
     assert_eq!(text(vec![crlf]), "<search>naïve</search>");
     let no_stream: Act1 = |stream| {
         head(stream, "200 OK", "");
-        let _ = write!(
-            stream,
-            "{}",
+        let _ = stream.write_all(
             r#"{"choices":[{"message":{"content":"<answer>A. [E1]"},"finish_reason":"stop"}]}"#
+                .as_bytes(),
         );
     };
     assert_eq!(text(vec![no_stream]), "<answer>A. [E1]</answer>");
@@ -207,7 +213,7 @@ fn tries_again_before_the_first_text() {
 fn does_not_try_again_what_is_refused() {
     let refused: Act1 = |stream| {
         head(stream, "401 Unauthorized", "");
-        let _ = write!(stream, "{}", r#"{"error":{"message":"bad key"}}"#);
+        let _ = stream.write_all(r#"{"error":{"message":"bad key"}}"#.as_bytes());
     };
     let (spec, requests) = serve(vec![refused, good]);
     let told = act(&policy(&spec), &Cancel::new()).unwrap_err().to_string();

@@ -246,8 +246,8 @@ fn word() -> impl Strategy<Value = String> {
 
 fn sentence() -> impl Strategy<Value = String> {
     ("[A-Za-z]{2,6}", prop::collection::vec(word(), 0..8)).prop_map(|(first, words)| {
-        let rest: String = words.iter().map(|word| format!(" {word}")).collect();
-        format!("{first}{rest}.")
+        let words: Vec<_> = std::iter::once(first).chain(words).collect();
+        format!("{}.", words.join(" "))
     })
 }
 

@@ -9,13 +9,6 @@ fn via(question: &str) -> Option<String> {
 }
 
 #[test]
-fn tables_are_sorted() {
-    for table in [HEADS, QUALIFIERS, LINKS, ENDS] {
-        assert!(table.is_sorted(), "{table:?}");
-    }
-}
-
-#[test]
 fn a_plain_question_is_one_need() {
     for question in [
         "What is the first-line treatment of low-risk localized prostate cancer?",
