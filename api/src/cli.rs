@@ -1,0 +1,176 @@
+//! The command line: what can be typed, and how it ends.
+
+mod ask;
+mod corpus;
+mod encoder;
+mod eval;
+mod filter;
+mod index;
+mod replay;
+mod search;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
+
+use crate::home::Home;
+use crate::output::Output;
+
+/// Answers medical questions from literature you index yourself, every sentence tied to the passage
+/// that supports it, or abstains.
+#[derive(Debug, Parser)]
+#[command(name = "anamnesis", version, propagate_version = true, max_term_width = 100, after_help = EPILOGUE)]
+struct Cli {
+    /// Where corpus, indexes and traces live [default: the platform's data directory]
+    #[arg(long, value_name = "DIR", env = "ANAMNESIS_HOME", global = true)]
+    home: Option<PathBuf>,
+    /// Print results as JSON on standard output
+    #[arg(long, global = true)]
+    json: bool,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto, global = true)]
+    color: Color,
+    /// Log more on standard error (-v info, -vv debug)
+    #[arg(short, long, action = ArgAction::Count, global = true)]
+    verbose: u8,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EPILOGUE: &str = "\
+Start here:
+  anamnesis ask \"Which drug is first-line for type 2 diabetes?\"     from the embedded starter corpus
+  anamnesis corpus add pubmed26n0001.xml.gz                         your own literature ...
+  anamnesis index build                                             ... indexed ...
+  anamnesis ask \"...\"                                               ... and asked
+
+Exit status: 0 answered or found, 1 abstained or nothing found, 2 error.
+This informs research and is no medical advice.";
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask a question; get an answer whose every sentence is cited, or an abstention
+    Ask(ask::Args),
+    /// Search the index
+    Search(search::Args),
+    /// Add, look at and curate documents
+    #[command(subcommand)]
+    Corpus(corpus::Command),
+    /// Build, verify and switch snapshots of the index
+    #[command(subcommand)]
+    Index(index::Command),
+    /// List and fit encoders
+    #[command(subcommand)]
+    Encoder(encoder::Command),
+    /// Measure retrieval and answers against judgments
+    #[command(subcommand)]
+    Eval(eval::Command),
+    /// Repeat a stored episode and tell whether it came out the same
+    Replay(replay::Args),
+    /// Answer over HTTP
+    Serve(serve::Args),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// How a command ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Answered, found, done.
+    Done,
+    /// Abstained, or nothing found.
+    Nothing,
+}
+
+/// Parses the arguments of this process, runs the command and reports how it went: 0 done, 1 nothing
+/// found or abstained, 2 error.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(cli.verbose);
+    let output = Output::new(cli.json, cli.color.into());
+    match dispatch(cli, &output) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Nothing) => ExitCode::from(1),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
+    let home = Home::new(cli.home)?;
+    match cli.command {
+        Command::Ask(args) => ask::run(&home, &args, output),
+        Command::Search(args) => search::run(&home, &args, output),
+        Command::Corpus(command) => corpus::run(&home, command, output),
+        Command::Index(command) => index::run(&home, command, output),
+        Command::Encoder(command) => encoder::run(&home, command, output),
+        Command::Eval(command) => eval::run(&home, command, output),
+        Command::Replay(args) => replay::run(&home, &args, output),
+        Command::Serve(args) => serve::run(&home, &args, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "anamnesis", &mut script);
+            output.raw(&script)?;
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+fn start_logging(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
+    };
+    // tantivy and hyper speak at info of what is only their own business
+    let filter = format!(
+        "warn,anamnesis={level},api={level},agent={level},retriever={level},indexes={level},corpus={level},nn={level}"
+    );
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().finish();
+    // a second call in one process (tests) keeps the first subscriber
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == std::io::ErrorKind::BrokenPipe)
+}
+
+impl From<Color> for anstream::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,176 @@
+//! `anamnesis ask`: the self-ask loop at work, then the answer, its references and the notice.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use agent::ask::ask;
+use agent::{Ask, Budget, Cancel, Event, NOTICE, Trace};
+use anyhow::{Result, bail};
+use corpus::starter;
+use indexes::VectorKind;
+use retriever::{Query, Retrieve};
+
+use super::Outcome;
+use super::filter::FilterArgs;
+use super::index::build;
+use crate::home::Home;
+use crate::output::{FAINT, HEADING, LABEL, Output, STRONG, WARNING};
+use crate::policies::open_policy;
+use crate::server::wire;
+
+/// What `ask` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The question
+    question: String,
+    /// Who decomposes and answers: `extractive` (no model), or `openai:URL#MODEL` (any compatible
+    /// endpoint; its key is read from OPENAI_API_KEY)
+    #[arg(long, value_name = "POLICY", default_value = "extractive")]
+    policy: String,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// Search turns before the final one
+    #[arg(long, value_name = "N", default_value_t = Budget::default().turns)]
+    turns: u32,
+    /// Seed of a policy that samples
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Do not keep the trace of this episode
+    #[arg(long)]
+    no_trace: bool,
+}
+
+pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
+    if args.question.trim().is_empty() {
+        bail!("the question is empty: anamnesis ask \"Which drug is first-line for gout?\"");
+    }
+    let policy = open_policy(&args.policy)?;
+    if home.is_empty()? {
+        prepare_starter(home, output)?;
+    }
+    let retriever = home.retriever()?;
+    let task = Ask {
+        query: Query { filter: args.filter.to_filter()?, ..Query::new("") },
+        budget: Budget { turns: args.turns, ..Budget::default() },
+        seed: args.seed,
+        salt: std::process::id().to_le_bytes().to_vec(),
+        ..Ask::new(&args.question, jiff::Timestamp::now())
+    };
+    let mut shown = Ok(());
+    let mut warnings = Vec::new();
+    let mut show = |event: Event| {
+        if let Event::Warning { message } = &event {
+            output.note(message);
+            warnings.push(message.clone());
+        } else if shown.is_ok() && !output.is_json() {
+            shown = show_step(&event, output);
+        }
+    };
+    let trace = ask(&task, policy.as_ref(), &retriever, &clock, &Cancel::new(), &mut show)?;
+    shown?;
+    if !args.no_trace
+        && let Err(error) = store(home, &trace)
+    {
+        output.note(format!("this episode was not kept: {error:#}"));
+    }
+    if output.is_json() {
+        output.json(&wire::Answer::of(&trace).with_warnings(warnings))?
+    } else {
+        show_answer(&trace, output)?
+    }
+    Ok(if trace.answer.is_answered() { Outcome::Done } else { Outcome::Nothing })
+}
+
+/// Time since the first call in this process.
+pub(crate) fn clock() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+/// An empty home answers from the starter corpus, which leaves as soon as real documents come.
+pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
+    output.note("this home is empty: indexing the starter corpus (written for this project; add your own with `anamnesis corpus add`)");
+    let records = starter::documents()
+        .map(|document| document.map(|document| corpus::reader::Record::Document(Box::new(document))));
+    home.store()?.ingest(starter::COLLECTION, records, &mut |_| {})?;
+    build(home, retriever::embed::BUNDLED, VectorKind::Auto)?;
+    Ok(())
+}
+
+fn store(home: &Home, trace: &Trace) -> Result<()> {
+    home.store()?.put_trace(trace.id.as_str(), &trace.started.to_string(), &trace.to_json()?)?;
+    Ok(())
+}
+
+fn show_step(event: &Event, output: &Output) -> Result<()> {
+    match event {
+        Event::Turn { turn, may_search } => {
+            let what = if *may_search { "" } else { " (final)" };
+            output.line(format!("{FAINT}turn {turn}{what}{FAINT:#}"))
+        }
+        Event::Query { query, .. } => output.line(format!("  {STRONG}? {query}{STRONG:#}")),
+        Event::Evidence { evidence, known, .. } => {
+            for found in evidence {
+                let year = found.year.map(|year| format!(" · {year}")).unwrap_or_default();
+                output.line(format!(
+                    "      {LABEL}{:<4}{LABEL:#} {}{FAINT}{year} · {}{FAINT:#}",
+                    found.label.to_string(),
+                    found.title,
+                    found.level.label()
+                ))?;
+            }
+            if !known.is_empty() {
+                let labels: Vec<_> = known.iter().map(ToString::to_string).collect();
+                output.line(format!("      {FAINT}again: {}{FAINT:#}", labels.join(" ")))?;
+            }
+            if evidence.is_empty() && known.is_empty() {
+                output.line(format!("      {FAINT}nothing{FAINT:#}"))?;
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The answer, its references and the notice.
+fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
+    let answer = &trace.answer;
+    output.line("")?;
+    match answer.outcome {
+        agent::Outcome::Answered => {
+            output.line(format!("{HEADING}Answer{HEADING:#}"))?;
+            for sentence in &answer.sentences {
+                let cites: String = sentence.cites.iter().map(|label| format!("[{label}]")).collect();
+                output.line(format!("{} {LABEL}{cites}{LABEL:#}", sentence.text))?;
+            }
+        }
+        agent::Outcome::Abstained(code) => {
+            output.line(format!("{WARNING}No answer ({code}).{WARNING:#} {}", answer.text))?;
+        }
+    }
+    if !answer.citations.is_empty() {
+        output.line(format!("\n{HEADING}References{HEADING:#}"))?;
+    }
+    for citation in &answer.citations {
+        let mut facts = vec![citation.title.clone()];
+        facts.extend(citation.pmid.as_ref().map(|pmid| format!("PMID {pmid}")));
+        facts.extend(citation.journal.clone());
+        facts.extend(citation.year.map(|year| year.to_string()));
+        facts.push(citation.level.label().to_owned());
+        facts.push(citation.status.to_string());
+        output.line(format!("{LABEL}[{}]{LABEL:#} {}", citation.label, facts.join(" · ")))?;
+        output.line(format!("     {FAINT}\"{}\"{FAINT:#}", citation.quote))?;
+    }
+    output.line(format!("\n{FAINT}trace {} · snapshot {}{FAINT:#}", trace.id, trace.snapshot))?;
+    output.line(NOTICE)
+}
+
+/// Asks one question of an evaluation, on the default terms, without keeping a trace.
+pub(crate) fn ask_quietly(
+    question: &str,
+    policy: &dyn agent::Policy,
+    retriever: &dyn Retrieve,
+) -> agent::Result<Trace> {
+    let task = Ask::new(question, jiff::Timestamp::now());
+    ask(&task, policy, retriever, &clock, &Cancel::new(), &mut |_| {})
+}

@@ -1,0 +1,130 @@
+//! `anamnesis corpus`: add, look at and curate documents.
+
+mod add;
+mod curate;
+mod show;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Subcommand;
+use corpus::{Level, Status};
+
+use super::Outcome;
+use crate::home::Home;
+use crate::output::Output;
+
+/// What can be done with a corpus.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Add documents from files, folders and archives; .gz, .zst and .xz are read directly
+    ///
+    /// Adding the same file twice changes nothing. A record that cannot be read is set aside with its
+    /// place and reason (see `corpus rejected`); the rest is kept.
+    Add(add::Args),
+    /// Show a document: its text, where it came from, and what was done to it
+    Show {
+        /// Our id (pubmed:123), a PMID, a PMC id, a DOI, or the id as it came in
+        id: String,
+    },
+    /// List documents
+    List {
+        /// Only this collection
+        #[arg(long, value_name = "NAME")]
+        collection: Option<String>,
+        /// Only this publication status: ok, corrected, concern or retracted
+        #[arg(long, value_name = "STATUS")]
+        status: Option<Status>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Go on after this id
+        #[arg(long, value_name = "ID")]
+        after: Option<String>,
+    },
+    /// Count documents by collection, status, level and source
+    Stats,
+    /// List records that were set aside, with file, position and reason
+    Rejected {
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+    },
+    /// Add a tag to documents, or take it off
+    Tag {
+        /// The tag
+        tag: String,
+        /// Documents
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// Take the tag off
+        #[arg(long)]
+        off: bool,
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// Set documents aside until somebody looks; they answer nothing meanwhile
+    Quarantine(curate::Documents),
+    /// Take documents out, at once and from every index; `restore` brings them back
+    Remove(curate::Documents),
+    /// Bring quarantined or removed documents back
+    Restore(curate::Documents),
+    /// Mark documents as retracted: they are never evidence again
+    Retract {
+        /// Documents
+        #[arg(required_unless_present = "registry", value_name = "ID")]
+        ids: Vec<String>,
+        /// A registry: a list of PMIDs, a table with a pmid column, or the Retraction Watch CSV
+        #[arg(long, value_name = "FILE", conflicts_with = "ids")]
+        registry: Option<PathBuf>,
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// Overrule the evidence level of documents
+    Level {
+        /// guideline, systematic-review, rct, observational, case-report, opinion, preprint,
+        /// reference or unclassified
+        level: Level,
+        /// Documents
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        #[command(flatten)]
+        why: Reason,
+    },
+    /// Show the audit log, newest first
+    Log {
+        /// Only what was done to this document
+        id: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
+}
+
+/// Why something is done; it goes into the audit log.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Reason {
+    /// Why, for the audit log
+    #[arg(long, value_name = "TEXT", default_value = "no reason given")]
+    reason: String,
+}
+
+pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outcome> {
+    match command {
+        Command::Add(args) => add::run(home, &args, output),
+        Command::Show { id } => show::document(home, &id, output),
+        Command::List { collection, status, limit, after } => {
+            show::list(home, collection, status, limit, after.as_deref(), output)
+        }
+        Command::Stats => show::stats(home, output),
+        Command::Rejected { limit } => show::rejected(home, limit, output),
+        Command::Log { id, limit } => show::log(home, id.as_deref(), limit, output),
+        Command::Tag { tag, ids, off, why } => curate::tag(home, &tag, &ids, off, &why.reason, output),
+        Command::Quarantine(documents) => curate::set_standing(home, curate::Verb::Quarantine, &documents, output),
+        Command::Remove(documents) => curate::set_standing(home, curate::Verb::Remove, &documents, output),
+        Command::Restore(documents) => curate::set_standing(home, curate::Verb::Restore, &documents, output),
+        Command::Retract { ids, registry: None, why } => curate::retract(home, &ids, &why.reason, output),
+        Command::Retract { registry: Some(file), .. } => curate::apply_registry(home, &file, output),
+        Command::Level { level, ids, why } => curate::level(home, level, &ids, &why.reason, output),
+    }
+}

@@ -1,0 +1,65 @@
+//! `anamnesis replay`: a stored episode again, and whether it came out the same.
+
+use agent::{Cancel, Trace, TraceId, replay::replay};
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use super::Outcome;
+use super::ask::clock;
+use crate::home::Home;
+use crate::output::{LABEL, Output, STRONG, WARNING};
+
+/// What `replay` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The trace, as `ask` named it
+    #[arg(required_unless_present = "list")]
+    trace: Option<String>,
+    /// List stored traces, newest first, instead
+    #[arg(long, conflicts_with = "trace")]
+    list: bool,
+    /// Print the stored trace as one line of JSON instead of repeating it
+    #[arg(long)]
+    export: bool,
+}
+
+pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
+    let store = home.read_store()?;
+    let Some(name) = &args.trace else {
+        for (id, created) in store.traces(1_000)? {
+            if output.is_json() {
+                output.json(&json!({ "id": id, "created": created }))?
+            } else {
+                output.line(format!("{LABEL}{id}{LABEL:#}  {created}"))?
+            }
+        }
+        return Ok(Outcome::Done);
+    };
+    let id: TraceId = name.parse()?;
+    let Some(stored) = store.trace(id.as_str())? else {
+        bail!("no trace {id} in this home: see `anamnesis replay --list`");
+    };
+    if args.export {
+        output.raw(format!("{stored}\n").as_bytes())?;
+        return Ok(Outcome::Done);
+    }
+    let recorded = Trace::from_json(&stored)?;
+    let retriever = home
+        .retriever_of(&recorded.snapshot)
+        .with_context(|| format!("snapshot {} of this trace is needed to repeat it", recorded.snapshot))?;
+    let replayed = replay(&recorded, &retriever, &clock, &Cancel::new())?;
+    if output.is_json() {
+        output.json(
+            &json!({ "trace_id": id, "same": replayed.difference.is_none(), "difference": replayed.difference }),
+        )?;
+    } else {
+        match &replayed.difference {
+            None => output.line(format!("{STRONG}same{STRONG:#}: {} came out as recorded", recorded.id))?,
+            Some(found) => {
+                output.line(format!("{WARNING}different{WARNING:#} at {}", found.at))?;
+                output.line(format!("  recorded: {}\n  now:      {}", found.recorded, found.now))?;
+            }
+        }
+    }
+    Ok(if replayed.difference.is_none() { Outcome::Done } else { Outcome::Nothing })
+}

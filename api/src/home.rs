@@ -1,0 +1,101 @@
+//! [`Home`]: what a user's data directory holds, and how it is opened.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use corpus::Store;
+use etcetera::BaseStrategy;
+use indexes::{Snapshot, SnapshotId, Snapshots};
+use retriever::{Embed, Hybrid};
+
+/// A data directory: `corpus.db`, `snapshots/`, `models/`, `cache/`.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// The home at `root`, or in the platform's data directory.
+    pub(crate) fn new(root: Option<PathBuf>) -> Result<Self> {
+        let root = match root {
+            Some(root) => root,
+            None => etcetera::choose_base_strategy()
+                .context("no home directory is known here: name one with --home DIR")?
+                .data_dir()
+                .join("anamnesis"),
+        };
+        Ok(Self { root })
+    }
+
+    /// Where it is.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The database file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.root.join("corpus.db")
+    }
+
+    /// The snapshots of the index.
+    pub(crate) fn snapshots(&self) -> Snapshots {
+        Snapshots::new(&self.root.join("snapshots"))
+    }
+
+    /// What may be deleted at any time: vectors of texts already embedded.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.root.join("cache")
+    }
+
+    /// Encoders a user keeps here, a folder each.
+    pub(crate) fn models(&self) -> PathBuf {
+        self.root.join("models")
+    }
+
+    /// Opens the store for writing, making it when there is none.
+    pub(crate) fn store(&self) -> Result<Store> {
+        Ok(Store::open(&self.database())?)
+    }
+
+    /// Opens the store for reading only.
+    pub(crate) fn read_store(&self) -> Result<Store> {
+        Ok(Store::open_read_only(&self.database())?)
+    }
+
+    /// True when nothing was ever added here.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        let database = self.database();
+        let found = database.try_exists().with_context(|| format!("cannot look for {}", database.display()))?;
+        Ok(!found || self.read_store()?.is_empty()?)
+    }
+
+    /// Opens the current snapshot with the encoder it was built with.
+    pub(crate) fn retriever(&self) -> Result<Hybrid> {
+        self.pin(self.snapshots().open_current()?)
+    }
+
+    /// Opens the snapshot called `id` likewise.
+    pub(crate) fn retriever_of(&self, id: &str) -> Result<Hybrid> {
+        let id = SnapshotId::parse(id).with_context(|| format!("`{id}` is no snapshot id"))?;
+        self.pin(self.snapshots().open(&id)?)
+    }
+
+    fn pin(&self, snapshot: Snapshot) -> Result<Hybrid> {
+        let snapshot = Arc::new(snapshot);
+        let encoder = match &snapshot.manifest().encoder {
+            Some(card) => Some(open_encoder(&card.name, &snapshot.manifest().id.to_string())?),
+            None => None,
+        };
+        Ok(Hybrid::new(snapshot, self.read_store()?, encoder)?)
+    }
+}
+
+fn open_encoder(name: &str, snapshot: &str) -> Result<Arc<dyn Embed>> {
+    match retriever::embed::open(name) {
+        Ok(encoder) => Ok(encoder),
+        Err(error) => bail!(
+            "{error}; snapshot {snapshot} was built with it: put it back, or run `anamnesis index build --encoder static`"
+        ),
+    }
+}

@@ -1,0 +1,207 @@
+//! `POST /v1/ask`: one episode, as one answer or as a stream of events.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use agent::{Ask, Cancel};
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{KeepAlive, Sse};
+use axum::response::{IntoResponse, Response, sse};
+use axum::{Extension, Json};
+use futures_core::Stream;
+use retriever::{Hybrid, Query};
+use tokio::time::{Sleep, sleep, timeout};
+
+use super::Service;
+use super::body::Body;
+use super::error::ApiError;
+use super::guard::RequestId;
+use super::wire::{self, Answer, AskRequest, Failure, MAX_QUESTION_BYTES};
+use crate::worker;
+
+/// How often a stream without news says that it lives.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Ask a question.
+///
+/// The answer is one object; every sentence of it cites what supports it. With `Accept: text/event-stream`
+/// or `stream: true` the episode is told as it happens, as server-sent events named `turn`, `query`, `hits`,
+/// `evidence`, `answer`, `citation` and `warning`, and at the end `final` (the whole object again) or `error`.
+#[utoipa::path(
+    post,
+    path = "/v1/ask",
+    tag = "answers",
+    request_body = AskRequest,
+    responses(
+        (status = 200, description = "an answer, or an abstention", content(
+            (Answer = "application/json"),
+            (wire::Event = "text/event-stream"),
+        )),
+        (status = 400, description = "the request is not in order", body = Failure),
+        (status = 413, description = "the body is too large", body = Failure),
+        (status = 415, description = "the body is not JSON by its media type", body = Failure),
+        (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
+        (status = 502, description = "the language model behind the service failed", body = Failure),
+        (status = 503, description = "no index is open", body = Failure),
+        (status = 504, description = "it took too long", body = Failure),
+    ),
+)]
+pub(super) async fn ask(
+    State(service): State<Arc<Service>>,
+    Extension(id): Extension<RequestId>,
+    headers: HeaderMap,
+    Body(request): Body<AskRequest>,
+) -> Result<Response, ApiError> {
+    let streams = request.stream.unwrap_or(false) || accepts_events(&headers);
+    let episode = Episode::new(&service, &id, request)?;
+    if streams {
+        let failure_id = id.0.clone();
+        let events = service.workers.stream(move |cancel, tell| {
+            let last = match episode.run(cancel, tell) {
+                Ok(answer) => wire::Event::Final(Box::new(answer)),
+                Err(error) => wire::Event::Error(error.into_failure(&failure_id)),
+            };
+            tell(last);
+        })?;
+        let told = Told { events, deadline: Box::pin(sleep(service.timeout)), request_id: id.0, over: false };
+        return Ok(Sse::new(told).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response());
+    }
+    let answer = service.workers.submit(move |cancel| episode.run(cancel, &mut |_| {}))?;
+    let answer = timeout(service.timeout, answer).await.map_err(|_| ApiError::timeout())???;
+    Ok(Json(answer).into_response())
+}
+
+fn accepts_events(headers: &HeaderMap) -> bool {
+    let accepted = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    let mut essences = accepted.map(|part| part.split(';').next().unwrap_or_default().trim());
+    essences.any(|essence| essence.eq_ignore_ascii_case("text/event-stream"))
+}
+
+/// A question that is in order, and all that is needed to answer it on another thread.
+struct Episode {
+    service: Arc<Service>,
+    retriever: Arc<Hybrid>,
+    task: Ask,
+}
+
+impl Episode {
+    fn new(service: &Arc<Service>, id: &RequestId, request: AskRequest) -> Result<Self, ApiError> {
+        if request.question.trim().is_empty() {
+            return Err(ApiError::invalid("question: it is empty"));
+        }
+        if request.question.len() > MAX_QUESTION_BYTES {
+            return Err(ApiError::invalid(format!(
+                "question: {} bytes, at most {MAX_QUESTION_BYTES} are allowed",
+                request.question.len()
+            )));
+        }
+        // less than the time-out, so that an episode that takes too long ends with what it has
+        let wall_ms = u64::try_from((service.timeout - service.timeout / 20).as_millis()).unwrap_or(u64::MAX);
+        let task = Ask {
+            query: Query { filter: request.filter.unwrap_or_default().to_domain()?, ..Query::new("") },
+            budget: request.budget.unwrap_or_default().to_domain(wall_ms.max(1))?,
+            seed: request.seed.unwrap_or_default(),
+            salt: id.0.clone().into_bytes(),
+            ..Ask::new(request.question, jiff::Timestamp::now())
+        };
+        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, task })
+    }
+
+    fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
+        let Self { service, retriever, task } = self;
+        tracing::debug!(question = task.question, "asked");
+        let opened = Instant::now();
+        let mut warnings = Vec::new();
+        let mut listen = |event: agent::Event| {
+            if let agent::Event::Warning { message } = &event {
+                warnings.push(message.clone());
+            }
+            if let Some(event) = wire::Event::of_episode(event) {
+                tell(event);
+            }
+        };
+        let trace = agent::ask::ask(
+            &task,
+            service.policy.as_ref(),
+            retriever.as_ref(),
+            &|| opened.elapsed(),
+            cancel,
+            &mut listen,
+        )?;
+        if let Err(error) = service.recorder.store(&trace) {
+            tracing::warn!(trace = %trace.id, error = format!("{error:#}"), "the trace was not stored");
+            let message = "this episode could not be stored: its trace id names nothing".to_owned();
+            tell(wire::Event::Warning { message: message.clone() });
+            warnings.push(message);
+        }
+        Ok(Answer::of(&trace).with_warnings(warnings))
+    }
+}
+
+/// An episode as a stream. Dropping it, as the server does when the client leaves, cancels the episode.
+struct Told {
+    events: worker::Stream<wire::Event>,
+    deadline: Pin<Box<Sleep>>,
+    request_id: String,
+    over: bool,
+}
+
+impl Stream for Told {
+    type Item = Result<sse::Event, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let event = match self.events.poll_next(context) {
+            Poll::Ready(Some(event)) => event,
+            // the channel closed before the last event
+            Poll::Ready(None) => self.failed(worker::Lost.into()),
+            Poll::Pending => {
+                ready!(self.deadline.as_mut().poll(context));
+                self.failed(ApiError::timeout())
+            }
+        };
+        self.over = event.is_last();
+        Poll::Ready(Some(Ok(encode(&event))))
+    }
+}
+
+impl Told {
+    fn failed(&self, error: ApiError) -> wire::Event {
+        wire::Event::Error(error.into_failure(&self.request_id))
+    }
+}
+
+fn encode(event: &wire::Event) -> sse::Event {
+    let data = serde_json::to_string(event).expect("wire types are plain data: their keys are strings");
+    sse::Event::default().event(event.name()).data(data)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_is_asked_for_by_media_type() {
+        for (accept, expect) in [
+            ("text/event-stream", true),
+            ("application/json, Text/Event-Stream;q=0.9", true),
+            ("application/json", false),
+            ("*/*", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(accepts_events(&headers), expect, "{accept}");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! [`Body`]: a JSON request body, refused with the field that is wrong.
+
+use std::error::Error;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderMap, header};
+use serde::de::DeserializeOwned;
+
+use super::error::{ApiError, Code};
+
+/// A body of type `T`. The media type is asked for, since a page of another origin can send anything
+/// but `application/json` without being asked first.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            return Err(ApiError::new(Code::UnsupportedMediaType, "content-type: send application/json"));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        match Json::from_bytes(&bytes) {
+            Ok(Json(value)) => Ok(Self(value)),
+            Err(JsonRejection::JsonDataError(error)) => Err(ApiError::invalid(place(&error))),
+            Err(JsonRejection::JsonSyntaxError(error)) => {
+                Err(ApiError::invalid(format!("the body is no JSON: {}", place(&error))))
+            }
+            Err(other) => Err(ApiError::invalid(other.body_text())),
+        }
+    }
+}
+
+/// The innermost cause: which field or position, and what is wrong with it.
+fn place(error: &dyn Error) -> String {
+    let source = error.source();
+    source.map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+fn unreadable(rejection: BytesRejection) -> ApiError {
+    match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::new(
+            Code::TooLarge,
+            "the body is too large: send less, or start the service with a larger --max-body",
+        ),
+        _ => ApiError::invalid("the body ended early or came too slowly"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn json_is_known_by_its_media_type() {
+        for (value, expect) in [
+            ("application/json", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/problem+json", true),
+            ("text/plain", false),
+            ("text/json", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(value))]);
+            assert_eq!(is_json(&headers), expect, "{value}");
+        }
+        assert!(!is_json(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,166 @@
+//! [`ApiError`]: what a client is told when something fails. Causes inside are logged, never sent.
+//!
+//! A handler returns the error; the guard around all routes gives it the request's id and writes the
+//! envelope, so that an error of any origin has one shape.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::wire::Failure;
+use crate::worker::{Lost, Overloaded};
+
+/// An error as a client sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    code: Code,
+    message: String,
+}
+
+/// Whose fault, and what to do about it; decides the status. The names are part of the interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Code {
+    InvalidRequest,
+    ForbiddenOrigin,
+    NotFound,
+    MethodNotAllowed,
+    Gone,
+    TooLarge,
+    UnsupportedMediaType,
+    WrongHost,
+    Overloaded,
+    Internal,
+    PolicyFailed,
+    NotReady,
+    Timeout,
+}
+
+impl Code {
+    fn status(self) -> StatusCode {
+        match self {
+            Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Gone => StatusCode::GONE,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::PolicyFailed => StatusCode::BAD_GATEWAY,
+            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::ForbiddenOrigin => "forbidden_origin",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::Gone => "gone",
+            Self::TooLarge => "too_large",
+            Self::UnsupportedMediaType => "unsupported_media_type",
+            Self::WrongHost => "wrong_host",
+            Self::Overloaded => "overloaded",
+            Self::Internal => "internal",
+            Self::PolicyFailed => "policy_failed",
+            Self::NotReady => "not_ready",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+impl ApiError {
+    /// An error of `code`; `message` is what the client reads.
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// The client's request is not in order.
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Code::InvalidRequest, message)
+    }
+
+    /// Something inside failed: `cause` is logged, the client learns only that.
+    pub(crate) fn internal(cause: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%cause, "request failed");
+        Self::new(Code::Internal, "something failed inside: the service's log knows more under this request id")
+    }
+
+    /// The request took longer than the service allows.
+    pub(crate) fn timeout() -> Self {
+        Self::new(
+            Code::Timeout,
+            "the request took too long: ask for less, or start the service with a longer --timeout-ms",
+        )
+    }
+
+    /// What the client reads.
+    #[cfg(test)]
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The envelope.
+    pub(crate) fn into_failure(self, request_id: &str) -> Failure {
+        Failure { request_id: request_id.to_owned(), code: self.code.name(), message: self.message }
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// A response without a body: the error travels beside it to the guard, which knows the request's id.
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        if self.code == Code::Overloaded {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+impl From<Overloaded> for ApiError {
+    fn from(_: Overloaded) -> Self {
+        Self::new(Code::Overloaded, "every worker is busy and the queue is full: try again in a moment")
+    }
+}
+
+impl From<Lost> for ApiError {
+    fn from(_: Lost) -> Self {
+        Self::internal(&"the work was lost")
+    }
+}
+
+impl From<retriever::Error> for ApiError {
+    fn from(error: retriever::Error) -> Self {
+        match error {
+            retriever::Error::Input(message) => Self::invalid(message),
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<agent::Error> for ApiError {
+    fn from(error: agent::Error) -> Self {
+        match error {
+            agent::Error::Input(message) => Self::invalid(message),
+            agent::Error::Retriever(error) => error.into(),
+            agent::Error::Policy { .. } => {
+                tracing::error!(cause = %error, "the policy failed");
+                Self::new(
+                    Code::PolicyFailed,
+                    "the language model behind this service failed: the service's log knows more under this request id",
+                )
+            }
+            agent::Error::Timeout { .. } => {
+                tracing::error!(cause = %error, "the policy took too long");
+                Self::new(Code::Timeout, "the language model behind this service took too long: try again later")
+            }
+            // whoever cancels no longer listens, except when the service itself gave up waiting
+            agent::Error::Cancelled => Self::timeout(),
+            other => Self::internal(&other),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the service says of itself: `/`, `/healthz`, `/readyz`, `/openapi.json`.
+
+use std::sync::Arc;
+
+use agent::NOTICE;
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use retriever::Retrieve;
+
+use super::Service;
+use super::error::ApiError;
+use super::wire::{Failure, Health, Index};
+
+/// The interface, as checked in.
+const OPENAPI: &str = include_str!("../../openapi.json");
+
+/// Find your way.
+#[utoipa::path(get, path = "/", tag = "service", responses((status = 200, description = "what is where", body = Index)))]
+pub(super) async fn index() -> Json<Index> {
+    Json(Index {
+        name: "anamnesis",
+        version: env!("CARGO_PKG_VERSION"),
+        routes: vec![
+            "POST /v1/ask: a question, answered with citations (JSON or server-sent events)",
+            "POST /v1/retrieve: hits for one query or several",
+            "POST /retrieve: the same in the form of Search-R1",
+            "GET /v1/chunks/{id}: what a citation points to",
+            "GET /healthz: the process lives",
+            "GET /readyz: an index is open",
+            "GET /openapi.json: all of this for programs",
+        ],
+        notice: NOTICE,
+    })
+}
+
+/// Does the process live?
+#[utoipa::path(get, path = "/healthz", tag = "service", responses((status = 200, description = "it does", body = Health)))]
+pub(super) async fn health() -> Json<Health> {
+    Json(Health { status: "ok", snapshot: None })
+}
+
+/// Is an index open?
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "service",
+    responses(
+        (status = 200, description = "it is", body = Health),
+        (status = 503, description = "it is not: the message names the command that makes one", body = Failure),
+    ),
+)]
+pub(super) async fn ready(State(service): State<Arc<Service>>) -> Result<Json<Health>, ApiError> {
+    let snapshot = service.current.pin()?.snapshot().to_owned();
+    Ok(Json(Health { status: "ready", snapshot: Some(snapshot) }))
+}
+
+/// Read this document.
+#[utoipa::path(get, path = "/openapi.json", tag = "service", responses((status = 200, description = "OpenAPI 3.1")))]
+pub(super) async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], OPENAPI)
+}

@@ -1,0 +1,78 @@
+//! The first question on a fresh machine, abstention, traces and replay.
+
+use crate::harness::{Home, path};
+
+const QUESTION: &str = "Which drug is first-line for type 2 diabetes, and when must it be avoided?";
+
+#[test]
+fn a_fresh_machine_answers_with_citations() {
+    let home = Home::new();
+    let answer = home.succeed(&["ask", QUESTION]);
+    assert!(answer.contains("metformin"), "{answer}");
+    assert!(answer.contains("[E1]"), "{answer}");
+    assert!(answer.contains("contraindicated"), "the second half is answered too: {answer}");
+    assert!(answer.contains("Metformin"), "the reference list names the document: {answer}");
+    assert_eq!(answer.matches("no medical advice").count(), 1, "said once, plainly: {answer}");
+}
+
+#[test]
+fn the_json_contract_holds() {
+    let home = Home::new();
+    let answers = home.json(&["ask", QUESTION]);
+    let [answer] = &answers[..] else { panic!("one object: {answers:?}") };
+    for field in ["answer", "sentences", "citations", "abstained", "trace_id", "snapshot", "timings"] {
+        assert!(answer.get(field).is_some(), "{field} is missing in {answer}");
+    }
+    assert_eq!(answer["abstained"], false);
+    for sentence in answer["sentences"].as_array().unwrap() {
+        assert!(!sentence["cites"].as_array().unwrap().is_empty(), "every sentence is cited: {sentence}");
+    }
+    for citation in answer["citations"].as_array().unwrap() {
+        for field in ["label", "document", "chunk", "pmid", "title", "year", "level", "status", "quote"] {
+            assert!(citation.get(field).is_some(), "{field} is missing in {citation}");
+        }
+        let document = home.json(&["corpus", "show", citation["document"].as_str().unwrap()]);
+        let text = document[0]["document"]["text"].as_str().unwrap();
+        assert!(text.contains(citation["quote"].as_str().unwrap()), "the quote stands in the stored text");
+    }
+}
+
+#[test]
+fn what_the_corpus_does_not_hold_is_not_answered() {
+    let home = Home::new();
+    for question in ["What is the capital of France?", "Who won the football world cup in 1998?", "of the and to"] {
+        let (out, _) = home.expect(&["ask", question], 1);
+        assert!(out.contains("no medical advice"), "{out}");
+        assert!(!out.contains("[E1]"), "{question}: {out}");
+    }
+    assert!(home.fail(&["ask", ""]).contains("question"));
+}
+
+#[test]
+fn the_starter_corpus_leaves_when_real_documents_come() {
+    let home = Home::new();
+    home.succeed(&["ask", QUESTION]);
+    let file = home.write("trials.jsonl", crate::harness::TRIALS);
+    home.succeed(&["corpus", "add", path(&file)]);
+    home.succeed(&["index", "build"]);
+    let answer = &home.json(&["ask", "When is zolmarin contraindicated?"])[0];
+    assert_eq!(answer["citations"][0]["pmid"], "90000001", "{answer}");
+    home.expect(&["ask", "What is the first-line drug for bipolar disorder?"], 1);
+}
+
+#[test]
+fn an_episode_is_replayed_from_its_trace() {
+    let home = Home::with_trials();
+    let answer = &home.json(&["ask", "What must be monitored with zolmarin?"])[0];
+    let replay = &home.json(&["replay", answer["trace_id"].as_str().unwrap()])[0];
+    assert_eq!(replay["same"], true, "{replay}");
+    assert!(home.fail(&["replay", "nothing"]).contains("nothing"));
+}
+
+#[test]
+fn unknown_policies_are_refused_not_replaced() {
+    let home = Home::with_trials();
+    let error = home.fail(&["ask", "What is zolmarin?", "--policy", "openai:http://127.0.0.1:9/v1#none"]);
+    assert!(error.contains("127.0.0.1:9"), "the endpoint is named: {error}");
+    assert!(home.fail(&["ask", "What is zolmarin?", "--policy", "guesswork"]).contains("guesswork"));
+}

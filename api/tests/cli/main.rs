@@ -1,0 +1,14 @@
+//! The user's path: the built `anamnesis`, run as a user runs it.
+//!
+//! * `ask`: the first question on a fresh machine, abstention, traces and replay;
+//! * `corpus`: adding, showing and curating documents;
+//! * `index`: building, verifying, switching and losing snapshots;
+//! * `search`: hits, filters, explanations, TREC runs and evaluation;
+//! * `faults`: read-only and locked homes, kills, odd input.
+
+mod ask;
+mod corpus;
+mod faults;
+mod harness;
+mod index;
+mod search;

@@ -1,0 +1,11 @@
+//! The service from outside: the built binary on a home of its own, spoken to over HTTP.
+
+mod guard;
+mod harness;
+mod lifecycle;
+mod model;
+mod openapi;
+mod overload;
+mod refusals;
+mod routes;
+mod stream;
