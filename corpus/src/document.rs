@@ -63,8 +63,7 @@ impl Identifiers {
         let text = text.trim();
         let text = text.strip_prefix("PMID").unwrap_or(text).trim_start_matches([':', ' ']);
         let text = text.strip_suffix(".0").unwrap_or(text).trim_start_matches('0');
-        (!text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit()))
-            .then(|| text.to_owned())
+        (!text.is_empty() && text.len() <= 9 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.to_owned())
     }
 
     /// A PubMed Central id in its one spelling: `PMC123` of `PMC123`, `pmc123` or `123`.

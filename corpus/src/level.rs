@@ -55,12 +55,19 @@ impl Level {
         let name = name.to_ascii_lowercase();
         let has = |part: &str| name.contains(part);
         Some(match name.as_str() {
-            "review" | "review-article" | "editorial" | "comment" | "letter" | "news" | "historical article" => Self::Opinion,
+            "review" | "review-article" | "editorial" | "comment" | "letter" | "news" | "historical article" => {
+                Self::Opinion
+            }
             "preprint" => Self::Preprint,
             _ if has("guideline") || has("consensus development") => Self::Guideline,
             _ if has("systematic review") || has("systematic-review") || has("meta-analysis") => Self::SystematicReview,
             _ if has("randomized controlled trial") || has("randomised controlled trial") => Self::Rct,
-            _ if has("observational study") || has("cohort") || has("case-control") || has("comparative study") || has("multicenter study") => {
+            _ if has("observational study")
+                || has("cohort")
+                || has("case-control")
+                || has("comparative study")
+                || has("multicenter study") =>
+            {
                 Self::Observational
             }
             _ if has("case report") || has("case-report") => Self::CaseReport,

@@ -45,4 +45,3 @@ pub use id::{ChunkId, DocumentId};
 pub use level::Level;
 pub use status::{Standing, Status};
 pub use store::Store;
-

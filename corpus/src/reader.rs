@@ -108,12 +108,7 @@ pub struct Rejected {
 }
 
 impl Rejected {
-    pub(crate) fn new(
-        file: &str,
-        position: impl Into<String>,
-        reason: impl Into<String>,
-        record: &[u8],
-    ) -> Self {
+    pub(crate) fn new(file: &str, position: impl Into<String>, reason: impl Into<String>, record: &[u8]) -> Self {
         // Four bytes a character at most, and as much again for what normalisation drops.
         let head = String::from_utf8_lossy(&record[..record.len().min(1600)]);
         let excerpt = normalise(&head).replace('\n', " ").chars().take(200).collect();
@@ -142,8 +137,7 @@ pub struct Reader {
 pub fn open(path: &Path, options: &Options) -> Result<Reader> {
     let failed = |source| Error::File { action: "open", path: path.to_owned(), source };
     let consumed = Arc::new(AtomicU64::new(0));
-    let mut reader =
-        Reader { options: options.clone(), current: None, inputs: Vec::new(), consumed, total: 0 };
+    let mut reader = Reader { options: options.clone(), current: None, inputs: Vec::new(), consumed, total: 0 };
     if std::fs::metadata(path).map_err(failed)?.is_dir() {
         let files = files::list(path, options.format).map_err(failed)?;
         if files.is_empty() {
@@ -158,8 +152,8 @@ pub fn open(path: &Path, options: &Options) -> Result<Reader> {
         let file = files::single(path).map_err(failed)?;
         reader.total = file.bytes;
         let input = Input::open(&file, &reader.consumed).map_err(failed)?;
-        if let Err(unknown) = reader.start(input) {
-            return Err(match unknown.failure {
+        if let Err(mut unknown) = reader.start(input) {
+            return Err(match unknown.take_failure() {
                 Some(source) => Error::File { action: "read", path: path.to_owned(), source },
                 None => Error::UnknownFormat { path: path.to_owned() },
             });
@@ -189,15 +183,16 @@ impl Reader {
         self.total
     }
 
-    /// Makes `input` the current one, or a source of further inputs if it is an archive.
-    fn start(&mut self, mut input: Input) -> Result<(), Unknown> {
+    /// Makes `input` the current one, or a source of further inputs if it is an archive; gives it back
+    /// if its format cannot be told.
+    fn start(&mut self, input: Input) -> Result<(), Box<Input>> {
         if detect::is_tar(input.head()) && self.inputs.len() < DEPTH {
             self.inputs.push(Box::new(archive::inputs(input)));
             return Ok(());
         }
         let told = self.options.format.or_else(|| detect::format(&input, self.options.map.is_some()));
         let Some(format) = told else {
-            return Err(Unknown { failure: input.take_failure(), input });
+            return Err(Box::new(input));
         };
         let source = self.options.source.as_deref();
         self.current = Some(match format {
@@ -220,12 +215,6 @@ pub(crate) fn starter_document(name: &str, bytes: &[u8], source: &str) -> Result
     markdown::document(text, &files::stem(name), source).map_err(reject)
 }
 
-/// An input whose format cannot be told, perhaps because nothing of it could be read.
-struct Unknown {
-    input: Input,
-    failure: Option<std::io::Error>,
-}
-
 impl Iterator for Reader {
     type Item = Item;
 
@@ -241,8 +230,8 @@ impl Iterator for Reader {
                 None => drop(self.inputs.pop()),
                 Some(Err(rejected)) => return Some(Err(rejected)),
                 Some(Ok(input)) => {
-                    if let Err(Unknown { input, failure }) = self.start(input) {
-                        let reason = failure.map_or_else(
+                    if let Err(mut input) = self.start(input) {
+                        let reason = input.take_failure().map_or_else(
                             || "cannot tell the format: name it with --format".to_owned(),
                             |failure| format!("cannot read: {failure}"),
                         );

@@ -7,9 +7,9 @@ use std::ops::Range;
 
 /// Words before a stop that ends no sentence, in lower case.
 const ABBREVIATIONS: [&str; 40] = [
-    "al", "approx", "art", "ca", "cf", "ch", "cit", "co", "corp", "dept", "dr", "drs", "ed", "eds", "eq", "eqs",
-    "etc", "fig", "figs", "inc", "jr", "ltd", "mr", "mrs", "ms", "mt", "pp", "prof", "ref", "refs", "resp", "sec",
-    "sect", "sp", "spp", "sr", "st", "tab", "vol", "vs",
+    "al", "approx", "art", "ca", "cf", "ch", "cit", "co", "corp", "dept", "dr", "drs", "ed", "eds", "eq", "eqs", "etc",
+    "fig", "figs", "inc", "jr", "ltd", "mr", "mrs", "ms", "mt", "pp", "prof", "ref", "refs", "resp", "sec", "sect",
+    "sp", "spp", "sr", "st", "tab", "vol", "vs",
 ];
 /// Words before a stop that ends no sentence if a number follows.
 const BEFORE_NUMBERS: [&str; 19] = [
@@ -20,13 +20,57 @@ const BEFORE_NUMBERS: [&str; 19] = [
 const OFTEN_LAST: [&str; 6] = ["al", "co", "corp", "etc", "inc", "ltd"];
 /// Words that hardly follow an abbreviation inside a sentence.
 const STARTERS: [&str; 28] = [
-    "A", "After", "All", "Among", "An", "Although", "At", "Both", "Conclusion", "During", "For", "Here", "However",
-    "In", "It", "No", "Of", "On", "Our", "Patients", "Results", "The", "There", "These", "They", "This", "To", "We",
+    "A",
+    "After",
+    "All",
+    "Among",
+    "An",
+    "Although",
+    "At",
+    "Both",
+    "Conclusion",
+    "During",
+    "For",
+    "Here",
+    "However",
+    "In",
+    "It",
+    "No",
+    "Of",
+    "On",
+    "Our",
+    "Patients",
+    "Results",
+    "The",
+    "There",
+    "These",
+    "They",
+    "This",
+    "To",
+    "We",
 ];
 /// Words whose single capital after them is a name of its own: `vitamin C. The …`.
 const LETTERED: [&str; 20] = [
-    "appendix", "arm", "class", "cohort", "coenzyme", "factor", "figure", "grade", "group", "haemophilia",
-    "hemophilia", "hepatitis", "influenza", "panel", "phase", "protein", "stage", "table", "type", "vitamin",
+    "appendix",
+    "arm",
+    "class",
+    "cohort",
+    "coenzyme",
+    "factor",
+    "figure",
+    "grade",
+    "group",
+    "haemophilia",
+    "hemophilia",
+    "hepatitis",
+    "influenza",
+    "panel",
+    "phase",
+    "protein",
+    "stage",
+    "table",
+    "type",
+    "vitamin",
 ];
 
 /// Spans of the sentences of `text`, in order; together they hold every character that is not blank.
@@ -75,9 +119,9 @@ fn end_of_sentence(text: &str, start: usize) -> usize {
 
 /// Does the stop after `before` belong to its last word, `next` being what follows?
 fn is_abbreviation(before: &str, next: &str) -> bool {
-    let word_start = before.rfind(|c: char| !(c.is_alphanumeric() || c == '.')).map_or(0, |at| {
-        at + before[at..].chars().next().map_or(1, char::len_utf8)
-    });
+    let word_start = before
+        .rfind(|c: char| !(c.is_alphanumeric() || c == '.'))
+        .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
     let word = &before[word_start..];
     let next_word: &str = next.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
     let is_number_next = next.starts_with(|c: char| c.is_ascii_digit());
@@ -87,7 +131,8 @@ fn is_abbreviation(before: &str, next: &str) -> bool {
     }
     if word.contains('.') {
         // `e.g`, `i.v`, `U.S`, but not `1.73` or `end.Next`.
-        let is_dotted = word.split('.').all(|part| part.chars().count() <= 2 && !part.contains(|c: char| c.is_numeric()));
+        let is_dotted =
+            word.split('.').all(|part| part.chars().count() <= 2 && !part.contains(|c: char| c.is_numeric()));
         return is_dotted && !STARTERS.contains(&next_word);
     }
     let mut letters = word.chars();
@@ -116,12 +161,14 @@ mod tests {
 
     #[test]
     fn cuts_at_sentence_ends() {
-        assert_eq!(split("One two. Three four! Five? \"Six.\" Seven"), ["One two.", "Three four!", "Five?", "\"Six.\"", "Seven"]);
-        assert_eq!(split("It fell (p < 0.05). In 2010 it rose. 45 patients died."), [
-            "It fell (p < 0.05).",
-            "In 2010 it rose.",
-            "45 patients died."
-        ]);
+        assert_eq!(
+            split("One two. Three four! Five? \"Six.\" Seven"),
+            ["One two.", "Three four!", "Five?", "\"Six.\"", "Seven"]
+        );
+        assert_eq!(
+            split("It fell (p < 0.05). In 2010 it rose. 45 patients died."),
+            ["It fell (p < 0.05).", "In 2010 it rose.", "45 patients died."]
+        );
         assert_eq!(split("line one\nline two\n\nline three."), ["line one", "line two", "line three."]);
         assert_eq!(split("Take vitamin D. It helps."), ["Take vitamin D.", "It helps."]);
         assert_eq!(split("as in Smith et al. The trial"), ["as in Smith et al.", "The trial"]);

@@ -65,20 +65,13 @@ pub fn documents() -> impl Iterator<Item = Result<Document, Rejected>> {
 /// # Errors
 /// If the embedded file holds a line that is no question.
 pub fn questions() -> Result<Vec<Question>> {
-    let file = FILES
-        .get_file("questions.jsonl")
-        .ok_or_else(|| Error::Input("no starter questions".to_owned()))?;
+    let file = FILES.get_file("questions.jsonl").ok_or_else(|| Error::Input("no starter questions".to_owned()))?;
     let text = String::from_utf8_lossy(file.contents());
     let parse = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| {
-            Error::Input(format!("starter questions, line {}: {error}", number + 1))
-        })
+        serde_json::from_str(line)
+            .map_err(|error| Error::Input(format!("starter questions, line {}: {error}", number + 1)))
     };
-    text.lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-        .map(parse)
-        .collect()
+    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
 }
 
 #[cfg(test)]
@@ -96,50 +89,25 @@ mod tests {
             let document = document.unwrap();
             assert_eq!(document.id.source(), COLLECTION);
             assert_eq!(document.level, Level::Unclassified);
-            assert!(
-                !document.title.is_empty() && document.date.is_some() && !document.mesh.is_empty()
-            );
+            assert!(!document.title.is_empty() && document.date.is_some() && !document.mesh.is_empty());
             assert!(document.sections.len() >= 3, "{}", document.id);
-            assert!(
-                document
-                    .sections
-                    .iter()
-                    .all(|part| part.kind == SectionKind::Body && !part.heading.is_empty())
-            );
+            assert!(document.sections.iter().all(|part| part.kind == SectionKind::Body && !part.heading.is_empty()));
             assert!(!chunk(&document).is_empty());
-            assert!(
-                keys.insert(document.id.key().to_owned()),
-                "{} is there twice",
-                document.id
-            );
+            assert!(keys.insert(document.id.key().to_owned()), "{} is there twice", document.id);
         }
         assert!(keys.len() >= 120, "only {} documents", keys.len());
     }
 
     #[test]
     fn every_question_names_documents_that_are_there() {
-        let keys: BTreeSet<_> = documents()
-            .map(|document| document.unwrap().id.key().to_owned())
-            .collect();
+        let keys: BTreeSet<_> = documents().map(|document| document.unwrap().id.key().to_owned()).collect();
         let questions = questions().unwrap();
         assert!(questions.len() >= 150, "only {} questions", questions.len());
-        let two_hop = questions
-            .iter()
-            .filter(|question| question.hops == 2)
-            .count();
-        assert!(
-            two_hop * 3 >= questions.len(),
-            "only {two_hop} two-hop questions"
-        );
+        let two_hop = questions.iter().filter(|question| question.hops == 2).count();
+        assert!(two_hop * 3 >= questions.len(), "only {two_hop} two-hop questions");
         for question in &questions {
-            assert!(
-                question.documents.iter().all(|key| keys.contains(key)),
-                "{question:?}"
-            );
-            assert!(
-                question.documents.len() >= usize::from(question.hops),
-                "{question:?}"
-            );
+            assert!(question.documents.iter().all(|key| keys.contains(key)), "{question:?}");
+            assert!(question.documents.len() >= usize::from(question.hops), "{question:?}");
         }
         let ids: BTreeSet<_> = questions.iter().map(|question| &question.id).collect();
         assert_eq!(ids.len(), questions.len());

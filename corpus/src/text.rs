@@ -30,11 +30,7 @@ pub fn normalise(text: &str) -> String {
         }
     }
     // Composed last: a dropped character may have stood between a letter and its accent.
-    if out.is_ascii() || is_nfc_quick(out.chars()) == IsNormalized::Yes {
-        out
-    } else {
-        out.nfc().collect()
-    }
+    if out.is_ascii() || is_nfc_quick(out.chars()) == IsNormalized::Yes { out } else { out.nfc().collect() }
 }
 
 /// Characters that change nothing a reader sees: zero-width, bidirectional controls, soft hyphen,

@@ -1,5 +1,7 @@
 //! Input that is cut, broken, hostile or large: what can be read is read, the rest says where and why.
 
+#![expect(clippy::unwrap_used, reason = "a helper that cannot set up its input has failed its test")]
+
 use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -106,7 +108,8 @@ fn invalid_utf8_costs_its_record_only() {
     let (documents, rejected) = read("a.xml", &bytes);
     assert_eq!(keys(&documents), ["1", "3"]);
     assert!(rejected[0].reason.contains("invalid UTF-8"));
-    let (documents, rejected) = read("a.jsonl", b"{\"id\":1,\"text\":\"a\"}\n{\"id\":2,\"text\":\"\xc3\x28\"}\n\n{\"id\":3,\"text\":\"c\"}");
+    let (documents, rejected) =
+        read("a.jsonl", b"{\"id\":1,\"text\":\"a\"}\n{\"id\":2,\"text\":\"\xc3\x28\"}\n\n{\"id\":3,\"text\":\"c\"}");
     assert_eq!(keys(&documents), ["1", "3"]);
     assert_eq!((rejected[0].position.as_str(), rejected.len()), ("line 2", 1));
     let (documents, rejected) = read("a.txt", b"caf\xe9");
@@ -131,7 +134,8 @@ fn protocol_tags_are_text_and_what_cannot_be_seen_is_dropped() {
 
 #[test]
 fn rows_that_are_no_documents_are_rejected_one_by_one() {
-    let lines = "{\"id\":1,\"text\":\"a\"}\nnot json\n[1]\n{\"id\":2}\n{\"id\":3,\"text\":\"  \"}\n{\"text\":\"no id\"}\n";
+    let lines =
+        "{\"id\":1,\"text\":\"a\"}\nnot json\n[1]\n{\"id\":2}\n{\"id\":3,\"text\":\"  \"}\n{\"text\":\"no id\"}\n";
     let (documents, rejected) = read("notes.jsonl", lines.as_bytes());
     assert_eq!(documents[0].id.as_str(), "notes:1");
     assert_eq!(documents[1].id.key().len(), 16);

@@ -24,7 +24,8 @@ fn memory_does_not_grow_with_the_file() {
     let (mut written, mut articles) = (0, 0_usize);
     while written < MEGABYTES << 20 {
         articles += 1;
-        let sentence = format!("In {articles} patients an eGFR of 60 mL/min/1.73 m<sup>2</sup> was &lt; {}. ", articles * 7919);
+        let sentence =
+            format!("In {articles} patients an eGFR of 60 mL/min/1.73 m<sup>2</sup> was &lt; {}. ", articles * 7919);
         let text = sentence.repeat(1 + articles % 200);
         let article = format!(
             "<PubmedArticle><MedlineCitation><PMID Version=\"1\">{articles}</PMID><Article><ArticleTitle>T</ArticleTitle>\
@@ -45,7 +46,9 @@ fn memory_does_not_grow_with_the_file() {
     }
     assert_eq!(read, articles);
     match (before, peak()) {
-        (Some(before), Some(after)) => assert!(after - before < 40_000, "grew by {} kB", after - before),
+        (Some(before), Some(after)) => {
+            assert!(after - before < 40_000, "grew by {} kB", after - before);
+        }
         _ => println!("skipped: this system does not tell a process its peak memory"),
     }
 }

@@ -1,5 +1,11 @@
 //! Real files, where they are at hand: every record is read, counted against what the file holds.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a helper that cannot look for its input has failed its test, and says what it skips"
+)]
+
 use std::fs;
 use std::io::{BufReader, Read};
 use std::path::PathBuf;
@@ -46,7 +52,9 @@ fn check(document: &Document) {
 
 #[test]
 fn pubmed_files_are_read_whole() {
-    let Some(folder) = data("formats/pubmed") else { return };
+    let Some(folder) = data("formats/pubmed") else {
+        return;
+    };
     let mut expected = 0;
     for file in fs::read_dir(&folder).unwrap() {
         let mut text = String::new();
@@ -76,7 +84,9 @@ fn pubmed_files_are_read_whole() {
 
 #[test]
 fn articles_of_the_archive_are_read_whole() {
-    let Some((documents, rejected)) = read("formats/jats_cc_by_300.tar.xz", usize::MAX) else { return };
+    let Some((documents, rejected)) = read("formats/jats_cc_by_300.tar.xz", usize::MAX) else {
+        return;
+    };
     assert_eq!(rejected, []);
     assert_eq!(documents.len(), 300);
     for document in &documents {
@@ -103,7 +113,9 @@ fn json_lines_are_told_apart_and_read() {
         ("retrieval/scifact", "scifact"),
         ("retrieval/nfcorpus/corpus.jsonl.gz", "nfcorpus"),
     ] {
-        let Some((documents, rejected)) = read(path, 500) else { continue };
+        let Some((documents, rejected)) = read(path, 500) else {
+            continue;
+        };
         // Some articles have no abstract.
         assert!(documents.len() >= 450, "{path}: {:?}", rejected.first());
         for document in &documents {
@@ -115,7 +127,9 @@ fn json_lines_are_told_apart_and_read() {
 
 #[test]
 fn pubmedqa_withholds_the_conclusion() {
-    let Some((documents, rejected)) = read("qa/pubmedqa.jsonl.gz", usize::MAX) else { return };
+    let Some((documents, rejected)) = read("qa/pubmedqa.jsonl.gz", usize::MAX) else {
+        return;
+    };
     assert_eq!((documents.len(), rejected.len()), (1000, 0));
     let first = &documents[0];
     assert_eq!(first.id.as_str(), "pubmedqa:21645374");
@@ -127,7 +141,9 @@ fn pubmedqa_withholds_the_conclusion() {
 
 #[test]
 fn a_named_format_is_believed() {
-    let Some(path) = data("corpora/abstracts.jsonl.gz") else { return };
+    let Some(path) = data("corpora/abstracts.jsonl.gz") else {
+        return;
+    };
     let options = Options { format: Some(Format::Beir), ..Options::default() };
     let rejected = open(&path, &options).unwrap().take(3).collect::<Vec<_>>();
     assert!(rejected.iter().all(|item| item.as_ref().is_err_and(|item| item.reason.contains("_id"))));

@@ -12,12 +12,12 @@ const BLOCK: u64 = 512;
 /// The readable entries of the archive `input`, in their order there.
 pub(super) fn inputs(input: Input) -> impl Iterator<Item = Result<Input, Rejected>> {
     let bytes = Counted { input, taken: 0 };
-    let mut archive = Archive { archive: bytes.input.place().clone(), bytes, ended: false };
+    let mut archive = Archive { place: bytes.input.place().clone(), bytes, ended: false };
     std::iter::from_fn(move || archive.next_entry())
 }
 
 struct Archive {
-    archive: Place,
+    place: Place,
     bytes: Counted,
     ended: bool,
 }
@@ -46,7 +46,7 @@ impl Archive {
                 Err(error) => {
                     self.ended = true;
                     let reason = format!("the archive cannot be read further: {error}");
-                    return Some(Err(Rejected::new(&self.archive.name, "archive", reason, b"")));
+                    return Some(Err(Rejected::new(&self.place.name, "archive", reason, b"")));
                 }
             }
         }
@@ -82,14 +82,13 @@ impl Archive {
     }
 
     fn open(&self, entry: Entry) -> Result<Input, Rejected> {
-        let name = format!("{}/{}", self.archive.name, entry.path);
+        let name = format!("{}/{}", self.place.name, entry.path);
         if entry.content.len() > RECORD_BYTES {
             return Err(Rejected::new(&name, "byte 0", "larger than 64 MB", &entry.content));
         }
-        let folder = stem(&self.archive.stem);
+        let folder = stem(&self.place.stem);
         let bytes = entry.content.len() as u64;
-        let place =
-            Place { path: self.archive.path.clone(), name, folder, stem: stem(&entry.path), bytes };
+        let place = Place { path: self.place.path.clone(), name, folder, stem: stem(&entry.path), bytes };
         Input::new(place.clone(), Cursor::new(entry.content))
             .map_err(|error| Rejected::new(&place.name, "byte 0", format!("cannot read: {error}"), b""))
     }

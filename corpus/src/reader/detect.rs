@@ -20,7 +20,7 @@ pub(super) fn format(input: &Input, mapped: bool) -> Option<Format> {
         b'{' => json(head, mapped),
         _ => None,
     };
-    if name.ends_with(".md") || name.ends_with(".markdown") {
+    if [".md", ".markdown"].iter().any(|ending| name.ends_with(ending)) {
         return Some(Format::Text);
     }
     by_content().or_else(|| {

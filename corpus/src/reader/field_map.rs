@@ -44,7 +44,9 @@ impl Default for FieldMap {
 impl FieldMap {
     /// The values that `row` has for `meaning`: all that were named, else the first default present.
     pub(super) fn values<'r>(&self, row: &'r Row, meaning: &str) -> Vec<&'r Value> {
-        let Some(at) = DEFAULTS.iter().position(|(name, _)| *name == meaning) else { return Vec::new() };
+        let Some(at) = DEFAULTS.iter().position(|(name, _)| *name == meaning) else {
+            return Vec::new();
+        };
         let present = |value: &&Value| match value {
             Value::Null => false,
             Value::String(text) => !text.trim().is_empty(),

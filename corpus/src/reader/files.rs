@@ -10,8 +10,7 @@ use super::input::Input;
 use super::{Format, Rejected};
 
 /// Endings of files that are read from a folder, before any `.gz`, `.zst` or `.xz`.
-const ENDINGS: [&str; 10] =
-    [".xml", ".nxml", ".jsonl", ".ndjson", ".json", ".md", ".markdown", ".txt", ".tar", ".tgz"];
+const ENDINGS: [&str; 10] = [".xml", ".nxml", ".jsonl", ".ndjson", ".json", ".md", ".markdown", ".txt", ".tar", ".tgz"];
 
 /// A file or archive entry and the names that documents take from it.
 #[derive(Clone, Debug, Default)]
@@ -63,10 +62,7 @@ pub(super) fn list(folder: &Path, format: Option<Format>) -> io::Result<Vec<Plac
 }
 
 /// Opens the places one after another.
-pub(super) fn inputs(
-    places: Vec<Place>,
-    consumed: Arc<AtomicU64>,
-) -> impl Iterator<Item = Result<Input, Rejected>> {
+pub(super) fn inputs(places: Vec<Place>, consumed: Arc<AtomicU64>) -> impl Iterator<Item = Result<Input, Rejected>> {
     places.into_iter().map(move |place| {
         Input::open(&place, &consumed)
             .map_err(|error| Rejected::new(&place.name, "byte 0", format!("cannot open: {error}"), b""))

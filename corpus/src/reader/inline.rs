@@ -97,8 +97,10 @@ fn math(element: Element<'_>, out: &mut String) {
         }
         "mfrac" => {
             let (over, under) = (part(), part());
-            let wrap = |part: &str| if part.chars().all(char::is_alphanumeric) { part.to_owned() } else { format!("({part})") };
-            out.push_str(&format!("{}/{}", wrap(&over), wrap(&under)));
+            let wrap = |part: &str| {
+                if part.chars().all(char::is_alphanumeric) { part.to_owned() } else { format!("({part})") }
+            };
+            out.extend([&wrap(&over), "/", &wrap(&under)]);
         }
         "msqrt" => {
             out.push_str("√(");
@@ -131,18 +133,16 @@ fn script(element: Element<'_>, mark: char, shape: fn(char) -> Option<char>, out
 fn push_script(inner: &str, mark: char, shape: fn(char) -> Option<char>, out: &mut String) {
     let before = out.len();
     for c in inner.chars() {
-        match shape(c) {
-            Some(shaped) => out.push(shaped),
-            None => {
-                out.truncate(before);
-                // Nothing to stand on, or a mark such as ° or * that needs none.
-                if inner.chars().any(char::is_alphanumeric) {
-                    out.push(mark);
-                }
-                out.push_str(inner);
-                return;
+        let Some(shaped) = shape(c) else {
+            out.truncate(before);
+            // A mark such as ° or * reads the same on the line.
+            if inner.chars().any(char::is_alphanumeric) {
+                out.push(mark);
             }
-        }
+            out.push_str(inner);
+            return;
+        };
+        out.push(shaped);
     }
 }
 
@@ -224,6 +224,10 @@ fn without_references(text: &str) -> String {
         let next = rest.chars().next();
         if next.is_none_or(|c| matches!(c, '.' | ',' | ';' | ':' | ')' | ']') || c.is_whitespace()) {
             out.truncate(out.trim_end().len());
+            // `seen [4] .` leaves no blank before its stop.
+            if rest.trim_start().starts_with(['.', ',', ';']) {
+                rest = rest.trim_start();
+            }
         } else if next.is_some_and(char::is_alphanumeric) {
             out.push(' ');
         }
@@ -265,6 +269,7 @@ mod tests {
         assert_eq!(of(&format!("fell by 23%.{} Then", x("4"))), "fell by 23%. Then");
         assert_eq!(of(&format!("seen [{},{}–{}].", x("4"), x("5"), x("9"))), "seen.");
         assert_eq!(of(&format!("seen [{}] there", x("4"))), "seen there");
+        assert_eq!(of(&format!("seen [{}] . Then", x("4"))), "seen. Then");
         assert_eq!(of(&format!("seen{} there", x("[4]"))), "seen there");
         assert_eq!(of(&format!("m<sup>2</sup><sup>{},{}</sup> is", x("4"), x("5"))), "m² is");
         assert_eq!(of(&format!("({}) say", x("Smith et al., 2010"))), "(Smith et al., 2010) say");

@@ -2,6 +2,8 @@
 
 mod body;
 
+use std::borrow::Cow;
+
 use super::inline;
 use super::input::Input;
 use super::split::{Splitter, Tags};
@@ -49,18 +51,15 @@ fn parse(record: &str) -> Result<Document, String> {
     document.identifiers = identifiers;
     document.date = date(meta);
     document.journal = front.child("journal-meta").and_then(|journal| journal.find("journal-title")).and_then(filled);
-    document.language = article.attribute("lang").map(|language| language.into_owned());
+    document.language = article.attribute("lang").map(Cow::into_owned);
     document.licence = licence(meta);
     document.publication_types = publication_types(article, meta);
     let keywords = meta.all("kwd-group").flat_map(|group| group.all("kwd"));
     document.mesh = keywords.filter_map(filled).collect();
     document.corrections = meta.all("related-article").filter_map(correction).collect();
     document.status = Status::of_record(document);
-    document.level = if document.is_notice() {
-        Level::Opinion
-    } else {
-        Level::from_publication_types(&document.publication_types)
-    };
+    document.level =
+        if document.is_notice() { Level::Opinion } else { Level::from_publication_types(&document.publication_types) };
     Ok(builder.finish())
 }
 
@@ -110,7 +109,8 @@ fn write_abstract(part: Element<'_>, builder: &mut Builder) {
         match child.name() {
             "sec" => {
                 let label = child.child("title").and_then(filled).unwrap_or_default();
-                let paragraphs: Vec<_> = child.elements().filter(|part| part.name() != "title").map(paragraph).collect();
+                let paragraphs: Vec<_> =
+                    child.elements().filter(|part| part.name() != "title").map(paragraph).collect();
                 builder.labelled(&label, &paragraphs.join("\n"));
             }
             "title" | "label" | "object-id" => {}
@@ -145,7 +145,10 @@ fn date(meta: Element<'_>) -> Option<PartialDate> {
     // Archive releases and submissions are no publication.
     let is_publication = |date: &Element<'_>| {
         let kind = date.attribute("pub-type").or_else(|| date.attribute("date-type")).unwrap_or_default();
-        !matches!(kind.as_ref(), "pmc-release" | "nihms-submitted" | "received" | "accepted" | "retracted" | "corrected")
+        !matches!(
+            kind.as_ref(),
+            "pmc-release" | "nihms-submitted" | "received" | "accepted" | "retracted" | "corrected"
+        )
     };
     let sooner = |a: PartialDate, b: PartialDate| {
         let (month, day) = (a.month.zip(b.month), a.day.zip(b.day));
@@ -162,22 +165,26 @@ fn date(meta: Element<'_>) -> Option<PartialDate> {
 fn licence(meta: Element<'_>) -> Option<String> {
     let licence = meta.child("permissions").and_then(|permissions| permissions.child("license"));
     let licence = licence.or_else(|| meta.child("license"))?;
-    let address = licence.attribute("href").or_else(|| licence.attribute("resource")).map(|href| href.into_owned());
+    let address = licence.attribute("href").or_else(|| licence.attribute("resource")).map(Cow::into_owned);
     let address = address.or_else(|| licence.find("license_ref").and_then(filled));
-    let linked = || licence.find("ext-link").and_then(|link| link.attribute("href")).map(|href| href.into_owned());
+    let linked = || licence.find("ext-link").and_then(|link| link.attribute("href")).map(Cow::into_owned);
     let is_licence = |href: &String| href.contains("creativecommons.org") || href.contains("licen");
     let text = || filled(licence).map(|text| text.chars().take(120).collect());
-    let kind = || licence.attribute("license-type").map(|kind| kind.into_owned());
+    let kind = || licence.attribute("license-type").map(Cow::into_owned);
     address.or_else(|| linked().filter(is_licence)).or_else(text).or_else(kind)
 }
 
-/// The article type, then the subjects it is filed under: journals name study designs there.
+/// The article type, then the headings it is filed under: journals name study designs there. Other
+/// subjects are disciplines or numbers, unless they name a design.
 fn publication_types(article: Element<'_>, meta: Element<'_>) -> Vec<String> {
-    let mut types: Vec<String> = article.attribute("article-type").map(|kind| kind.into_owned()).into_iter().collect();
-    let groups = meta.child("article-categories").into_iter().flat_map(|list| list.all("subj-group"));
-    for subject in groups.flat_map(|group| group.all("subject")).filter_map(filled) {
-        if !types.iter().any(|known| known.eq_ignore_ascii_case(&subject)) {
-            types.push(subject);
+    let mut types: Vec<String> = article.attribute("article-type").map(Cow::into_owned).into_iter().collect();
+    for group in meta.child("article-categories").into_iter().flat_map(|list| list.all("subj-group")) {
+        let is_heading = group.attribute("subj-group-type").is_none_or(|kind| kind == "heading");
+        for subject in group.all("subject").filter_map(filled) {
+            let is_type = is_heading || Level::from_publication_types(&[&subject]) != Level::Unclassified;
+            if is_type && !types.iter().any(|known| known.eq_ignore_ascii_case(&subject)) {
+                types.push(subject);
+            }
         }
     }
     types

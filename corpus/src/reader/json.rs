@@ -11,10 +11,7 @@ use crate::Document;
 pub(super) type Row = Map<String, Value>;
 
 /// Reads `input` line by line; a line that is no object, or that `document` refuses, is rejected.
-pub(super) fn rows(
-    input: Input,
-    document: impl Fn(&Row) -> Result<Document, String>,
-) -> impl Iterator<Item = Item> {
+pub(super) fn rows(input: Input, document: impl Fn(&Row) -> Result<Document, String>) -> impl Iterator<Item = Item> {
     let mut lines = Lines::new(input);
     std::iter::from_fn(move || {
         let parsed = match lines.next()? {

@@ -13,11 +13,7 @@ use crate::{Document, DocumentId, Identifiers, Level, PartialDate, SectionKind};
 pub(super) const TEXT_FIELDS: &[&str] = &["text", "abstract", "content", "answer"];
 
 /// Rows of a JSON lines file; its stem is the source unless one is given.
-pub(super) fn records(
-    input: Input,
-    map: Option<FieldMap>,
-    source: Option<&str>,
-) -> impl Iterator<Item = Item> + use<> {
+pub(super) fn records(input: Input, map: Option<FieldMap>, source: Option<&str>) -> impl Iterator<Item = Item> + use<> {
     let map = map.unwrap_or_default();
     let stem = input.place().stem.rsplit('/').next().unwrap_or_default();
     let source = source.unwrap_or(if stem.is_empty() { "jsonl" } else { stem }).to_owned();
@@ -46,7 +42,9 @@ fn document(row: &Row, map: &FieldMap, source: &str) -> Result<Document, String>
     let values = map.values(row, "text");
     let is_labelled = |value: &&Value| value.as_array().is_some_and(|parts| parts.iter().any(Value::is_object));
     if values.iter().any(is_labelled) {
-        values.into_iter().for_each(|value| parts(&mut draft, value));
+        for value in values {
+            parts(&mut draft, value);
+        }
     } else {
         let text: Vec<_> = values.into_iter().flat_map(json::texts).collect();
         draft.section(&heading, SectionKind::Abstract, &text.join("\n\n"));

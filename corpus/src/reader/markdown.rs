@@ -82,8 +82,7 @@ fn finish(mut builder: Builder) -> Result<Document, String> {
 
 /// The `key: value` lines between two `---` lines at the very start, and what follows them.
 fn front_matter(text: &str) -> (Vec<(String, String)>, &str) {
-    let Some(rest) = text.strip_prefix("---").and_then(|rest| rest.trim_start_matches('\r').strip_prefix('\n'))
-    else {
+    let Some(rest) = text.strip_prefix("---").and_then(|rest| rest.trim_start_matches('\r').strip_prefix('\n')) else {
         return (Vec::new(), text);
     };
     let mut at = 0;

@@ -126,7 +126,8 @@ impl Members {
         loop {
             let byte = self.byte()?;
             // A byte order mark may stand before the object.
-            if !byte.is_ascii_whitespace() && !(self.number == 0 && b"\xef\xbb\xbf".contains(&byte)) {
+            let is_mark = self.number == 0 && b"\xef\xbb\xbf".contains(&byte);
+            if !is_mark && !byte.is_ascii_whitespace() {
                 return Ok(byte);
             }
         }

@@ -58,7 +58,8 @@ fn article(root: Element<'_>) -> Result<Document, String> {
     let document = builder.document();
 
     let journal = article.child("Journal");
-    document.journal = journal.and_then(|journal| filled(journal, "Title").or_else(|| filled(journal, "ISOAbbreviation")));
+    document.journal =
+        journal.and_then(|journal| filled(journal, "Title").or_else(|| filled(journal, "ISOAbbreviation")));
     let issued = journal.and_then(|journal| journal.path(&["JournalIssue", "PubDate"]));
     document.date = article.child("ArticleDate").and_then(date).or_else(|| issued.and_then(date));
     document.language = filled(article, "Language");
@@ -103,11 +104,7 @@ fn book(root: Element<'_>) -> Result<Document, String> {
 }
 
 /// A document with what both kinds have: id, version, title, abstract.
-fn start(
-    citation: Element<'_>,
-    title: Option<String>,
-    abstracts: Option<Element<'_>>,
-) -> Result<Builder, String> {
+fn start(citation: Element<'_>, title: Option<String>, abstracts: Option<Element<'_>>) -> Result<Builder, String> {
     let named = citation.child("PMID").ok_or("no PMID")?;
     let pmid = Identifiers::pmid(&inline::text(named)).ok_or("its PMID is no number")?;
     let mut builder = Builder::new(DocumentId::new("pubmed", &pmid), &title.unwrap_or_default());
@@ -126,11 +123,8 @@ fn start(
 fn finish(mut builder: Builder) -> Document {
     let document = builder.document();
     document.status = Status::of_record(document);
-    document.level = if document.is_notice() {
-        Level::Opinion
-    } else {
-        Level::from_publication_types(&document.publication_types)
-    };
+    document.level =
+        if document.is_notice() { Level::Opinion } else { Level::from_publication_types(&document.publication_types) };
     builder.finish()
 }
 
@@ -154,7 +148,9 @@ fn add_identifiers(list: Element<'_>, identifiers: &mut Identifiers) {
         let text = inline::text(id);
         match id.attribute("IdType").as_deref() {
             Some("doi") => identifiers.doi = Identifiers::doi(&text).or(identifiers.doi.take()),
-            Some("pmc") => identifiers.pmcid = Identifiers::pmcid(&text).or(identifiers.pmcid.take()),
+            Some("pmc") => {
+                identifiers.pmcid = Identifiers::pmcid(&text).or(identifiers.pmcid.take());
+            }
             _ => {}
         }
     }

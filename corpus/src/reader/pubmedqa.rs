@@ -62,11 +62,7 @@ fn line(row: &Row) -> Result<Document, String> {
     Ok(document)
 }
 
-fn document(
-    pmid: &str,
-    question: &str,
-    contexts: impl Iterator<Item = (String, String)>,
-) -> Result<Document, String> {
+fn document(pmid: &str, question: &str, contexts: impl Iterator<Item = (String, String)>) -> Result<Document, String> {
     let pmid = Identifiers::pmid(pmid).ok_or_else(|| format!("`{pmid}` is no PubMed id"))?;
     let mut builder = Builder::new(DocumentId::new("pubmedqa", &pmid), question);
     for (label, text) in contexts {

@@ -117,7 +117,9 @@ impl Splitter {
                     return Err((at, "the next record begins before this one ends".to_owned()));
                 }
                 Ok(at) => from = at + 1,
-                Err(Cut::Large) => return Err((self.buffer.len(), "the record is larger than 64 MB".to_owned())),
+                Err(Cut::Large) => {
+                    return Err((self.buffer.len(), "the record is larger than 64 MB".to_owned()));
+                }
                 Err(Cut::End) => {
                     let why = self.failure.take().map(|error| format!(": {error}")).unwrap_or_default();
                     self.is_root_open = false;

@@ -28,7 +28,10 @@ struct Node<'a> {
 
 enum Data<'a> {
     /// Name without prefix, and all that stands in the tag.
-    Element { name: &'a str, tag: &'a str },
+    Element {
+        name: &'a str,
+        tag: &'a str,
+    },
     Text(&'a str),
     /// Without `&` and `;`.
     Entity(&'a str),
@@ -42,6 +45,7 @@ pub(super) struct Element<'t> {
 }
 
 /// What lies in an element.
+#[derive(Clone, Copy)]
 pub(super) enum Child<'t> {
     Element(Element<'t>),
     Text(&'t str),
@@ -221,12 +225,9 @@ pub(super) fn push_entity(name: &str, out: &mut String) {
         Some(number) => number.ok().and_then(char::from_u32),
         None => named(name),
     };
-    match c {
-        Some(c) => out.push(c),
-        None => {
-            out.push('&');
-            out.push_str(name);
-            out.push(';');
-        }
+    if let Some(c) = c {
+        out.push(c);
+    } else {
+        out.extend(["&", name, ";"]);
     }
 }

@@ -45,7 +45,9 @@ impl Walk<'_> {
             }
             "table-wrap" => self.table(element),
             "fig" => self.caption(element),
-            "disp-formula" | "verse-group" | "preformat" | "attrib" => self.add(&inline::text(element)),
+            "disp-formula" | "verse-group" | "preformat" | "attrib" => {
+                self.add(&inline::text(element));
+            }
             "body" | "disp-quote" | "speech" | "fig-group" | "table-wrap-group" | "app-group" | "alternatives"
             | "disp-formula-group" => self.blocks(element),
             // Headings are taken by their section; the rest is no text of the article.
@@ -70,7 +72,9 @@ impl Walk<'_> {
         for child in element.children() {
             match child {
                 Child::Element(block) => match block.name() {
-                    "table-wrap" | "fig" | "fig-group" | "table-wrap-group" | "boxed-text" => floats.push(block),
+                    "table-wrap" | "fig" | "fig-group" | "table-wrap-group" | "boxed-text" => {
+                        floats.push(block);
+                    }
                     "list" | "def-list" | "disp-quote" | "verse-group" | "preformat" | "p" => {
                         self.add(&inline::finish(std::mem::take(&mut text)));
                         self.block(block);
@@ -81,7 +85,9 @@ impl Walk<'_> {
             }
         }
         self.add(&inline::finish(text));
-        floats.into_iter().for_each(|float| self.block(float));
+        for float in floats {
+            self.block(float);
+        }
     }
 
     fn table(&mut self, element: Element<'_>) {
@@ -128,7 +134,9 @@ fn caption_line(element: Element<'_>) -> String {
 /// A footnote is dropped from running text, so its content is written part by part.
 fn foot_line(element: Element<'_>) -> String {
     match element.name() {
-        "fn" | "fn-group" => element.elements().map(foot_line).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" "),
+        "fn" | "fn-group" => {
+            element.elements().map(foot_line).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+        }
         _ => paragraph(element),
     }
 }
@@ -162,7 +170,9 @@ fn list_lines(list: Element<'_>, lines: &mut Vec<String>) {
                     item_part(part, &mut text, &mut nested);
                 }
                 lines.push(format!("{label} {}", text.trim()));
-                nested.into_iter().for_each(|list| list_lines(list, lines));
+                for list in nested {
+                    list_lines(list, lines);
+                }
             }
             "def-item" => {
                 let part = |name: &str| item.child(name).and_then(filled).unwrap_or_default();

@@ -18,7 +18,8 @@ fn sections(document: &Document) -> Vec<(&str, SectionKind, &str)> {
 
 const META: &str = "<article-id pub-id-type=\"pmid\">11</article-id><article-id pub-id-type=\"pmc\">22</article-id>\
     <article-id pub-id-type=\"doi\">10.1/x</article-id>\
-    <article-categories><subj-group><subject>Randomised Controlled Trial</subject></subj-group></article-categories>\
+    <article-categories><subj-group subj-group-type=\"heading\"><subject>Randomised Controlled Trial</subject></subj-group>\
+    <subj-group subj-group-type=\"hwp-journal-coll\"><subject>1506</subject></subj-group></article-categories>\
     <title-group><article-title>Title <italic>in vivo</italic></article-title></title-group>\
     <pub-date pub-type=\"collection\"><year>2005</year></pub-date>\
     <pub-date pub-type=\"epub\"><day>8</day><month>4</month><year>2005</year></pub-date>\

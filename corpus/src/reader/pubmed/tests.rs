@@ -75,8 +75,9 @@ fn dates_come_as_precise_as_they_are() {
 #[test]
 fn status_follows_types_and_links() {
     let status = |types: &str, links: &[&str]| {
-        let links: String =
-            links.iter().map(|link| format!("<CommentsCorrections RefType=\"{link}\"><PMID>5</PMID></CommentsCorrections>")).collect();
+        let link =
+            |link: &&str| format!("<CommentsCorrections RefType=\"{link}\"><PMID>5</PMID></CommentsCorrections>");
+        let links = links.iter().map(link).collect::<Vec<_>>().concat();
         let article = format!(
             "<ArticleTitle>T</ArticleTitle><Abstract><AbstractText>Text.</AbstractText></Abstract>\
              <PublicationTypeList><PublicationType>{types}</PublicationType></PublicationTypeList>"
@@ -88,9 +89,11 @@ fn status_follows_types_and_links() {
     assert_eq!(status("Journal Article", &["ExpressionOfConcernIn", "ErratumIn"]).status, Status::Concern);
     assert_eq!(status("Journal Article", &["CorrectedandRepublishedIn"]).status, Status::Corrected);
     assert_eq!(status("Journal Article", &["CommentIn", "RetractionOf"]).status, Status::Ok);
-    for (notice, link) in
-        [("Retraction of Publication", "RetractionOf"), ("Published Erratum", "ErratumFor"), ("Expression of Concern", "ExpressionOfConcernFor")]
-    {
+    for (notice, link) in [
+        ("Retraction of Publication", "RetractionOf"),
+        ("Published Erratum", "ErratumFor"),
+        ("Expression of Concern", "ExpressionOfConcernFor"),
+    ] {
         let document = status(notice, &[link]);
         assert_eq!((document.status, document.level), (Status::Ok, Level::Opinion));
         assert_eq!(document.corrections[0].relation, link);
