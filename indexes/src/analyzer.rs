@@ -345,7 +345,7 @@ mod tests {
             ("12,500 patients", "12500 patient"),
             (
                 "COVID-19 (SARS-CoV-2)",
-                "covid19 covid 19 sarscov2 sars cov 2",
+                "covid19 covid 19 sarscov2 sar cov 2",
             ),
             ("Crohn's disease", "crohn diseas"),
             ("Crohn\u{2019}s disease", "crohn diseas"),
