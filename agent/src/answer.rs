@@ -104,33 +104,17 @@ impl Answer {
             uncited: 0,
         };
         for part in cited {
-            let known: Vec<_> = part
-                .cites
-                .iter()
-                .copied()
-                .filter(|label| ledger.get(*label).is_some())
-                .collect();
+            let known: Vec<_> = part.cites.iter().copied().filter(|label| ledger.get(*label).is_some()).collect();
             answer.struck += part.cites.len() - known.len();
             answer.uncited += usize::from(known.is_empty());
             for evidence in known.iter().filter_map(|label| ledger.get(*label)) {
-                if !answer
-                    .citations
-                    .iter()
-                    .any(|citation| citation.label == evidence.label)
-                {
+                if !answer.citations.iter().any(|citation| citation.label == evidence.label) {
                     answer.citations.push(Citation::new(evidence, &part.text));
                 }
             }
-            answer.sentences.push(Sentence {
-                text: part.text.clone(),
-                cites: known,
-            });
+            answer.sentences.push(Sentence { text: part.text.clone(), cites: known });
         }
-        let texts: Vec<_> = answer
-            .sentences
-            .iter()
-            .map(|sentence| sentence.text.as_str())
-            .collect();
+        let texts: Vec<_> = answer.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
         answer.text = texts.join(" ");
         answer
     }
@@ -204,23 +188,14 @@ mod tests {
     }
 
     fn part(text: &str, cites: &[u32]) -> Cited {
-        Cited {
-            text: text.to_owned(),
-            cites: cites.iter().copied().map(Label).collect(),
-        }
+        Cited { text: text.to_owned(), cites: cites.iter().copied().map(Label).collect() }
     }
 
     #[test]
     fn quotes_the_supporting_sentence_where_it_stands() {
-        let (document, ledger) =
-            ledger("Metformin lowers glucose. It is contraindicated in acidosis. It is cheap.");
-        let answer = Answer::build(
-            &[part(
-                "Avoid it in metabolic acidosis, where it is contraindicated.",
-                &[1],
-            )],
-            &ledger,
-        );
+        let (document, ledger) = ledger("Metformin lowers glucose. It is contraindicated in acidosis. It is cheap.");
+        let answer =
+            Answer::build(&[part("Avoid it in metabolic acidosis, where it is contraindicated.", &[1])], &ledger);
         let citation = &answer.citations[0];
         assert_eq!(citation.quote, "It is contraindicated in acidosis.");
         assert_eq!(&document.text[citation.start..citation.end], citation.quote);
@@ -229,18 +204,8 @@ mod tests {
     #[test]
     fn unknown_labels_are_struck_and_counted() {
         let (_, ledger) = ledger("Metformin lowers glucose.");
-        let answer = Answer::build(
-            &[
-                part("One.", &[1, 9]),
-                part("Two.", &[0]),
-                part("Three.", &[]),
-            ],
-            &ledger,
-        );
-        assert_eq!(
-            (answer.struck, answer.uncited, answer.citations.len()),
-            (2, 2, 1)
-        );
+        let answer = Answer::build(&[part("One.", &[1, 9]), part("Two.", &[0]), part("Three.", &[])], &ledger);
+        assert_eq!((answer.struck, answer.uncited, answer.citations.len()), (2, 2, 1));
         assert_eq!(answer.sentences[0].cites, [Label(1)]);
         assert_eq!(answer.text, "One. Two. Three.");
     }

@@ -22,9 +22,7 @@ use retriever::evidence::estimate_tokens;
 use retriever::{Ledger, Query, Retrieve};
 
 use crate::policy::Policy;
-use crate::protocol::{
-    self, AbstainCode, Action, Cited, Fault, Parser, Profile, Progress, TokenParser, Turn,
-};
+use crate::protocol::{self, AbstainCode, Action, Cited, Fault, Parser, Profile, Progress, TokenParser, Turn};
 use crate::session::{Act, ActLimits, Observation, Session, Task};
 use crate::trace::{Author, Search, Segment, StopReason, Timings, VERSION, milliseconds};
 use crate::{Answer, Budget, Cancel, Event, Result, Trace, TraceId};
@@ -84,12 +82,7 @@ pub fn ask(
     events: &mut dyn FnMut(Event),
 ) -> Result<Trace> {
     let outcome = task.budget.check().and_then(|()| {
-        let open = Task {
-            question: &task.question,
-            budget: &task.budget,
-            profile: task.profile,
-            seed: task.seed,
-        };
+        let open = Task { question: &task.question, budget: &task.budget, profile: task.profile, seed: task.seed };
         let session = policy.open(&open)?;
         Episode::new(task, session, retriever, clock, cancel, events).run()
     });
@@ -107,9 +100,7 @@ pub fn ask(
             Ok(trace)
         }
         Err(error) => {
-            events(Event::Error {
-                message: error.to_string(),
-            });
+            events(Event::Error { message: error.to_string() });
             Err(error)
         }
     }
@@ -191,23 +182,17 @@ impl<'a> Episode<'a> {
         loop {
             self.cancel.check()?;
             if self.time_left().is_zero() {
-                return Ok(self.unfinished(
-                    StopReason::Time,
-                    "the time for this question was spent before an answer was found",
-                ));
+                return Ok(self
+                    .unfinished(StopReason::Time, "the time for this question was spent before an answer was found"));
             }
             self.turn += 1;
-            let spent = self.tokens + FINAL_TOKENS.min(self.task.budget.generated_tokens)
-                > self.task.budget.generated_tokens;
-            if self.phase == Phase::Searching
-                && (self.turn > self.task.budget.turns || (spent && self.tokens > 0))
-            {
+            let spent =
+                self.tokens + FINAL_TOKENS.min(self.task.budget.generated_tokens) > self.task.budget.generated_tokens;
+            if self.phase == Phase::Searching && (self.turn > self.task.budget.turns || (spent && self.tokens > 0)) {
                 self.force_final()?;
             }
             let turn = self.act()?;
-            self.record
-                .faults
-                .extend(turn.faults.iter().map(|fault| (self.turn, *fault)));
+            self.record.faults.extend(turn.faults.iter().map(|fault| (self.turn, *fault)));
             match (turn.action, self.phase) {
                 (Some(Action::Answer(cited)), _) => return Ok(self.answered(&cited)),
                 (Some(Action::Abstain { code, text }), _) => {
@@ -230,10 +215,7 @@ impl<'a> Episode<'a> {
 
     /// One act of the policy, cut at its first complete action and recorded.
     fn act(&mut self) -> Result<Turn> {
-        (self.events)(Event::Turn {
-            turn: self.turn,
-            may_search: self.phase == Phase::Searching,
-        });
+        (self.events)(Event::Turn { turn: self.turn, may_search: self.phase == Phase::Searching });
         let budget = &self.task.budget;
         let left = budget.generated_tokens.saturating_sub(self.tokens);
         let max_tokens = match self.phase {
@@ -255,68 +237,42 @@ impl<'a> Episode<'a> {
         let act = self.session.act(&limits, self.cancel, &mut on_text)?;
         self.record.timings.policy_ms += milliseconds((self.clock)().saturating_sub(before));
         let (turn, segment) = read(self.task.profile, budget.queries_per_turn, self.turn, act);
-        self.tokens += segment
-            .token_ids
-            .as_ref()
-            .map_or_else(|| estimate_tokens(&segment.text), Vec::len);
+        self.tokens += segment.token_ids.as_ref().map_or_else(|| estimate_tokens(&segment.text), Vec::len);
         self.record.segments.push(segment);
         Ok(turn)
     }
 
     fn observe(&mut self, observation: &Observation<'_>) -> Result<()> {
-        self.record
-            .segments
-            .push(environment(self.turn, observation.text()));
+        self.record.segments.push(environment(self.turn, observation.text()));
         self.session.observe(observation)
     }
 
     fn force_final(&mut self) -> Result<()> {
         self.phase = Phase::Final;
-        self.observe(&Observation::ForceFinal(&protocol::force_final(
-            self.task.profile,
-        )))
+        self.observe(&Observation::ForceFinal(&protocol::force_final(self.task.profile)))
     }
 
     fn correct(&mut self, faults: &[Fault]) -> Result<()> {
         self.corrections += 1;
-        self.observe(&Observation::Correction(&protocol::correction(
-            self.task.profile,
-            faults,
-        )))?;
-        if self.corrections < CORRECTIONS {
-            Ok(())
-        } else {
-            self.force_final()
-        }
+        self.observe(&Observation::Correction(&protocol::correction(self.task.profile, faults)))?;
+        if self.corrections < CORRECTIONS { Ok(()) } else { self.force_final() }
     }
 
     fn answered(mut self, cited: &[Cited]) -> Done {
         let answer = Answer::build(cited, &self.record.ledger);
-        self.record
-            .faults
-            .extend((0..answer.struck).map(|_| (self.turn, Fault::UnknownLabel)));
-        self.record
-            .faults
-            .extend((0..answer.uncited).map(|_| (self.turn, Fault::Uncited)));
+        self.record.faults.extend((0..answer.struck).map(|_| (self.turn, Fault::UnknownLabel)));
+        self.record.faults.extend((0..answer.uncited).map(|_| (self.turn, Fault::Uncited)));
         if answer.struck > 0 {
-            self.warn(format!(
-                "{} cites were struck: no evidence has that label",
-                answer.struck
-            ));
+            self.warn(format!("{} cites were struck: no evidence has that label", answer.struck));
         }
         if answer.uncited > 0 {
             self.warn(format!("{} sentences cite no evidence", answer.uncited));
         }
         for sentence in &answer.sentences {
-            (self.events)(Event::Answer {
-                text: sentence.text.clone(),
-                cites: sentence.cites.clone(),
-            });
+            (self.events)(Event::Answer { text: sentence.text.clone(), cites: sentence.cites.clone() });
         }
         for citation in &answer.citations {
-            (self.events)(Event::Citation {
-                citation: citation.clone(),
-            });
+            (self.events)(Event::Citation { citation: citation.clone() });
         }
         self.done(answer, StopReason::Answered)
     }
@@ -324,11 +280,7 @@ impl<'a> Episode<'a> {
     /// The forced final turn was no final turn.
     fn no_final(self) -> Done {
         let spent = self.tokens >= self.task.budget.generated_tokens;
-        let stop = if spent {
-            StopReason::Tokens
-        } else {
-            StopReason::NoFinal
-        };
+        let stop = if spent { StopReason::Tokens } else { StopReason::NoFinal };
         self.unfinished(stop, "no answer was reached within the budget")
     }
 
@@ -338,11 +290,7 @@ impl<'a> Episode<'a> {
 
     fn done(mut self, answer: Answer, stop: StopReason) -> Done {
         self.record.timings.total_ms = milliseconds(self.elapsed());
-        Done {
-            record: self.record,
-            answer,
-            stop,
-        }
+        Done { record: self.record, answer, stop }
     }
 
     fn warn(&mut self, message: String) {
@@ -359,13 +307,7 @@ impl<'a> Episode<'a> {
 }
 
 fn environment(turn: u32, text: &str) -> Segment {
-    Segment {
-        turn,
-        author: Author::Environment,
-        text: text.to_owned(),
-        token_ids: None,
-        logprobs: None,
-    }
+    Segment { turn, author: Author::Environment, text: text.to_owned(), token_ids: None, logprobs: None }
 }
 
 /// Reads an act: by token where it has tokens, so that the ids kept are the ids sampled; by text where
@@ -382,46 +324,17 @@ fn read(profile: Profile, queries: usize, turn: u32, act: Act) -> (Turn, Segment
         let (parsed, ids, text) = parser.finish();
         let mut logprobs = tokens.logprobs;
         logprobs.truncate(ids.len());
-        return (
-            parsed,
-            Segment {
-                turn,
-                author,
-                text,
-                token_ids: Some(ids),
-                logprobs: Some(logprobs),
-            },
-        );
+        return (parsed, Segment { turn, author, text, token_ids: Some(ids), logprobs: Some(logprobs) });
     }
     let parsed = protocol::parse(profile, queries, &act.text);
     let text = act.text[..parsed.end].to_owned();
-    (
-        parsed,
-        Segment {
-            turn,
-            author,
-            text,
-            token_ids: None,
-            logprobs: None,
-        },
-    )
+    (parsed, Segment { turn, author, text, token_ids: None, logprobs: None })
 }
 
 impl Done {
     fn into_trace(self, task: &Ask, policy: String, snapshot: String) -> Trace {
-        let Record {
-            segments,
-            searches,
-            ledger,
-            faults,
-            timings,
-        } = self.record;
-        let salt = [
-            task.seed.to_le_bytes().as_slice(),
-            task.question.as_bytes(),
-            &task.salt,
-        ]
-        .concat();
+        let Record { segments, searches, ledger, faults, timings } = self.record;
+        let salt = [task.seed.to_le_bytes().as_slice(), task.question.as_bytes(), &task.salt].concat();
         Trace {
             version: VERSION,
             id: TraceId::new(task.started, &salt),

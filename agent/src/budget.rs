@@ -51,9 +51,7 @@ impl Budget {
             ("wall_ms", self.wall_ms == 0),
         ];
         match zero.iter().find(|(_, zero)| *zero) {
-            Some((field, _)) => Err(Error::Input(format!(
-                "budget: {field} is 0, it must be at least 1"
-            ))),
+            Some((field, _)) => Err(Error::Input(format!("budget: {field} is 0, it must be at least 1"))),
             None => Ok(()),
         }
     }
@@ -61,14 +59,7 @@ impl Budget {
 
 impl fmt::Display for Budget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            turns,
-            queries_per_turn,
-            hits_per_query,
-            evidence_tokens,
-            generated_tokens,
-            wall_ms,
-        } = self;
+        let Self { turns, queries_per_turn, hits_per_query, evidence_tokens, generated_tokens, wall_ms } = self;
         write!(
             f,
             "{turns} search turns of at most {queries_per_turn} queries, {hits_per_query} passages a query, \

@@ -62,34 +62,15 @@ pub struct Row {
 ///
 /// # Errors
 /// The first that `ask` gives.
-pub fn evaluate(
-    questions: &[Question],
-    ask: &mut dyn FnMut(&Question) -> Result<Trace>,
-) -> Result<Report> {
-    let cases = questions
-        .iter()
-        .map(|question| Ok(case(question, &ask(question)?)))
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Report {
-        summary: summarise(&cases),
-        cases,
-    })
+pub fn evaluate(questions: &[Question], ask: &mut dyn FnMut(&Question) -> Result<Trace>) -> Result<Report> {
+    let cases = questions.iter().map(|question| Ok(case(question, &ask(question)?))).collect::<Result<Vec<_>>>()?;
+    Ok(Report { summary: summarise(&cases), cases })
 }
 
 /// What `trace` came to on `question`.
 pub fn case(question: &Question, trace: &Trace) -> Case {
-    let cited: Vec<_> = trace
-        .answer
-        .documents()
-        .into_iter()
-        .take(DOCUMENTS)
-        .cloned()
-        .collect();
-    let is_cited = |gold: &String| {
-        cited
-            .iter()
-            .any(|document| document.key() == gold || document.as_str() == gold)
-    };
+    let cited: Vec<_> = trace.answer.documents().into_iter().take(DOCUMENTS).cloned().collect();
+    let is_cited = |gold: &String| cited.iter().any(|document| document.key() == gold || document.as_str() == gold);
     let answered = trace.answer.is_answered();
     Case {
         id: question.id.clone(),
@@ -97,29 +78,20 @@ pub fn case(question: &Question, trace: &Trace) -> Case {
         hops: question.hops.into(),
         answered,
         cited_gold: answered && question.documents.last().is_some_and(is_cited),
-        cited_all: answered
-            && !question.documents.is_empty()
-            && question.documents.iter().all(is_cited),
+        cited_all: answered && !question.documents.is_empty() && question.documents.iter().all(is_cited),
         cited,
         ms: trace.timings.total_ms,
     }
 }
 
 fn summarise(cases: &[Case]) -> Vec<Row> {
-    let mut groups: Vec<_> = cases
-        .iter()
-        .map(|case| (case.split.clone(), case.hops))
-        .collect();
+    let mut groups: Vec<_> = cases.iter().map(|case| (case.split.clone(), case.hops)).collect();
     groups.sort();
     groups.dedup();
     let row = |(split, hops): (String, u32)| {
-        let group: Vec<_> = cases
-            .iter()
-            .filter(|case| case.split == split && case.hops == hops)
-            .collect();
-        let share = |of: &dyn Fn(&Case) -> bool| {
-            group.iter().filter(|case| of(case)).count() as f64 / group.len() as f64
-        };
+        let group: Vec<_> = cases.iter().filter(|case| case.split == split && case.hops == hops).collect();
+        let share =
+            |of: &dyn Fn(&Case) -> bool| group.iter().filter(|case| of(case)).count() as f64 / group.len() as f64;
         Row {
             questions: group.len(),
             answered: share(&|case| case.answered),

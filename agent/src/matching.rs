@@ -4,14 +4,13 @@ use std::collections::BTreeSet;
 
 /// Words that carry no content in a question or a sentence.
 const STOP_WORDS: &[&str] = &[
-    "a", "about", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "being",
-    "but", "by", "can", "could", "did", "do", "does", "during", "each", "either", "for", "from",
-    "had", "has", "have", "he", "her", "his", "how", "i", "if", "in", "into", "is", "it", "its",
-    "may", "me", "might", "must", "my", "no", "nor", "not", "of", "on", "or", "our", "out", "over",
-    "per", "shall", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them",
-    "then", "there", "these", "they", "this", "those", "to", "under", "up", "upon", "us", "very",
-    "was", "we", "were", "what", "when", "where", "whether", "which", "while", "who", "whom",
-    "whose", "why", "will", "with", "within", "without", "would", "you", "your",
+    "a", "about", "all", "also", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can",
+    "could", "did", "do", "does", "during", "each", "either", "for", "from", "had", "has", "have", "he", "her", "his",
+    "how", "i", "if", "in", "into", "is", "it", "its", "may", "me", "might", "must", "my", "no", "nor", "not", "of",
+    "on", "or", "our", "out", "over", "per", "shall", "she", "should", "so", "some", "such", "than", "that", "the",
+    "their", "them", "then", "there", "these", "they", "this", "those", "to", "under", "up", "upon", "us", "very",
+    "was", "we", "were", "what", "when", "where", "whether", "which", "while", "who", "whom", "whose", "why", "will",
+    "with", "within", "without", "would", "you", "your",
 ];
 
 /// Whether `word` (lower case) carries no content.
@@ -41,10 +40,7 @@ pub(crate) fn stems(text: &str) -> Vec<String> {
 /// A light stem: plural and verb endings off, so that `monitored` meets `monitoring` and `diagnoses`
 /// meets `diagnosed`. Never shorter than four letters; words with digits stay as they are.
 pub(crate) fn stem(word: &str) -> String {
-    let word = word
-        .strip_suffix("'s")
-        .or_else(|| word.strip_suffix("’s"))
-        .unwrap_or(word);
+    let word = word.strip_suffix("'s").or_else(|| word.strip_suffix("’s")).unwrap_or(word);
     if word.len() < 4 || word.bytes().any(|byte| !byte.is_ascii_alphabetic()) {
         return word.to_owned();
     }
@@ -149,9 +145,6 @@ mod tests {
 
     #[test]
     fn compounds_give_their_parts() {
-        assert_eq!(
-            stems("The first-line drug, 1.73 m²"),
-            ["first", "lin", "drug", "1.73", "m²"]
-        );
+        assert_eq!(stems("The first-line drug, 1.73 m²"), ["first", "lin", "drug", "1.73", "m²"]);
     }
 }

@@ -78,14 +78,8 @@ pub enum AbstainCode {
 
 impl AbstainCode {
     /// Every code.
-    pub const ALL: [Self; 6] = [
-        Self::Insufficient,
-        Self::Conflicting,
-        Self::OutOfScope,
-        Self::Unsafe,
-        Self::NeedsClarification,
-        Self::Budget,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Insufficient, Self::Conflicting, Self::OutOfScope, Self::Unsafe, Self::NeedsClarification, Self::Budget];
 
     /// The code as written.
     pub fn as_str(self) -> &'static str {
@@ -110,19 +104,13 @@ impl FromStr for AbstainCode {
     type Err = Fault;
 
     fn from_str(code: &str) -> Result<Self, Fault> {
-        Self::ALL
-            .into_iter()
-            .find(|known| known.as_str() == code)
-            .ok_or(Fault::UnknownAbstainCode)
+        Self::ALL.into_iter().find(|known| known.as_str() == code).ok_or(Fault::UnknownAbstainCode)
     }
 }
 
 /// `text` on one line, without what cannot be seen.
 fn single_spaced(text: &str) -> String {
-    corpus::text::normalise(text)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    corpus::text::normalise(text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A malformed move: data that costs reward, never an error.

@@ -67,17 +67,9 @@ pub fn replay(
 }
 
 fn script(recorded: &Trace) -> Result<Scripted> {
-    let turns: Vec<_> = recorded
-        .segments
-        .iter()
-        .filter(|segment| segment.author == Author::Policy)
-        .map(act)
-        .collect();
+    let turns: Vec<_> = recorded.segments.iter().filter(|segment| segment.author == Author::Policy).map(act).collect();
     if turns.is_empty() {
-        return Err(Error::Trace(format!(
-            "{} holds no turn of its policy",
-            recorded.id
-        )));
+        return Err(Error::Trace(format!("{} holds no turn of its policy", recorded.id)));
     }
     Ok(Scripted::of_acts(turns))
 }
@@ -90,77 +82,41 @@ fn act(segment: &Segment) -> Act {
         if let Some(last) = pieces.last_mut() {
             *last = segment.text.clone().into_bytes();
         }
-        Tokens {
-            ids,
-            pieces,
-            logprobs: segment.logprobs.clone().unwrap_or_default(),
-        }
+        Tokens { ids, pieces, logprobs: segment.logprobs.clone().unwrap_or_default() }
     });
-    Act {
-        text: segment.text.clone(),
-        tokens,
-        ..Act::default()
-    }
+    Act { text: segment.text.clone(), tokens, ..Act::default() }
 }
 
 fn difference(recorded: &Trace, now: &Trace) -> Result<Option<Difference>> {
-    let differ = |at: String, recorded: String, now: String| {
-        (recorded != now).then_some(Difference { at, recorded, now })
-    };
+    let differ =
+        |at: String, recorded: String, now: String| (recorded != now).then_some(Difference { at, recorded, now });
     let count = recorded.segments.len().max(now.segments.len());
     let segment = |trace: &Trace, index: usize| {
-        trace
-            .segments
-            .get(index)
-            .map_or_else(|| "(none)".to_owned(), |segment| segment.text.clone())
+        trace.segments.get(index).map_or_else(|| "(none)".to_owned(), |segment| segment.text.clone())
     };
     let search = |trace: &Trace, index: usize| {
         let found = trace.searches.get(index).map(|search| {
-            let hits: Vec<_> = search
-                .hits
-                .iter()
-                .map(|hit| format!("{} {}", hit.chunk, hit.score))
-                .collect();
+            let hits: Vec<_> = search.hits.iter().map(|hit| format!("{} {}", hit.chunk, hit.score)).collect();
             format!("{}: {}", search.query, hits.join(", "))
         });
         found.unwrap_or_else(|| "(none)".to_owned())
     };
-    let json = |trace: &Trace| {
-        serde_json::to_string(&trace.answer).map_err(|error| Error::Trace(error.to_string()))
-    };
+    let json = |trace: &Trace| serde_json::to_string(&trace.answer).map_err(|error| Error::Trace(error.to_string()));
     let searches = recorded.searches.len().max(now.searches.len());
-    let first = differ(
-        "snapshot".to_owned(),
-        recorded.snapshot.clone(),
-        now.snapshot.clone(),
-    )
-    .or_else(|| {
-        (0..searches).find_map(|index| {
-            differ(
-                format!("search {}", index + 1),
-                search(recorded, index),
-                search(now, index),
-            )
+    let first = differ("snapshot".to_owned(), recorded.snapshot.clone(), now.snapshot.clone())
+        .or_else(|| {
+            (0..searches)
+                .find_map(|index| differ(format!("search {}", index + 1), search(recorded, index), search(now, index)))
         })
-    })
-    .or_else(|| {
-        (0..count).find_map(|index| {
-            differ(
-                format!("segment {}", index + 1),
-                segment(recorded, index),
-                segment(now, index),
-            )
-        })
-    });
+        .or_else(|| {
+            (0..count).find_map(|index| {
+                differ(format!("segment {}", index + 1), segment(recorded, index), segment(now, index))
+            })
+        });
     Ok(match first {
         Some(first) => Some(first),
-        None => differ("answer".to_owned(), json(recorded)?, json(now)?).or_else(|| {
-            differ(
-                "stop".to_owned(),
-                format!("{:?}", recorded.stop),
-                format!("{:?}", now.stop),
-            )
-        }),
+        None => differ("answer".to_owned(), json(recorded)?, json(now)?)
+            .or_else(|| differ("stop".to_owned(), format!("{:?}", recorded.stop), format!("{:?}", now.stop))),
     })
 }
 
@@ -172,28 +128,13 @@ mod tests {
     fn library(text: &str) -> Fixed {
         Fixed::new([
             ("metformin", "Metformin", text),
-            (
-                "lithium",
-                "Lithium",
-                "Lithium is contraindicated in dehydration.",
-            ),
+            ("lithium", "Lithium", "Lithium is contraindicated in dehydration."),
         ])
     }
 
     fn episode(policy: &dyn Policy, retriever: &dyn Retrieve) -> Trace {
-        let task = Ask::new(
-            "When is metformin contraindicated?",
-            jiff::Timestamp::UNIX_EPOCH,
-        );
-        crate::ask::ask(
-            &task,
-            policy,
-            retriever,
-            &|| Duration::ZERO,
-            &Cancel::new(),
-            &mut |_| {},
-        )
-        .unwrap()
+        let task = Ask::new("When is metformin contraindicated?", jiff::Timestamp::UNIX_EPOCH);
+        crate::ask::ask(&task, policy, retriever, &|| Duration::ZERO, &Cancel::new(), &mut |_| {}).unwrap()
     }
 
     fn again(trace: &Trace, retriever: &dyn Retrieve) -> Option<String> {
@@ -207,10 +148,7 @@ mod tests {
     #[test]
     fn the_same_library_gives_the_same_episode() {
         let library = library("Metformin is contraindicated in acidosis.");
-        let scripted = Scripted::new([
-            "<search>metformin</search>",
-            "<answer>Not in acidosis. [E1]</answer>",
-        ]);
+        let scripted = Scripted::new(["<search>metformin</search>", "<answer>Not in acidosis. [E1]</answer>"]);
         for policy in [&Extractive as &dyn Policy, &scripted] {
             assert_eq!(again(&episode(policy, &library), &library), None);
         }
@@ -218,13 +156,7 @@ mod tests {
 
     #[test]
     fn a_changed_library_is_noticed() {
-        let trace = episode(
-            &Extractive,
-            &library("Metformin is contraindicated in acidosis."),
-        );
-        assert_eq!(
-            again(&trace, &library("Metformin is contraindicated in shock.")).as_deref(),
-            Some("search 1")
-        );
+        let trace = episode(&Extractive, &library("Metformin is contraindicated in acidosis."));
+        assert_eq!(again(&trace, &library("Metformin is contraindicated in shock.")).as_deref(), Some("search 1"));
     }
 }

@@ -63,9 +63,7 @@ impl<'a> Observation<'a> {
     /// The text that enters the transcript.
     pub fn text(&self) -> &'a str {
         match self {
-            Self::Information { text, .. } | Self::Correction(text) | Self::ForceFinal(text) => {
-                text
-            }
+            Self::Information { text, .. } | Self::Correction(text) | Self::ForceFinal(text) => text,
         }
     }
 }

@@ -145,9 +145,7 @@ impl Trace {
         let bad = |error: serde_json::Error| Error::Trace(error.to_string());
         let Versioned { version } = serde_json::from_str(json).map_err(bad)?;
         if version != VERSION {
-            return Err(Error::Trace(format!(
-                "version {version}, this program reads version {VERSION}"
-            )));
+            return Err(Error::Trace(format!("version {version}, this program reads version {VERSION}")));
         }
         serde_json::from_str(json).map_err(bad)
     }
@@ -167,9 +165,7 @@ impl TraceId {
     pub fn new(started: jiff::Timestamp, salt: &[u8]) -> Self {
         let time = u128::from(started.as_millisecond().max(0) as u64 & ((1 << 48) - 1));
         let hash = blake3::hash(salt);
-        let random = hash.as_bytes()[..10]
-            .iter()
-            .fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
+        let random = hash.as_bytes()[..10].iter().fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
         let bits = time << 80 | random;
         let digit = |place: u32| char::from(DIGITS[(bits >> (5 * (25 - place)) & 31) as usize]);
         Self((0..26).map(digit).collect())
@@ -233,9 +229,7 @@ mod tests {
 
     #[test]
     fn another_version_is_refused() {
-        let error = Trace::from_json(r#"{"version":7}"#)
-            .unwrap_err()
-            .to_string();
+        let error = Trace::from_json(r#"{"version":7}"#).unwrap_err().to_string();
         assert!(error.contains("version 7"), "{error}");
         assert!(Trace::from_json("[]").is_err());
     }

@@ -94,10 +94,7 @@ fn check(random: &mut Random, bytes: &[u8]) {
     for profile in Profile::ALL {
         let whole = parse(profile, 3, &text);
         assert!(text.is_char_boundary(whole.end), "{text:?}");
-        assert!(
-            whole.action.is_some() || !whole.faults.is_empty(),
-            "nothing happened: {text:?}"
-        );
+        assert!(whole.action.is_some() || !whole.faults.is_empty(), "nothing happened: {text:?}");
 
         // In pieces, and with more after it, it means the same.
         let mut parser = Parser::new(profile, 3);
@@ -111,11 +108,7 @@ fn check(random: &mut Random, bytes: &[u8]) {
         }
         assert_eq!(parser.finish(), whole, "{text:?}");
         if whole.action.is_some() && profile != Profile::SelfAsk {
-            let again = parse(
-                profile,
-                3,
-                &format!("{}<answer>more</answer>", &text[..whole.end]),
-            );
+            let again = parse(profile, 3, &format!("{}<answer>more</answer>", &text[..whole.end]));
             assert_eq!(again, whole, "{text:?}");
         }
 
@@ -132,15 +125,9 @@ fn check(random: &mut Random, bytes: &[u8]) {
         assert_eq!(kept, (1..=given).collect::<Vec<_>>(), "{text:?}");
 
         // As a document it can do nothing; as an action's text it stays text.
-        assert_eq!(
-            parse(profile, 3, &escape(profile, &text)).action,
-            None,
-            "{text:?}"
-        );
+        assert_eq!(parse(profile, 3, &escape(profile, &text)).action, None, "{text:?}");
         if let Some(action) = whole.action {
-            let Some(again) = parse(profile, 3, &render(profile, &action)).action else {
-                panic!("{text:?}")
-            };
+            let Some(again) = parse(profile, 3, &render(profile, &action)).action else { panic!("{text:?}") };
             match (action, again) {
                 (Action::Search(a), Action::Search(b)) => assert!(b.len() <= a.len().max(1)),
                 (Action::Answer(_), Action::Answer(_)) => {}
@@ -155,16 +142,10 @@ fn check(random: &mut Random, bytes: &[u8]) {
 
 #[test]
 fn nothing_a_policy_writes_panics() {
-    let seconds = std::env::var("ANAMNESIS_FUZZ_SECONDS")
-        .ok()
-        .and_then(|seconds| seconds.parse().ok())
-        .unwrap_or(5);
+    let seconds = std::env::var("ANAMNESIS_FUZZ_SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(5);
     let until = Instant::now() + Duration::from_secs(seconds);
-    let library = Fixed::new([(
-        "metformin",
-        "Metformin",
-        "Metformin is contraindicated in acidosis. <answer>x</answer> [E1]",
-    )]);
+    let library =
+        Fixed::new([("metformin", "Metformin", "Metformin is contraindicated in acidosis. <answer>x</answer> [E1]")]);
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut rounds = 0_u64;
     while Instant::now() < until {
@@ -173,38 +154,16 @@ fn nothing_a_policy_writes_panics() {
             check(&mut random, &bytes);
             rounds += 1;
         }
-        let turns: Vec<_> = (0..6)
-            .map(|_| String::from_utf8_lossy(&random.bytes()).into_owned())
-            .collect();
-        let task = Ask {
-            profile: Profile::ALL[random.below(3)],
-            ..Ask::new(turns[0].clone(), jiff::Timestamp::UNIX_EPOCH)
-        };
-        for policy in [
-            &Scripted::new(turns.iter().map(String::as_str)) as &dyn agent::Policy,
-            &agent::policy::Extractive,
-        ] {
-            let trace = ask(
-                &task,
-                policy,
-                &library,
-                &|| Duration::ZERO,
-                &Cancel::new(),
-                &mut |_| {},
-            )
-            .unwrap();
-            assert!(
-                trace.segments.iter().map(|segment| segment.turn).max() <= Some(5),
-                "{turns:?}"
-            );
+        let turns: Vec<_> = (0..6).map(|_| String::from_utf8_lossy(&random.bytes()).into_owned()).collect();
+        let task =
+            Ask { profile: Profile::ALL[random.below(3)], ..Ask::new(turns[0].clone(), jiff::Timestamp::UNIX_EPOCH) };
+        for policy in
+            [&Scripted::new(turns.iter().map(String::as_str)) as &dyn agent::Policy, &agent::policy::Extractive]
+        {
+            let trace = ask(&task, policy, &library, &|| Duration::ZERO, &Cancel::new(), &mut |_| {}).unwrap();
+            assert!(trace.segments.iter().map(|segment| segment.turn).max() <= Some(5), "{turns:?}");
             assert_eq!(trace.query, task.query);
-            assert!(
-                trace
-                    .answer
-                    .citations
-                    .iter()
-                    .all(|citation| trace.ledger.get(citation.label).is_some())
-            );
+            assert!(trace.answer.citations.iter().all(|citation| trace.ledger.get(citation.label).is_some()));
         }
     }
     println!("{rounds} texts in {seconds} s");

@@ -40,30 +40,19 @@ impl Episode<'_> {
             .iter()
             .map(|(query, labels)| Found {
                 query,
-                evidence: labels
-                    .iter()
-                    .filter_map(|label| ledger.get(*label))
-                    .collect(),
+                evidence: labels.iter().filter_map(|label| ledger.get(*label)).collect(),
             })
             .collect();
         let text = protocol::information(self.task.profile, &found, &new);
-        self.record
-            .segments
-            .push(super::environment(self.turn, &text));
-        self.session.observe(&Observation::Information {
-            text: &text,
-            found: &found,
-        })?;
+        self.record.segments.push(super::environment(self.turn, &text));
+        self.session.observe(&Observation::Information { text: &text, found: &found })?;
         Ok(!new.is_empty())
     }
 
     /// Labels of what one query found, best first; those never shown before are added to `new`.
     fn find(&mut self, query: &SearchQuery, new: &mut Vec<Label>) -> Result<Vec<Label>> {
         let (turn, shown) = (self.turn, query.to_string());
-        (self.events)(Event::Query {
-            turn,
-            query: shown.clone(),
-        });
+        (self.events)(Event::Query { turn, query: shown.clone() });
         let hits = match query.narrow(&self.task.query.filter) {
             Some(filter) => self.retriever.retrieve(&Query {
                 text: query.text.clone(),
@@ -74,11 +63,7 @@ impl Episode<'_> {
             // Nothing can be both what the caller allows and what the query asks for.
             None => Vec::new(),
         };
-        (self.events)(Event::Hits {
-            turn,
-            query: shown.clone(),
-            hits: hits.clone(),
-        });
+        (self.events)(Event::Hits { turn, query: shown.clone(), hits: hits.clone() });
         let ids: Vec<_> = hits.iter().map(|hit| hit.chunk).collect();
         let (mut labels, mut known, mut full) = (Vec::new(), Vec::new(), false);
         let first_new = new.len();
@@ -96,26 +81,11 @@ impl Episode<'_> {
             }
         }
         if full {
-            self.warn(
-                "the evidence budget is spent: some hits were not shown to the policy".to_owned(),
-            );
+            self.warn("the evidence budget is spent: some hits were not shown to the policy".to_owned());
         }
-        let evidence = new[first_new..]
-            .iter()
-            .filter_map(|label| self.record.ledger.get(*label).cloned())
-            .collect();
-        (self.events)(Event::Evidence {
-            turn,
-            query: shown.clone(),
-            evidence,
-            known,
-        });
-        self.record.searches.push(Search {
-            turn,
-            query: shown,
-            hits,
-            evidence: labels.clone(),
-        });
+        let evidence = new[first_new..].iter().filter_map(|label| self.record.ledger.get(*label).cloned()).collect();
+        (self.events)(Event::Evidence { turn, query: shown.clone(), evidence, known });
+        self.record.searches.push(Search { turn, query: shown, hits, evidence: labels.clone() });
         Ok(labels)
     }
 }

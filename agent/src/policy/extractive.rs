@@ -92,10 +92,7 @@ impl Session for Reading {
         cancel.check()?;
         let text = render(self.profile, &self.next(limits.may_search));
         let _ = on_text(&text);
-        Ok(Act {
-            text,
-            ..Act::default()
-        })
+        Ok(Act { text, ..Act::default() })
     }
 }
 
@@ -115,16 +112,9 @@ impl Reading {
                     bridge::follow_ups(&self.needs, &self.pool, &self.vocabulary)
                 }
             };
-            self.step = if self.step == Step::Open {
-                Step::FollowUp
-            } else {
-                Step::Answer
-            };
+            self.step = if self.step == Step::Open { Step::FollowUp } else { Step::Answer };
             if !queries.is_empty() {
-                let queries = queries
-                    .iter()
-                    .take(self.queries)
-                    .map(|query| SearchQuery::words(query));
+                let queries = queries.iter().take(self.queries).map(|query| SearchQuery::words(query));
                 return Action::Search(queries.collect());
             }
         }

@@ -82,24 +82,14 @@ impl OpenAi {
     /// [`crate::Error::Input`] when `spec` is not of that form or holds credentials.
     pub fn new(spec: &str, key: Option<String>) -> Result<Self> {
         let key = key.filter(|key| !key.trim().is_empty());
-        Ok(Self {
-            endpoint: Endpoint::parse(spec)?,
-            key,
-            sampling: Sampling::default(),
-            limits: TimeLimits::default(),
-        })
+        Ok(Self { endpoint: Endpoint::parse(spec)?, key, sampling: Sampling::default(), limits: TimeLimits::default() })
     }
 }
 
 impl std::fmt::Debug for OpenAi {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The key stays out of logs.
-        let Self {
-            endpoint,
-            key,
-            sampling,
-            limits,
-        } = self;
+        let Self { endpoint, key, sampling, limits } = self;
         f.debug_struct("OpenAi")
             .field("endpoint", endpoint)
             .field("has_key", &key.is_some())
@@ -115,23 +105,14 @@ impl Policy for OpenAi {
     }
 
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
-        let system = Message {
-            role: "system",
-            content: system_prompt(task.profile, task.budget),
-        };
+        let system = Message { role: "system", content: system_prompt(task.profile, task.budget) };
         let question = escape(task.profile, task.question);
         Ok(Box::new(Chat {
             policy: self.clone(),
             profile: task.profile,
             queries: task.budget.queries_per_turn,
             seed: task.seed,
-            messages: vec![
-                system,
-                Message {
-                    role: "user",
-                    content: format!("Question: {question}"),
-                },
-            ],
+            messages: vec![system, Message { role: "user", content: format!("Question: {question}") }],
         }))
     }
 }
@@ -171,10 +152,7 @@ impl Session for Chat {
                 last.content.push_str("\n\n");
                 last.content.push_str(text);
             }
-            _ => self.messages.push(Message {
-                role: "user",
-                content: text.to_owned(),
-            }),
+            _ => self.messages.push(Message { role: "user", content: text.to_owned() }),
         }
         Ok(())
     }
@@ -185,12 +163,7 @@ impl Session for Chat {
         cancel: &Cancel,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Act> {
-        let OpenAi {
-            endpoint,
-            key,
-            sampling,
-            limits: time,
-        } = &self.policy;
+        let OpenAi { endpoint, key, sampling, limits: time } = &self.policy;
         let request = Request {
             model: &endpoint.model,
             messages: &self.messages,
@@ -201,20 +174,9 @@ impl Session for Chat {
             max_tokens: limits.max_tokens,
             stop: self.profile.stop_sequences(),
         };
-        let body =
-            serde_json::to_vec(&request).map_err(|error| crate::Error::Input(error.to_string()))?;
-        let exchange = Exchange {
-            endpoint,
-            key: key.as_deref(),
-            time: *time,
-            seed: self.seed,
-            cancel,
-        };
-        let Reply {
-            mut text,
-            finish,
-            complete,
-        } = exchange.run(&body, limits.time_left, on_text)?;
+        let body = serde_json::to_vec(&request).map_err(|error| crate::Error::Input(error.to_string()))?;
+        let exchange = Exchange { endpoint, key: key.as_deref(), time: *time, seed: self.seed, cancel };
+        let Reply { mut text, finish, complete } = exchange.run(&body, limits.time_left, on_text)?;
         if finish == Finish::Stop
             && !complete
             && let Some(close) = self.profile.missing_close(&text)
@@ -225,15 +187,8 @@ impl Session for Chat {
         }
         // What the loop will not keep, the model shall not see again.
         let kept = protocol::parse(self.profile, self.queries, &text).end;
-        self.messages.push(Message {
-            role: "assistant",
-            content: text[..kept].to_owned(),
-        });
-        Ok(Act {
-            text,
-            tokens: None,
-            finish,
-        })
+        self.messages.push(Message { role: "assistant", content: text[..kept].to_owned() });
+        Ok(Act { text, tokens: None, finish })
     }
 }
 

@@ -16,17 +16,12 @@ pub struct Scripted {
 impl Scripted {
     /// A policy that writes these turns.
     pub fn new<'a>(turns: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::of_acts(turns.into_iter().map(|text| Act {
-            text: text.to_owned(),
-            ..Act::default()
-        }))
+        Self::of_acts(turns.into_iter().map(|text| Act { text: text.to_owned(), ..Act::default() }))
     }
 
     /// A policy that gives these acts, tokens included.
     pub fn of_acts(turns: impl IntoIterator<Item = Act>) -> Self {
-        Self {
-            turns: turns.into_iter().collect(),
-        }
+        Self { turns: turns.into_iter().collect() }
     }
 }
 
@@ -55,11 +50,7 @@ impl Session for Lines {
     ) -> Result<Act> {
         cancel.check()?;
         let mut act = self.0.pop_front().unwrap_or_default();
-        if let Some(Tokens {
-            ids,
-            pieces,
-            logprobs,
-        }) = &mut act.tokens
+        if let Some(Tokens { ids, pieces, logprobs }) = &mut act.tokens
             && ids.len() > limits.max_tokens
         {
             ids.truncate(limits.max_tokens);

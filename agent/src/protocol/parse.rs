@@ -56,14 +56,7 @@ impl Parser {
 
     /// A parser for one turn of at most `queries` queries.
     pub fn new(profile: Profile, queries: usize) -> Self {
-        Self {
-            profile,
-            queries,
-            text: String::new(),
-            cursor: 0,
-            open: None,
-            turn: None,
-        }
+        Self { profile, queries, text: String::new(), cursor: 0, open: None, turn: None }
     }
 
     /// Takes the next piece of the turn.
@@ -76,11 +69,7 @@ impl Parser {
                 self.void(Fault::LongTurn, self.text.len());
             }
         }
-        if self.turn.is_some() {
-            Progress::Done
-        } else {
-            Progress::More
-        }
+        if self.turn.is_some() { Progress::Done } else { Progress::More }
     }
 
     /// The turn, now that no more text comes.
@@ -89,16 +78,8 @@ impl Parser {
             self.scan(true);
         }
         self.turn.unwrap_or_else(|| {
-            let fault = if self.open.is_some() {
-                Fault::MalformedTag
-            } else {
-                Fault::NoAction
-            };
-            Turn {
-                action: None,
-                faults: vec![fault],
-                end: self.text.len(),
-            }
+            let fault = if self.open.is_some() { Fault::MalformedTag } else { Fault::NoAction };
+            Turn { action: None, faults: vec![fault], end: self.text.len() }
         })
     }
 
@@ -108,11 +89,7 @@ impl Parser {
     }
 
     fn void(&mut self, fault: Fault, end: usize) {
-        self.turn = Some(Turn {
-            action: None,
-            faults: vec![fault],
-            end,
-        });
+        self.turn = Some(Turn { action: None, faults: vec![fault], end });
     }
 
     /// Looks for marks from the cursor on; `last` when no more text will come.
@@ -146,11 +123,8 @@ impl Parser {
                 if !self.profile.by_line()
                     && let Some(mark) = marks.iter().find(|mark| rest.starts_with(mark.close))
                 {
-                    let fault = if mark.kind == Kind::Information {
-                        Fault::EnvironmentTag
-                    } else {
-                        Fault::MalformedTag
-                    };
+                    let fault =
+                        if mark.kind == Kind::Information { Fault::EnvironmentTag } else { Fault::MalformedTag };
                     self.void(fault, self.cursor);
                     continue;
                 }
@@ -171,9 +145,7 @@ impl Parser {
         let next = if self.profile.by_line() && close.is_none() {
             rest.find('\n').map(|at| at + 1)
         } else {
-            rest[first..]
-                .find(if self.profile.by_line() { '\n' } else { '<' })
-                .map(|at| first + at)
+            rest[first..].find(if self.profile.by_line() { '\n' } else { '<' }).map(|at| first + at)
         };
         next.unwrap_or(rest.len())
     }
@@ -192,11 +164,7 @@ impl Parser {
             Kind::Abstain => Some(abstain(self.profile, body, &mut faults)),
             Kind::Information => None,
         };
-        self.turn = Some(Turn {
-            action,
-            faults,
-            end,
-        });
+        self.turn = Some(Turn { action, faults, end });
     }
 
     fn search(&self, body: &str, faults: &mut Vec<Fault>) -> Option<Action> {
@@ -223,10 +191,7 @@ impl Parser {
 /// Whether `rest`, all there is so far, is a proper beginning of a mark: then more text decides.
 fn could_begin_mark(rest: &str, marks: &[Marks], close: Option<&str>) -> bool {
     let begins = |mark: &str| rest.len() < mark.len() && mark.starts_with(rest);
-    marks
-        .iter()
-        .any(|mark| begins(mark.open) || begins(mark.close))
-        || close.is_some_and(begins)
+    marks.iter().any(|mark| begins(mark.open) || begins(mark.close)) || close.is_some_and(begins)
 }
 
 fn answer(body: &str, faults: &mut Vec<Fault>) -> Option<Action> {
@@ -240,30 +205,18 @@ fn answer(body: &str, faults: &mut Vec<Fault>) -> Option<Action> {
 
 fn abstain(profile: Profile, body: &str, faults: &mut Vec<Fault>) -> Action {
     // The body begins inside the opening: ` reason="code">text`, or `code): text`.
-    let (head, text) = body
-        .split_once(if profile.by_line() { ')' } else { '>' })
-        .unwrap_or((body, ""));
+    let (head, text) = body.split_once(if profile.by_line() { ')' } else { '>' }).unwrap_or((body, ""));
     let code = if profile.by_line() {
         head
     } else {
-        head.trim()
-            .strip_prefix("reason=")
-            .unwrap_or_default()
-            .trim_matches(['"', '\''])
+        head.trim().strip_prefix("reason=").unwrap_or_default().trim_matches(['"', '\''])
     };
     let code = code.trim().parse().unwrap_or_else(|fault| {
         faults.push(fault);
         AbstainCode::Insufficient
     });
-    let text = if profile.by_line() {
-        text.strip_prefix(':').unwrap_or(text)
-    } else {
-        text
-    };
-    Action::Abstain {
-        code,
-        text: single_spaced(text),
-    }
+    let text = if profile.by_line() { text.strip_prefix(':').unwrap_or(text) } else { text };
+    Action::Abstain { code, text: single_spaced(text) }
 }
 
 /// Splits an answer after each run of cites. Punctuation that follows a run belongs before it.
@@ -294,10 +247,7 @@ fn push_cited(out: &mut Vec<Cited>, text: &str, cites: Vec<Label>) {
     match (text.is_empty(), out.last_mut()) {
         (false, _) => out.push(Cited { text, cites }),
         (true, Some(last)) => {
-            let new = cites
-                .into_iter()
-                .filter(|label| !last.cites.contains(label))
-                .collect::<Vec<_>>();
+            let new = cites.into_iter().filter(|label| !last.cites.contains(label)).collect::<Vec<_>>();
             last.cites.extend(new);
         }
         (true, None) => {}
@@ -309,18 +259,11 @@ fn push_cited(out: &mut Vec<Cited>, text: &str, cites: Vec<Label>) {
 fn cites(text: &str, open: usize) -> Option<(Vec<Label>, usize)> {
     let mut labels = Vec::new();
     let mut end = open;
-    while let Some(inner) = text[end..]
-        .trim_start_matches([' ', '\t'])
-        .strip_prefix('[')
-    {
+    while let Some(inner) = text[end..].trim_start_matches([' ', '\t']).strip_prefix('[') {
         let Some((list, rest)) = inner.split_once(']') else {
             break;
         };
-        let Some(run) = list
-            .split([',', ';'])
-            .map(label)
-            .collect::<Option<Vec<_>>>()
-        else {
+        let Some(run) = list.split([',', ';']).map(label).collect::<Option<Vec<_>>>() else {
             break;
         };
         for label in run {
@@ -335,8 +278,7 @@ fn cites(text: &str, open: usize) -> Option<(Vec<Label>, usize)> {
 
 fn label(text: &str) -> Option<Label> {
     let digits = text.trim().strip_prefix('E')?;
-    let digits = (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
-        .then_some(digits)?;
+    let digits = (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(digits)?;
     Some(Label(digits.parse().unwrap_or(u32::MAX)))
 }
 

@@ -54,11 +54,7 @@ const R1_SEARCHER: [Marks; 4] = [
     marks(Kind::Search, "<|begin_of_query|>", "<|end_of_query|>"),
     SEARCH_R1[1],
     SEARCH_R1[2],
-    marks(
-        Kind::Information,
-        "<|begin_of_documents|>",
-        "<|end_of_documents|>",
-    ),
+    marks(Kind::Information, "<|begin_of_documents|>", "<|end_of_documents|>"),
 ];
 
 const SELF_ASK: [Marks; 4] = [
@@ -96,13 +92,9 @@ impl Profile {
         if self == Self::SelfAsk {
             return None;
         }
-        let opened = self
-            .marks()
-            .iter()
-            .filter_map(|mark| Some((text.rfind(mark.open)?, mark)));
+        let opened = self.marks().iter().filter_map(|mark| Some((text.rfind(mark.open)?, mark)));
         let (start, mark) = opened.max_by_key(|(start, _)| *start)?;
-        (mark.kind != Kind::Information && !text[start..].contains(mark.close))
-            .then_some(mark.close)
+        (mark.kind != Kind::Information && !text[start..].contains(mark.close)).then_some(mark.close)
     }
 
     /// Search, answer, abstention and information, in this order.
@@ -130,13 +122,7 @@ impl FromStr for Profile {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        let known = Self::ALL
-            .into_iter()
-            .find(|profile| profile.as_str() == name);
-        known.ok_or_else(|| {
-            Error::Input(format!(
-                "`{name}` is no profile: search-r1, self-ask or r1-searcher"
-            ))
-        })
+        let known = Self::ALL.into_iter().find(|profile| profile.as_str() == name);
+        known.ok_or_else(|| Error::Input(format!("`{name}` is no profile: search-r1, self-ask or r1-searcher")))
     }
 }

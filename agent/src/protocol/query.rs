@@ -41,10 +41,7 @@ impl SearchQuery {
 
     /// A query of words alone; nothing in them is read as a modifier.
     pub fn words(text: &str) -> Self {
-        Self {
-            text: single_spaced(text),
-            modifiers: Vec::new(),
-        }
+        Self { text: single_spaced(text), modifiers: Vec::new() }
     }
 
     /// Reads one line; `None` when it has no words. What is wrong with it goes to `faults`.
@@ -66,26 +63,19 @@ impl SearchQuery {
             }
             words.push(word.to_owned());
         }
-        (!words.is_empty()).then(|| Self {
-            text: words.join(" "),
-            modifiers,
-        })
+        (!words.is_empty()).then(|| Self { text: words.join(" "), modifiers })
     }
 
     /// What two ways of writing the same query have in common: case, punctuation at the ends of words
     /// and the order of modifiers do not count.
     pub fn normalised(&self) -> String {
-        let words = self.text.split_whitespace().map(|word| {
-            word.trim_matches(|c: char| c.is_ascii_punctuation())
-                .to_lowercase()
-        });
+        let words = self
+            .text
+            .split_whitespace()
+            .map(|word| word.trim_matches(|c: char| c.is_ascii_punctuation()).to_lowercase());
         let mut modifiers: Vec<_> = self.modifiers.iter().map(ToString::to_string).collect();
         modifiers.sort();
-        words
-            .filter(|word| !word.is_empty())
-            .chain(modifiers)
-            .collect::<Vec<_>>()
-            .join(" ")
+        words.filter(|word| !word.is_empty()).chain(modifiers).collect::<Vec<_>>().join(" ")
     }
 
     /// `allowed`, narrowed by the modifiers; `None` when nothing can pass both. Never wider than
@@ -123,13 +113,7 @@ fn narrow<T: Clone>(list: &mut Vec<T>, wanted: &[T], same: impl Fn(&T, &T) -> bo
 
 /// The earlier of two last days, an open month or day reaching to its end.
 fn earlier(a: PartialDate, b: PartialDate) -> PartialDate {
-    let last_day = |date: PartialDate| {
-        (
-            date.year,
-            date.month.unwrap_or(u8::MAX),
-            date.day.unwrap_or(u8::MAX),
-        )
-    };
+    let last_day = |date: PartialDate| (date.year, date.month.unwrap_or(u8::MAX), date.day.unwrap_or(u8::MAX));
     if last_day(b) < last_day(a) { b } else { a }
 }
 
@@ -156,15 +140,7 @@ impl fmt::Display for Modifier {
             Self::To(date) => write!(f, "@to:{date}"),
             Self::Types(types) => write!(f, "@type:{}", types.join(",")),
             Self::Levels(levels) => {
-                write!(
-                    f,
-                    "@level:{}",
-                    levels
-                        .iter()
-                        .map(|level| level.as_str())
-                        .collect::<Vec<_>>()
-                        .join(",")
-                )
+                write!(f, "@level:{}", levels.iter().map(|level| level.as_str()).collect::<Vec<_>>().join(","))
             }
             Self::Sources(sources) => write!(f, "@src:{}", sources.join(",")),
         }
@@ -174,8 +150,6 @@ impl fmt::Display for Modifier {
 impl fmt::Display for SearchQuery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
-        self.modifiers
-            .iter()
-            .try_for_each(|modifier| write!(f, " {modifier}"))
+        self.modifiers.iter().try_for_each(|modifier| write!(f, " {modifier}"))
     }
 }

@@ -32,12 +32,7 @@ const TAG_NAMES: [&str; 15] = [
 ];
 
 /// The marks of the self-ask prompt, lower case, without their last character.
-const LINE_MARKS: [&str; 4] = [
-    "follow up",
-    "so the final answer is",
-    "intermediate answer",
-    "no answer",
-];
+const LINE_MARKS: [&str; 4] = ["follow up", "so the final answer is", "intermediate answer", "no answer"];
 
 /// `text` with look-alikes where it could act: `<` before a tag name becomes `‹`, `[E7]` becomes `［E7］`,
 /// and in the self-ask profile the colon of `Follow up:` and its like becomes `：`. Characters that
@@ -61,8 +56,7 @@ pub fn escape(profile: Profile, text: &str) -> String {
             ':' if profile == Profile::SelfAsk && ends_line_mark(&text[..at]) => out.push('：'),
             '(' if profile == Profile::SelfAsk && ends_line_mark(&text[..at]) => out.push('（'),
             _ => {
-                label_open &=
-                    c.is_ascii_digit() || matches!(c, 'E' | 'e' | ' ' | ',' | ';' | '-' | '–');
+                label_open &= c.is_ascii_digit() || matches!(c, 'E' | 'e' | ' ' | ',' | ';' | '-' | '–');
                 out.push(c);
             }
         }
@@ -77,17 +71,10 @@ fn opens_tag(rest: &str) -> bool {
         return true;
     }
     let name = rest.trim_start_matches(|c: char| c.is_whitespace() || c == '/');
-    let end = name
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(name.len());
+    let end = name.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(name.len());
     // The opening of an abstention is known by its beginning, since its reason follows.
-    let abstains = name
-        .get(..7)
-        .is_some_and(|name| name.eq_ignore_ascii_case("abstain"));
-    abstains
-        || TAG_NAMES
-            .iter()
-            .any(|tag| name[..end].eq_ignore_ascii_case(tag))
+    let abstains = name.get(..7).is_some_and(|name| name.eq_ignore_ascii_case("abstain"));
+    abstains || TAG_NAMES.iter().any(|tag| name[..end].eq_ignore_ascii_case(tag))
 }
 
 fn opens_label(rest: &str) -> bool {
@@ -99,20 +86,14 @@ fn opens_label(rest: &str) -> bool {
 fn ends_line_mark(before: &str) -> bool {
     let before = before.trim_end();
     LINE_MARKS.iter().any(|mark| {
-        let tail = before
-            .len()
-            .checked_sub(mark.len())
-            .and_then(|at| before.get(at..));
+        let tail = before.len().checked_sub(mark.len()).and_then(|at| before.get(at..));
         tail.is_some_and(|tail| tail.eq_ignore_ascii_case(mark))
     })
 }
 
 /// On one line.
 fn escape_line(profile: Profile, text: &str) -> String {
-    escape(profile, text)
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
+    escape(profile, text).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The information block for what one turn's queries found. Evidence among `new` is shown whole; what
@@ -123,11 +104,7 @@ pub fn information(profile: Profile, found: &[Found<'_>], new: &[Label]) -> Stri
     let mut shown = Vec::new();
     for one in found {
         if one.evidence.is_empty() {
-            let _ = writeln!(
-                out,
-                "No evidence found for: {}",
-                escape_line(profile, &one.query.to_string())
-            );
+            let _ = writeln!(out, "No evidence found for: {}", escape_line(profile, &one.query.to_string()));
         }
         for evidence in &one.evidence {
             if shown.contains(&evidence.label) {
@@ -146,10 +123,7 @@ pub fn information(profile: Profile, found: &[Found<'_>], new: &[Label]) -> Stri
         return format!(
             "\n{} {}\n",
             marks.open,
-            out.trim_start()
-                .trim_start_matches(marks.open)
-                .trim()
-                .replace('\n', " ")
+            out.trim_start().trim_start_matches(marks.open).trim().replace('\n', " ")
         );
     }
     out.push_str(marks.close);
@@ -165,13 +139,8 @@ fn block(profile: Profile, evidence: &Evidence, out: &mut String) {
         (None, Some(pmcid)) => line(pmcid),
         (None, None) => line(evidence.document.as_str()),
     };
-    let year = evidence
-        .year
-        .map_or_else(|| "undated".to_owned(), |year| year.to_string());
-    let journal = evidence
-        .journal
-        .as_deref()
-        .map_or_else(|| "no journal".to_owned(), line);
+    let year = evidence.year.map_or_else(|| "undated".to_owned(), |year| year.to_string());
+    let journal = evidence.journal.as_deref().map_or_else(|| "no journal".to_owned(), line);
     let _ = writeln!(
         out,
         "[{}] {name} · {year} · {} · {journal} · {}",
@@ -199,10 +168,7 @@ pub fn render(profile: Profile, action: &Action) -> String {
     };
     match action {
         Action::Search(queries) => {
-            let lines: Vec<_> = queries
-                .iter()
-                .map(|query| render_query(profile, query))
-                .collect();
+            let lines: Vec<_> = queries.iter().map(|query| render_query(profile, query)).collect();
             match profile {
                 Profile::SelfAsk => wrap(search, lines.first().map_or("", String::as_str)),
                 _ => wrap(search, &lines.join("\n")),
@@ -245,11 +211,7 @@ fn render_query(profile: Profile, query: &SearchQuery) -> String {
 
 /// What a policy is told after a turn without a valid action.
 pub fn correction(profile: Profile, faults: &[Fault]) -> String {
-    let advice = faults
-        .iter()
-        .map(|fault| fault.advice())
-        .collect::<Vec<_>>()
-        .join("; ");
+    let advice = faults.iter().map(|fault| fault.advice()).collect::<Vec<_>>().join("; ");
     let usage = usage(profile);
     format!("\n\nThat turn could not be used: {advice}. {usage}\n\n")
 }

@@ -50,11 +50,7 @@ impl TokenParser {
         if !self.done {
             self.parser.push(&String::from_utf8_lossy(&self.pending));
         }
-        (
-            self.parser.finish(),
-            self.kept,
-            String::from_utf8_lossy(&self.text).into_owned(),
-        )
+        (self.parser.finish(), self.kept, String::from_utf8_lossy(&self.text).into_owned())
     }
 }
 
@@ -79,24 +75,12 @@ mod tests {
     #[test]
     fn keeps_whole_tokens_up_to_the_one_that_completes() {
         let mut parser = TokenParser::new(Profile::SearchR1, 3);
-        let tokens: [(u32, &[u8]); 6] = [
-            (7, b"<sear"),
-            (1, b"ch>na\xc3"),
-            (2, b"\xafve"),
-            (9, b"</search"),
-            (4, b">\n\n"),
-            (5, b"<answer>"),
-        ];
-        let seen: Vec<_> = tokens
-            .iter()
-            .map(|(id, piece)| parser.push(*id, piece))
-            .collect();
+        let tokens: [(u32, &[u8]); 6] =
+            [(7, b"<sear"), (1, b"ch>na\xc3"), (2, b"\xafve"), (9, b"</search"), (4, b">\n\n"), (5, b"<answer>")];
+        let seen: Vec<_> = tokens.iter().map(|(id, piece)| parser.push(*id, piece)).collect();
         assert_eq!(seen[3..], [Progress::More, Progress::Done, Progress::Done]);
         let (turn, ids, text) = parser.finish();
-        assert_eq!(
-            turn.action,
-            Some(Action::Search(vec![SearchQuery::words("naïve")]))
-        );
+        assert_eq!(turn.action, Some(Action::Search(vec![SearchQuery::words("naïve")])));
         assert_eq!(ids, [7, 1, 2, 9, 4]);
         assert_eq!(text, "<search>naïve</search>\n\n");
         assert_eq!(&text[..turn.end], "<search>naïve</search>");

@@ -111,6 +111,7 @@ const OPENERS: &[&str] = &[
     "single",
     "started",
     "the",
+    "together",
     "topical",
     "treated",
     "treatment",
@@ -133,18 +134,11 @@ pub(super) fn follow_ups(needs: &[Need], pool: &Pool, vocabulary: &Vocabulary) -
         };
         let bridges = bridges(via, pool);
         // The first name of each sentence, then the second: the best sentence may name several.
-        let names = (0..2).flat_map(|index| {
-            bridges
-                .iter()
-                .filter_map(move |bridge| bridge.names.get(index))
-        });
+        let names = (0..2).flat_map(|index| bridges.iter().filter_map(move |bridge| bridge.names.get(index)));
         for name in names {
             let query = [via.before.as_str(), name, via.after.as_str()].join(" ");
             let query = query.split_whitespace().collect::<Vec<_>>().join(" ");
-            if !queries
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(&query))
-            {
+            if !queries.iter().any(|known| known.eq_ignore_ascii_case(&query)) {
                 queries.push(query);
             }
         }
@@ -160,16 +154,10 @@ pub(super) fn bridges<'a>(via: &Via, pool: &'a Pool) -> Vec<Bridge<'a>> {
     }
     let described = stems(&via.description);
     // The condition that the description is about: a sentence on another one names nothing.
-    let condition: BTreeSet<_> = described
-        .iter()
-        .filter(|stem| !is_vague(stem) && !KINDS.contains(&stem.as_str()))
-        .cloned()
-        .collect();
+    let condition: BTreeSet<_> =
+        described.iter().filter(|stem| !is_vague(stem) && !KINDS.contains(&stem.as_str())).cloned().collect();
     let about = |line: &Line| {
-        let covered = condition
-            .iter()
-            .filter(|stem| line.stems.contains(*stem) || line.title.contains(*stem))
-            .count();
+        let covered = condition.iter().filter(|stem| line.stems.contains(*stem) || line.title.contains(*stem)).count();
         covered as f64 >= condition.len() as f64 * ABOUT
     };
     let mut bridges: Vec<_> = pool
@@ -177,17 +165,9 @@ pub(super) fn bridges<'a>(via: &Via, pool: &'a Pool) -> Vec<Bridge<'a>> {
         .iter()
         .filter(|line| about(line))
         .map(|line| {
-            let cue = if definitional(&line.canonical, &via.description) {
-                0.25
-            } else {
-                0.0
-            };
+            let cue = if definitional(&line.canonical, &via.description) { 0.25 } else { 0.0 };
             let own = 0.5 * target.within(&line.stems);
-            Bridge {
-                line,
-                fit: 0.5 * target.coverage(line) + own + cue,
-                names: names(line, &described, &condition),
-            }
+            Bridge { line, fit: 0.5 * target.coverage(line) + own + cue, names: names(line, &described, &condition) }
         })
         .filter(|bridge| !bridge.names.is_empty())
         .collect();
@@ -202,24 +182,8 @@ pub(super) fn bridges<'a>(via: &Via, pool: &'a Pool) -> Vec<Bridge<'a>> {
 fn definitional(sentence: &str, description: &str) -> bool {
     const CUES: &[(&[&str], &[&str])] = &[
         (
-            &[
-                "first-line",
-                "first",
-                "preferred",
-                "initial",
-                "choice",
-                "standard",
-                "main",
-                "usual",
-            ],
-            &[
-                "first-line",
-                "of choice",
-                "preferred",
-                "initial treatment",
-                "standard treatment",
-                "treatment of choice",
-            ],
+            &["first-line", "first", "preferred", "initial", "choice", "standard", "main", "usual"],
+            &["first-line", "of choice", "preferred", "initial treatment", "standard treatment", "treatment of choice"],
         ),
         (
             &[
@@ -251,28 +215,17 @@ fn definitional(sentence: &str, description: &str) -> bool {
     ];
     let (sentence, description) = (sentence.to_lowercase(), description.to_lowercase());
     CUES.iter().any(|(asked, said)| {
-        words(&description).any(|word| asked.contains(&word))
-            && said.iter().any(|cue| sentence.contains(cue))
+        words(&description).any(|word| asked.contains(&word)) && said.iter().any(|cue| sentence.contains(cue))
     })
 }
 
 /// Names in the part of a sentence that does not repeat the description.
 fn names(line: &Line, described: &BTreeSet<String>, condition: &BTreeSet<String>) -> Vec<String> {
     let sentence = line.canonical.as_str();
-    let repeats = |text: &str| {
-        stems(text)
-            .iter()
-            .filter(|stem| condition.contains(*stem))
-            .count()
-    };
-    let parted = COPULAS
-        .iter()
-        .filter_map(|copula| sentence.find(copula).map(|at| (at, at + copula.len())))
-        .min();
+    let repeats = |text: &str| stems(text).iter().filter(|stem| condition.contains(*stem)).count();
+    let parted = COPULAS.iter().filter_map(|copula| sentence.find(copula).map(|at| (at, at + copula.len()))).min();
     let named = match parted {
-        Some((end, start)) if repeats(&sentence[..end]) >= repeats(&sentence[start..]) => {
-            &sentence[start..]
-        }
+        Some((end, start)) if repeats(&sentence[..end]) >= repeats(&sentence[start..]) => &sentence[start..],
         Some((end, _)) => &sentence[..end],
         None => sentence,
     };
@@ -283,15 +236,11 @@ fn names(line: &Line, described: &BTreeSet<String>, condition: &BTreeSet<String>
             let word = word.to_lowercase();
             is_stop_word(&word) || OPENERS.binary_search(&word.as_str()).is_ok()
         };
-        let start = tokens
-            .iter()
-            .position(|word| !is_opener(word))
-            .unwrap_or(tokens.len());
+        let start = tokens.iter().position(|word| !is_opener(word)).unwrap_or(tokens.len());
         let name = tokens[start..].join(" ");
         let known = stems(&name);
-        let says_something = known.iter().any(|stem| {
-            !described.contains(stem) && stem.bytes().any(|byte| byte.is_ascii_alphabetic())
-        });
+        let says_something =
+            known.iter().any(|stem| !described.contains(stem) && stem.bytes().any(|byte| byte.is_ascii_alphabetic()));
         if says_something && tokens.len() - start <= 6 && !names.contains(&name) {
             names.push(name);
         }
@@ -303,31 +252,19 @@ fn names(line: &Line, described: &BTreeSet<String>, condition: &BTreeSet<String>
 fn phrases(text: &str) -> Vec<&str> {
     let lower = text.to_ascii_lowercase();
     let mut cuts = vec![(0, 0)];
-    cuts.extend(
-        text.match_indices([',', ';', '(', ')', ':'])
-            .map(|(at, mark)| (at, at + mark.len())),
-    );
+    cuts.extend(text.match_indices([',', ';', '(', ')', ':']).map(|(at, mark)| (at, at + mark.len())));
     for mark in BREAKS {
         // The blank that ends one small word may begin the next.
-        cuts.extend(
-            lower
-                .match_indices(mark)
-                .map(|(at, mark)| (at, at + mark.len() - 1)),
-        );
+        cuts.extend(lower.match_indices(mark).map(|(at, mark)| (at, at + mark.len() - 1)));
     }
     cuts.push((text.len(), text.len()));
     cuts.sort_unstable();
-    cuts.windows(2)
-        .filter(|pair| pair[0].1 < pair[1].0)
-        .map(|pair| &text[pair[0].1..pair[1].0])
-        .collect()
+    cuts.windows(2).filter(|pair| pair[0].1 < pair[1].0).map(|pair| &text[pair[0].1..pair[1].0]).collect()
 }
 
 /// Whether the title of `line`'s document is named in `sentence`.
 pub(super) fn is_named(title: &BTreeSet<String>, sentence: &Line) -> bool {
-    !title.is_empty()
-        && title.iter().all(|stem| sentence.stems.contains(stem))
-        && *title != sentence.title
+    !title.is_empty() && title.iter().all(|stem| sentence.stems.contains(stem)) && *title != sentence.title
 }
 
 #[cfg(test)]

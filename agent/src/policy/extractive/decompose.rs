@@ -37,9 +37,7 @@ pub(super) struct Via {
 const ASKING: &[&str] = &["how", "what", "when", "where", "which", "who", "why"];
 
 /// Words that stand for what was asked for before.
-const PRONOUNS: &[&str] = &[
-    "it", "its", "them", "their", "they", "this", "these", "that",
-];
+const PRONOUNS: &[&str] = &["it", "its", "them", "their", "they", "this", "these", "that"];
 
 /// At most this many needs: a question of more parts is answered in its first ones.
 const MAX_NEEDS: usize = 3;
@@ -63,27 +61,14 @@ pub(super) fn decompose(question: &str, vocabulary: &Vocabulary) -> Vec<Need> {
             Some(last) if refers && last.via.is_none() && asks_for_thing(&last.text) => {
                 let description = std::mem::replace(&mut last.text, part.to_owned());
                 let (before, after) = around_pronoun(part);
-                last.via = Some(Via {
-                    description,
-                    before,
-                    after,
-                    asked: true,
-                });
+                last.via = Some(Via { description, before, after, asked: true });
             }
             // Any other pronoun stands for what the parts before are about.
             Some(last) if refers || stems(part).is_empty() => {
                 let text = format!("{} {part}", last.text);
-                needs.push(Need {
-                    via: describe(&text),
-                    text,
-                    side: None,
-                });
+                needs.push(Need { via: describe(&text), text, side: None });
             }
-            _ => needs.push(Need {
-                via: describe(part),
-                text: part.to_owned(),
-                side: None,
-            }),
+            _ => needs.push(Need { via: describe(part), text: part.to_owned(), side: None }),
         }
     }
     needs.retain(|need| !stems(&need.text).is_empty());
@@ -133,53 +118,34 @@ fn parts(question: &str) -> Vec<&str> {
         }
     }
     parts.push(&question[start.min(question.len())..]);
-    let parts: Vec<_> = parts
-        .into_iter()
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-        .collect();
+    let parts: Vec<_> = parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
     // `Which drug is first-line for X and Y, and why?`: what has no content of its own goes with the rest.
-    if parts.len() > 1 && parts.iter().skip(1).all(|part| stems(part).is_empty()) {
-        vec![question]
-    } else {
-        parts
-    }
+    if parts.len() > 1 && parts.iter().skip(1).all(|part| stems(part).is_empty()) { vec![question] } else { parts }
 }
 
 /// Bytes of what joins another question, when `text` begins with it: `, and` before `when`.
 fn joint(text: &str) -> Option<usize> {
     let tail = text.trim_start_matches([',', ' ']);
-    let tail = tail
-        .strip_prefix("and ")
-        .or_else(|| tail.strip_prefix("then "))?;
+    let tail = tail.strip_prefix("and ").or_else(|| tail.strip_prefix("then "))?;
     let asks = ASKING.iter().any(|word| starts_with_word(tail, word));
     asks.then(|| text.len() - tail.len())
 }
 
 fn starts_with_word(text: &str, word: &str) -> bool {
-    text.strip_prefix(word)
-        .is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
+    text.strip_prefix(word).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric))
 }
 
 /// Whether a question asks for a thing that a later pronoun can stand for: `which drug …`, `what test …`.
 fn asks_for_thing(text: &str) -> bool {
     let mut tokens = words(text).map(str::to_lowercase);
-    let asking = tokens
-        .next()
-        .is_some_and(|word| word == "which" || word == "what");
+    let asking = tokens.next().is_some_and(|word| word == "which" || word == "what");
     asking && tokens.take(8).any(|word| is_head(&word))
 }
 
 fn around_pronoun(part: &str) -> (String, String) {
     let tokens: Vec<_> = words(part).collect();
-    let at = tokens
-        .iter()
-        .position(|word| PRONOUNS.contains(&word.to_lowercase().as_str()))
-        .unwrap_or(0);
-    (
-        tokens[..at].join(" "),
-        tokens[(at + 1).min(tokens.len())..].join(" "),
-    )
+    let at = tokens.iter().position(|word| PRONOUNS.contains(&word.to_lowercase().as_str())).unwrap_or(0);
+    (tokens[..at].join(" "), tokens[(at + 1).min(tokens.len())..].join(" "))
 }
 
 #[cfg(test)]

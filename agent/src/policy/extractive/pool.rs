@@ -47,10 +47,7 @@ pub(super) struct Target {
 
 /// The content of `text`: stems, one for what means the same.
 pub(super) fn stems(text: &str) -> BTreeSet<String> {
-    crate::matching::stems(text)
-        .into_iter()
-        .map(concept)
-        .collect()
+    crate::matching::stems(text).into_iter().map(concept).collect()
 }
 
 /// Words of questions that say little about what is asked.
@@ -110,11 +107,7 @@ const TITLE_WEIGHT: f64 = 0.7;
 impl Pool {
     /// Keeps evidence, once.
     pub(super) fn add(&mut self, evidence: &Evidence) {
-        if !self
-            .evidence
-            .iter()
-            .any(|known| known.label == evidence.label)
-        {
+        if !self.evidence.iter().any(|known| known.label == evidence.label) {
             self.evidence.push(evidence.clone());
         }
     }
@@ -126,13 +119,10 @@ impl Pool {
         self.frequency.clear();
         let mut documents = Vec::new();
         for evidence in &self.evidence {
-            let document = documents
-                .iter()
-                .position(|known| *known == &evidence.document)
-                .unwrap_or_else(|| {
-                    documents.push(&evidence.document);
-                    documents.len() - 1
-                });
+            let document = documents.iter().position(|known| *known == &evidence.document).unwrap_or_else(|| {
+                documents.push(&evidence.document);
+                documents.len() - 1
+            });
             let set = |text: &str| stems(&vocabulary.canonical(text));
             let (title, heading) = (set(&evidence.title), set(&evidence.heading));
             for (position, span) in sentences(&evidence.text).enumerate() {
@@ -197,11 +187,7 @@ impl Target {
 
     /// Share of the target that a sentence itself covers.
     pub(super) fn within(&self, stems: &BTreeSet<String>) -> f64 {
-        self.weights
-            .iter()
-            .filter(|(stem, _)| stems.contains(*stem))
-            .map(|(_, weight)| weight)
-            .sum()
+        self.weights.iter().filter(|(stem, _)| stems.contains(*stem)).map(|(_, weight)| weight).sum()
     }
 
     /// Whether nothing is left to cover.

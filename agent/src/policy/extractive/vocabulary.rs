@@ -124,13 +124,8 @@ impl Vocabulary {
                 continue;
             };
             let capitals = short.bytes().filter(u8::is_ascii_uppercase).count();
-            let plain = (2..=10).contains(&short.len())
-                && short.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            if !plain
-                || capitals < 2
-                || self.learned.len() >= MAX_LEARNED
-                || self.long_form(short).is_some()
-            {
+            let plain = (2..=10).contains(&short.len()) && short.bytes().all(|byte| byte.is_ascii_alphanumeric());
+            if !plain || capitals < 2 || self.learned.len() >= MAX_LEARNED || self.long_form(short).is_some() {
                 continue;
             }
             if let Some(long) = spelled_out(&text[..open], short) {
@@ -151,9 +146,7 @@ impl Vocabulary {
                 rest = &rest[length..];
                 continue;
             }
-            let end = rest
-                .find(|c: char| !c.is_alphanumeric())
-                .unwrap_or(rest.len());
+            let end = rest.find(|c: char| !c.is_alphanumeric()).unwrap_or(rest.len());
             out.push_str(self.long_form(&rest[..end]).unwrap_or(&rest[..end]));
             rest = &rest[end..];
         }
@@ -163,16 +156,9 @@ impl Vocabulary {
 
     fn long_form(&self, short: &str) -> Option<&str> {
         // What the evidence says it means here goes before what it usually means.
-        let learned = self
-            .learned
-            .iter()
-            .find(|(known, _)| known == short)
-            .map(|(_, long)| long.as_str());
+        let learned = self.learned.iter().find(|(known, _)| known == short).map(|(_, long)| long.as_str());
         learned.or_else(|| {
-            ABBREVIATIONS
-                .binary_search_by_key(&short, |(known, _)| known)
-                .ok()
-                .map(|index| ABBREVIATIONS[index].1)
+            ABBREVIATIONS.binary_search_by_key(&short, |(known, _)| known).ok().map(|index| ABBREVIATIONS[index].1)
         })
     }
 }
@@ -185,32 +171,21 @@ pub(super) fn concept(stem: String) -> String {
 
 fn lay_name(text: &str) -> Option<(&'static str, usize)> {
     let first = text.as_bytes().first()?.to_ascii_lowercase();
-    let matches = NAMES
-        .iter()
-        .filter(|(name, _)| name.as_bytes()[0] == first)
-        .filter(|(name, _)| {
-            let head = text.get(..name.len());
-            head.is_some_and(|head| head.eq_ignore_ascii_case(name))
-                && !text[name.len()..].starts_with(char::is_alphanumeric)
-        });
-    matches
-        .max_by_key(|(name, _)| name.len())
-        .map(|(name, long)| (*long, name.len()))
+    let matches = NAMES.iter().filter(|(name, _)| name.as_bytes()[0] == first).filter(|(name, _)| {
+        let head = text.get(..name.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(name))
+            && !text[name.len()..].starts_with(char::is_alphanumeric)
+    });
+    matches.max_by_key(|(name, _)| name.len()).map(|(name, long)| (*long, name.len()))
 }
 
 /// The last words of `before` whose initials are the letters of `short`.
 fn spelled_out(before: &str, short: &str) -> Option<String> {
     let parts: Vec<_> = words(before).collect();
-    let letters: Vec<_> = short
-        .bytes()
-        .filter(u8::is_ascii_alphabetic)
-        .map(|byte| byte.to_ascii_lowercase())
-        .collect();
+    let letters: Vec<_> = short.bytes().filter(u8::is_ascii_alphabetic).map(|byte| byte.to_ascii_lowercase()).collect();
     let start = parts.len().checked_sub(letters.len())?;
     let long = &parts[start..];
-    let initials = long
-        .iter()
-        .map(|word| word.as_bytes()[0].to_ascii_lowercase());
+    let initials = long.iter().map(|word| word.as_bytes()[0].to_ascii_lowercase());
     initials.eq(letters).then(|| long.join(" ").to_lowercase())
 }
 
@@ -232,12 +207,7 @@ mod tests {
             "Is atrial fibrillation (or hypertension) safe?"
         );
         assert_eq!(vocabulary.canonical("CAPS and lupuses"), "CAPS and lupuses");
-        vocabulary.learn(
-            "In focal segmental glomerulosclerosis (FSG) and the adductor frame (AF), é (Éa).",
-        );
-        assert_eq!(
-            vocabulary.canonical("FSG, AF"),
-            "focal segmental glomerulosclerosis, atrial fibrillation"
-        );
+        vocabulary.learn("In focal segmental glomerulosclerosis (FSG) and the adductor frame (AF), é (Éa).");
+        assert_eq!(vocabulary.canonical("FSG, AF"), "focal segmental glomerulosclerosis, atrial fibrillation");
     }
 }

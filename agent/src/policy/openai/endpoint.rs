@@ -21,9 +21,7 @@ impl Endpoint {
             ))
         };
         let spec = spec.strip_prefix("openai:").unwrap_or(spec);
-        let (url, model) = spec
-            .split_once('#')
-            .ok_or_else(|| bad("no model is named"))?;
+        let (url, model) = spec.split_once('#').ok_or_else(|| bad("no model is named"))?;
         let (base, query) = url.split_at(url.find('?').unwrap_or(url.len()));
         let rest = base
             .strip_prefix("http://")
@@ -32,8 +30,7 @@ impl Endpoint {
         let authority = rest.split('/').next().unwrap_or_default();
         if authority.contains('@') {
             return Err(Error::Input(
-                "policy endpoint: the URL holds credentials: pass the key in OPENAI_API_KEY"
-                    .to_owned(),
+                "policy endpoint: the URL holds credentials: pass the key in OPENAI_API_KEY".to_owned(),
             ));
         }
         if authority.is_empty() || url.contains(|c: char| c.is_whitespace() || c.is_control()) {
@@ -67,10 +64,7 @@ impl Endpoint {
             || authority.split(':').next().unwrap_or_default(),
             |bracketed| bracketed.split(']').next().unwrap_or_default(),
         );
-        host == "localhost"
-            || host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
+        host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 }
 
@@ -80,16 +74,9 @@ mod tests {
 
     #[test]
     fn takes_a_spec_apart() {
-        let endpoint =
-            Endpoint::parse("openai:https://host:8000/v1/?api-version=1#org/model").unwrap();
-        assert_eq!(
-            endpoint.url(),
-            "https://host:8000/v1/chat/completions?api-version=1"
-        );
-        assert_eq!(
-            (endpoint.shown(), endpoint.model.as_str()),
-            ("https://host:8000/v1", "org/model")
-        );
+        let endpoint = Endpoint::parse("openai:https://host:8000/v1/?api-version=1#org/model").unwrap();
+        assert_eq!(endpoint.url(), "https://host:8000/v1/chat/completions?api-version=1");
+        assert_eq!((endpoint.shown(), endpoint.model.as_str()), ("https://host:8000/v1", "org/model"));
         assert!(!endpoint.is_local());
         assert!(Endpoint::parse("http://[::1]:1/v1#m").unwrap().is_local());
         assert!(Endpoint::parse("http://127.0.0.1:80#m").unwrap().is_local());
@@ -97,25 +84,10 @@ mod tests {
 
     #[test]
     fn refuses_what_is_none() {
-        for spec in [
-            "",
-            "http://host/v1",
-            "http://host/v1#",
-            "ftp://host#m",
-            "http:///v1#m",
-            "http://ho st#m",
-        ] {
-            assert!(
-                matches!(Endpoint::parse(spec), Err(Error::Input(_))),
-                "{spec}"
-            );
+        for spec in ["", "http://host/v1", "http://host/v1#", "ftp://host#m", "http:///v1#m", "http://ho st#m"] {
+            assert!(matches!(Endpoint::parse(spec), Err(Error::Input(_))), "{spec}");
         }
-        let error = Endpoint::parse("https://me:secret@host#m")
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("OPENAI_API_KEY") && !error.contains("secret"),
-            "{error}"
-        );
+        let error = Endpoint::parse("https://me:secret@host#m").unwrap_err().to_string();
+        assert!(error.contains("OPENAI_API_KEY") && !error.contains("secret"), "{error}");
     }
 }

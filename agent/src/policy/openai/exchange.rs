@@ -119,40 +119,18 @@ impl Exchange<'_> {
         deadline: Instant,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Reply, Failed> {
-        let heard = self
-            .send(body.to_vec(), deadline)
-            .map_err(Failed::ForGood)?;
+        let heard = self.send(body.to_vec(), deadline).map_err(Failed::ForGood)?;
         let mut sse = Sse::default();
-        let mut reply = Reply {
-            text: String::new(),
-            finish: Finish::Stop,
-            complete: false,
-        };
+        let mut reply = Reply { text: String::new(), finish: Finish::Stop, complete: false };
         let mut finished = false;
         loop {
             // Until there is text, nothing is lost by another attempt.
             let began = !reply.text.is_empty();
-            let patience = if began {
-                self.time.idle
-            } else {
-                self.time.first_byte
-            };
-            let waiting_for = if began {
-                "sending its reply"
-            } else {
-                "beginning its reply"
-            };
-            let data = match self
-                .next(&heard, patience, deadline, waiting_for)
-                .map_err(Failed::ForGood)?
-            {
-                Heard::Head {
-                    status: 200..=299, ..
-                } => continue,
-                Heard::Head {
-                    status,
-                    retry_after,
-                } => return Err(self.refused(status, retry_after, &heard, deadline)),
+            let patience = if began { self.time.idle } else { self.time.first_byte };
+            let waiting_for = if began { "sending its reply" } else { "beginning its reply" };
+            let data = match self.next(&heard, patience, deadline, waiting_for).map_err(Failed::ForGood)? {
+                Heard::Head { status: 200..=299, .. } => continue,
+                Heard::Head { status, retry_after } => return Err(self.refused(status, retry_after, &heard, deadline)),
                 Heard::NotConnected(why) => {
                     let error = self.failed(
                         format!("cannot connect ({why})"),
@@ -165,10 +143,9 @@ impl Exchange<'_> {
                     return Ok(reply);
                 }
                 Heard::Broken(why) => {
-                    return Err(Failed::ForGood(self.failed(
-                        format!("the connection broke ({why})"),
-                        "check the server's log, then ask again",
-                    )));
+                    return Err(Failed::ForGood(
+                        self.failed(format!("the connection broke ({why})"), "check the server's log, then ask again"),
+                    ));
                 }
                 Heard::Line(line) => sse.line(&line),
                 Heard::End => match sse.end().or_else(|| sse.plain().map(str::to_owned)) {
@@ -214,17 +191,12 @@ impl Exchange<'_> {
                 *finished = true;
                 Ok(true)
             }
-            Chunk::Failed(why) => Err(Failed::ForGood(self.failed(
-                format!("the server failed: {why}"),
-                "check the server's log",
-            ))),
+            Chunk::Failed(why) => {
+                Err(Failed::ForGood(self.failed(format!("the server failed: {why}"), "check the server's log")))
+            }
             Chunk::Broken => {
-                let next =
-                    "check that the URL is that of an OpenAI-compatible API (it often ends in /v1)";
-                Err(Failed::ForGood(self.failed(
-                    "the reply is not what chat completions are".to_owned(),
-                    next,
-                )))
+                let next = "check that the URL is that of an OpenAI-compatible API (it often ends in /v1)";
+                Err(Failed::ForGood(self.failed("the reply is not what chat completions are".to_owned(), next)))
             }
         }
     }
@@ -244,11 +216,7 @@ impl Exchange<'_> {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let seconds = until.saturating_duration_since(since).as_secs_f64().ceil() as u64;
-                return Err(Error::Timeout {
-                    endpoint: self.endpoint.shown().to_owned(),
-                    seconds,
-                    waiting_for,
-                });
+                return Err(Error::Timeout { endpoint: self.endpoint.shown().to_owned(), seconds, waiting_for });
             }
             match heard.recv_timeout(left.min(GLANCE)) {
                 Ok(heard) => return Ok(heard),
@@ -270,16 +238,15 @@ impl Exchange<'_> {
     ) -> Failed {
         let mut body = Vec::new();
         while body.len() < MAX_ERROR as usize
-            && let Ok(Heard::Line(line)) =
-                self.next(heard, self.time.idle, deadline, "explaining an error")
+            && let Ok(Heard::Line(line)) = self.next(heard, self.time.idle, deadline, "explaining an error")
         {
             body.extend(line);
         }
         if self.cancel.is_cancelled() {
             return Failed::ForGood(Error::Cancelled);
         }
-        let said = serde_json::from_slice(&body)
-            .map_or_else(|_| String::new(), |error| format!(": {}", message(&error)));
+        let said =
+            serde_json::from_slice(&body).map_or_else(|_| String::new(), |error| format!(": {}", message(&error)));
         let next = match status {
             401 | 403 => "check the key in OPENAI_API_KEY",
             404 => "check the URL (it often ends in /v1) and the model's name",
@@ -296,18 +263,11 @@ impl Exchange<'_> {
     }
 
     fn cut_short(&self) -> Error {
-        self.failed(
-            "the reply ended before it was finished".to_owned(),
-            "check the server's log, then ask again",
-        )
+        self.failed("the reply ended before it was finished".to_owned(), "check the server's log, then ask again")
     }
 
     fn failed(&self, what: String, next: &'static str) -> Error {
-        Error::Policy {
-            endpoint: self.endpoint.shown().to_owned(),
-            what,
-            next,
-        }
+        Error::Policy { endpoint: self.endpoint.shown().to_owned(), what, next }
     }
 
     /// Sends the request on a thread that reports what it hears.
@@ -341,10 +301,10 @@ impl Exchange<'_> {
         });
         match spawned {
             Ok(_) => Ok(heard),
-            Err(error) => Err(self.failed(
-                format!("no thread to talk to it on ({error})"),
-                "close other programs, then ask again",
-            )),
+            Err(error) => {
+                Err(self
+                    .failed(format!("no thread to talk to it on ({error})"), "close other programs, then ask again"))
+            }
         }
     }
 }
@@ -352,38 +312,22 @@ impl Exchange<'_> {
 fn not_sent(error: &ureq::Error) -> Heard {
     use ureq::Error as E;
     match error {
-        E::HostNotFound
-        | E::ConnectionFailed
-        | E::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+        E::HostNotFound | E::ConnectionFailed | E::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
             Heard::NotConnected(error.to_string())
         }
-        E::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
-            Heard::NotConnected(error.to_string())
-        }
+        E::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => Heard::NotConnected(error.to_string()),
         _ => Heard::Broken(error.to_string()),
     }
 }
 
 /// Hands over a reply line by line until it ends or nobody listens.
 fn read(response: ureq::http::Response<ureq::Body>, say: &SyncSender<Heard>) {
-    let seconds = response
-        .headers()
-        .get("retry-after")
-        .and_then(|value| value.to_str().ok()?.trim().parse().ok());
-    let head = Heard::Head {
-        status: response.status().as_u16(),
-        retry_after: seconds.map(Duration::from_secs),
-    };
+    let seconds = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    let head = Heard::Head { status: response.status().as_u16(), retry_after: seconds.map(Duration::from_secs) };
     if say.send(head).is_err() {
         return;
     }
-    let mut body = BufReader::new(
-        response
-            .into_body()
-            .into_with_config()
-            .limit(MAX_REPLY)
-            .reader(),
-    );
+    let mut body = BufReader::new(response.into_body().into_with_config().limit(MAX_REPLY).reader());
     loop {
         let mut line = Vec::new();
         let heard = match body.by_ref().take(MAX_LINE).read_until(b'\n', &mut line) {

@@ -20,11 +20,7 @@ impl Sse {
         if let Some(data) = line.strip_prefix("data:") {
             self.streaming = true;
             let data = data.strip_prefix(' ').unwrap_or(data);
-            let before = if is_whole(&self.data) {
-                self.end()
-            } else {
-                None
-            };
+            let before = if is_whole(&self.data) { self.end() } else { None };
             if !self.data.is_empty() {
                 self.data.push('\n');
             }
@@ -53,8 +49,7 @@ impl Sse {
 }
 
 fn is_whole(data: &str) -> bool {
-    !data.is_empty()
-        && (data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok())
+    !data.is_empty() && (data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(data).is_ok())
 }
 
 #[cfg(test)]
@@ -63,10 +58,7 @@ mod tests {
 
     fn events(body: &str) -> Vec<String> {
         let mut sse = Sse::default();
-        let mut events: Vec<_> = body
-            .split_inclusive('\n')
-            .filter_map(|line| sse.line(line.as_bytes()))
-            .collect();
+        let mut events: Vec<_> = body.split_inclusive('\n').filter_map(|line| sse.line(line.as_bytes())).collect();
         events.extend(sse.end());
         events
     }
@@ -77,16 +69,8 @@ mod tests {
             events("data: {\"a\":1}\r\n\r\ndata:{\"b\":2}\n\n: ping\n\ndata: [DONE]\n\n"),
             ["{\"a\":1}", "{\"b\":2}", "[DONE]"]
         );
-        assert_eq!(
-            events("event: x\nid: 1\ndata: {\ndata: }\n\n"),
-            ["{\n}"],
-            "one event over two lines"
-        );
-        assert_eq!(
-            events("data: {}\ndata: [DONE]"),
-            ["{}", "[DONE]"],
-            "no blank lines, no last end"
-        );
+        assert_eq!(events("event: x\nid: 1\ndata: {\ndata: }\n\n"), ["{\n}"], "one event over two lines");
+        assert_eq!(events("data: {}\ndata: [DONE]"), ["{}", "[DONE]"], "no blank lines, no last end");
         assert_eq!(events("data: oops\n\ndata: {}\n\n"), ["oops", "{}"]);
         assert_eq!(events(""), Vec::<String>::new());
     }

@@ -39,9 +39,7 @@ fn request(stream: &mut TcpStream) -> String {
             .split("content-length: ")
             .nth(1)
             .and_then(|rest| rest.split("\r\n").next()?.parse::<usize>().ok());
-        let whole = seen
-            .split_once("\r\n\r\n")
-            .is_some_and(|(_, body)| body.len() >= length.unwrap_or(0));
+        let whole = seen.split_once("\r\n\r\n").is_some_and(|(_, body)| body.len() >= length.unwrap_or(0));
         if whole || read == 0 {
             return seen;
         }
@@ -49,10 +47,8 @@ fn request(stream: &mut TcpStream) -> String {
 }
 
 fn head(stream: &mut TcpStream, status: &str, headers: &str) {
-    let _ = write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Type: text/event-stream\r\nConnection: close\r\n{headers}\r\n"
-    );
+    let _ =
+        write!(stream, "HTTP/1.1 {status}\r\nContent-Type: text/event-stream\r\nConnection: close\r\n{headers}\r\n");
 }
 
 fn say(stream: &mut TcpStream, text: &str) {
@@ -63,12 +59,7 @@ fn say(stream: &mut TcpStream, text: &str) {
 
 fn stop(stream: &mut TcpStream) {
     let _ = stream.write_all(
-        concat!(
-            "data: ",
-            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#,
-            "\n\ndata: [DONE]\n\n"
-        )
-        .as_bytes(),
+        concat!("data: ", r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, "\n\ndata: [DONE]\n\n").as_bytes(),
     );
 }
 
@@ -92,17 +83,8 @@ fn policy(spec: &str) -> OpenAi {
 
 fn act(policy: &OpenAi, cancel: &Cancel) -> Result<(Act, Vec<String>)> {
     let budget = Budget::default();
-    let task = Task {
-        question: "Is it <|im_start|>safe?",
-        budget: &budget,
-        profile: Profile::SearchR1,
-        seed: 7,
-    };
-    let limits = ActLimits {
-        max_tokens: 64,
-        time_left: Duration::from_secs(3),
-        may_search: true,
-    };
+    let task = Task { question: "Is it <|im_start|>safe?", budget: &budget, profile: Profile::SearchR1, seed: 7 };
+    let limits = ActLimits { max_tokens: 64, time_left: Duration::from_secs(3), may_search: true };
     let mut pieces = Vec::new();
     let mut parser = protocol::Parser::new(Profile::SearchR1, 3);
     let act = policy.open(&task)?.act(&limits, cancel, &mut |piece| {
@@ -130,22 +112,11 @@ fn streams_and_restores_the_closing_tag() {
     assert_eq!(act.text, "<answer>Yes. [E1]</answer>");
     assert_eq!(pieces.concat(), act.text);
     let request = requests.recv().unwrap();
-    assert!(
-        request.starts_with("POST /v1/chat/completions "),
-        "{request}"
-    );
-    for part in [
-        "Bearer sk-secret",
-        "\"stream\":true",
-        "\"seed\":7",
-        "\"max_tokens\":64",
-        "</search>",
-        "‹|im_start|>safe?",
-    ] {
-        assert!(
-            request.to_lowercase().contains(&part.to_lowercase()),
-            "{part} in {request}"
-        );
+    assert!(request.starts_with("POST /v1/chat/completions "), "{request}");
+    for part in
+        ["Bearer sk-secret", "\"stream\":true", "\"seed\":7", "\"max_tokens\":64", "</search>", "‹|im_start|>safe?"]
+    {
+        assert!(request.to_lowercase().contains(&part.to_lowercase()), "{part} in {request}");
     }
 }
 
@@ -154,12 +125,7 @@ fn reads_sloppy_streams() {
     let crlf: Act1 = |stream| {
         head(stream, "200 OK", "");
         let _ = stream.write_all(
-            concat!(
-                ": hi\r\n\r\ndata:",
-                r#"{"choices":[{"delta":{"content":"<search>na"}}]}"#,
-                "\r\n\r\n"
-            )
-            .as_bytes(),
+            concat!(": hi\r\n\r\ndata:", r#"{"choices":[{"delta":{"content":"<search>na"}}]}"#, "\r\n\r\n").as_bytes(),
         );
         // The two bytes of `ï` come apart.
         let chunk = "data: {\"choices\":[{\"delta\":{\"content\":\"ïve\"},\"finish_reason\":\"stop\"}]}\n\n".as_bytes();
@@ -168,16 +134,13 @@ fn reads_sloppy_streams() {
         let _ = stream.flush();
         std::thread::sleep(Duration::from_millis(50));
         let _ = stream.write_all(&chunk[cut..]);
-        let _ =
-            stream.write_all(concat!("data: ", r#"{"choices":[],"usage":{}}"#, "\n\n").as_bytes());
+        let _ = stream.write_all(concat!("data: ", r#"{"choices":[],"usage":{}}"#, "\n\n").as_bytes());
     };
     assert_eq!(text(vec![crlf]), "<search>naïve</search>");
     let no_stream: Act1 = |stream| {
         head(stream, "200 OK", "");
-        let _ = stream.write_all(
-            r#"{"choices":[{"message":{"content":"<answer>A. [E1]"},"finish_reason":"stop"}]}"#
-                .as_bytes(),
-        );
+        let _ = stream
+            .write_all(r#"{"choices":[{"message":{"content":"<answer>A. [E1]"},"finish_reason":"stop"}]}"#.as_bytes());
     };
     assert_eq!(text(vec![no_stream]), "<answer>A. [E1]</answer>");
 }
@@ -203,10 +166,7 @@ fn tries_again_before_the_first_text() {
     let down: Act1 = |stream| head(stream, "503 Service Unavailable", "");
     assert_eq!(text(vec![busy, down, good]), "<answer>Yes. [E1]</answer>");
     let told = error(vec![down, down, down]).to_string();
-    assert!(
-        told.contains("status 503") && told.contains("127.0.0.1") && !told.contains("sk-secret"),
-        "{told}"
-    );
+    assert!(told.contains("status 503") && told.contains("127.0.0.1") && !told.contains("sk-secret"), "{told}");
 }
 
 #[test]
@@ -217,35 +177,20 @@ fn does_not_try_again_what_is_refused() {
     };
     let (spec, requests) = serve(vec![refused, good]);
     let told = act(&policy(&spec), &Cancel::new()).unwrap_err().to_string();
-    assert!(
-        told.contains("bad key") && told.contains("OPENAI_API_KEY"),
-        "{told}"
-    );
+    assert!(told.contains("bad key") && told.contains("OPENAI_API_KEY"), "{told}");
     assert_eq!(requests.try_iter().count(), 1);
 }
 
 #[test]
 fn a_server_that_hangs_times_out() {
     let silent: Act1 = |_| std::thread::sleep(Duration::from_secs(2));
-    assert!(matches!(
-        error(vec![silent]),
-        Error::Timeout {
-            waiting_for: "beginning its reply",
-            ..
-        }
-    ));
+    assert!(matches!(error(vec![silent]), Error::Timeout { waiting_for: "beginning its reply", .. }));
     let stuck: Act1 = |stream| {
         head(stream, "200 OK", "");
         say(stream, "so");
         std::thread::sleep(Duration::from_secs(2));
     };
-    assert!(matches!(
-        error(vec![stuck]),
-        Error::Timeout {
-            waiting_for: "sending its reply",
-            ..
-        }
-    ));
+    assert!(matches!(error(vec![stuck]), Error::Timeout { waiting_for: "sending its reply", .. }));
 }
 
 #[test]
@@ -265,10 +210,7 @@ fn what_breaks_is_an_error() {
     let failed: Act1 = |stream| {
         head(stream, "200 OK", "");
         say(stream, "x");
-        let _ = write!(
-            stream,
-            "data: {{\"error\":{{\"message\":\"out of memory\"}}}}\n\n"
-        );
+        let _ = write!(stream, "data: {{\"error\":{{\"message\":\"out of memory\"}}}}\n\n");
     };
     let moved: Act1 = |stream| head(stream, "302 Found", "Location: http://127.0.0.1:1/\r\n");
     for (act, says) in [
@@ -288,9 +230,7 @@ fn nobody_there() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let told = act(&policy(&format!("http://{address}/v1#m")), &Cancel::new())
-        .unwrap_err()
-        .to_string();
+    let told = act(&policy(&format!("http://{address}/v1#m")), &Cancel::new()).unwrap_err().to_string();
     assert!(told.contains("cannot connect"), "{told}");
 }
 
@@ -304,9 +244,6 @@ fn cancelling_ends_the_wait() {
         canceller.cancel();
     });
     let begun = Instant::now();
-    assert!(matches!(
-        act(&policy(&serve(vec![silent]).0), &cancel),
-        Err(Error::Cancelled)
-    ));
+    assert!(matches!(act(&policy(&serve(vec![silent]).0), &cancel), Err(Error::Cancelled)));
     assert!(begun.elapsed() < Duration::from_millis(350));
 }

@@ -7,21 +7,10 @@ use crate::matching::{is_stop_word, words};
 pub(super) fn compare(question: &str) -> Option<Vec<Need>> {
     let tokens: Vec<_> = words(question).collect();
     let lower: Vec<_> = tokens.iter().map(|word| word.to_lowercase()).collect();
-    let find = |wanted: &[&str]| {
-        lower
-            .iter()
-            .position(|word| wanted.contains(&word.as_str()))
-    };
+    let find = |wanted: &[&str]| lower.iter().position(|word| wanted.contains(&word.as_str()));
     let versus = |index: usize| match lower[index].as_str() {
         "versus" | "vs" => Some(1),
-        "compared" | "compare"
-            if matches!(
-                lower.get(index + 1).map(String::as_str),
-                Some("with" | "to")
-            ) =>
-        {
-            Some(2)
-        }
+        "compared" | "compare" if matches!(lower.get(index + 1).map(String::as_str), Some("with" | "to")) => Some(2),
         _ => None,
     };
     let (left, right) = if let Some((at, width)) =
@@ -30,10 +19,7 @@ pub(super) fn compare(question: &str) -> Option<Vec<Need>> {
         (span_before(&lower, at), span_after(&lower, at + width))
     } else if let Some(than) = find(&["than"])
         && let Some(more) = lower[..than].iter().rposition(|word| {
-            matches!(
-                word.as_str(),
-                "better" | "safer" | "worse" | "more" | "less" | "faster" | "stronger" | "cheaper"
-            )
+            matches!(word.as_str(), "better" | "safer" | "worse" | "more" | "less" | "faster" | "stronger" | "cheaper")
         })
         && more > 0
         && matches!(lower[0].as_str(), "is" | "are" | "does" | "do")
@@ -51,20 +37,10 @@ pub(super) fn compare(question: &str) -> Option<Vec<Need>> {
                 at,
             )
         };
-        let compares = lower.iter().any(|word| {
-            word.starts_with("differ") || word.starts_with("compar") || word == "choose"
-        });
-        let and = (from..to)
-            .find(|index| lower[*index] == "and")
-            .filter(|_| compares)?;
-        (
-            from..and,
-            if lower[at] == "between" {
-                span_after(&lower, and + 1)
-            } else {
-                and + 1..to
-            },
-        )
+        let compares =
+            lower.iter().any(|word| word.starts_with("differ") || word.starts_with("compar") || word == "choose");
+        let and = (from..to).find(|index| lower[*index] == "and").filter(|_| compares)?;
+        (from..and, if lower[at] == "between" { span_after(&lower, and + 1) } else { and + 1..to })
     } else {
         return None;
     };
@@ -84,29 +60,19 @@ pub(super) fn compare(question: &str) -> Option<Vec<Need>> {
         .collect();
     let side = |range: std::ops::Range<usize>| {
         let side = tokens[range].join(" ");
-        Need {
-            text: format!("{side} {}", aspect.join(" ")).trim().to_owned(),
-            via: None,
-            side: Some(side),
-        }
+        Need { text: format!("{side} {}", aspect.join(" ")).trim().to_owned(), via: None, side: Some(side) }
     };
     Some(vec![side(left), side(right)])
 }
 
 /// The words before `at`, back to a word that cannot be part of a name.
 fn span_before(lower: &[String], at: usize) -> std::ops::Range<usize> {
-    let start = lower[..at]
-        .iter()
-        .rposition(|word| is_stop_word(word))
-        .map_or(0, |index| index + 1);
+    let start = lower[..at].iter().rposition(|word| is_stop_word(word)).map_or(0, |index| index + 1);
     start..at
 }
 
 fn span_after(lower: &[String], from: usize) -> std::ops::Range<usize> {
     let from = from.min(lower.len());
-    let end = lower[from..]
-        .iter()
-        .position(|word| is_stop_word(word))
-        .map_or(lower.len(), |index| from + index);
+    let end = lower[from..].iter().position(|word| is_stop_word(word)).map_or(lower.len(), |index| from + index);
     from..end
 }

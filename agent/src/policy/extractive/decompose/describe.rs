@@ -196,39 +196,25 @@ pub(super) fn describe(text: &str) -> Option<Via> {
     let lower: Vec<_> = tokens.iter().map(|(_, word)| word.to_lowercase()).collect();
     let word = |index: usize| lower.get(index).map_or("", String::as_str);
     for head in (0..lower.len()).filter(|index| is_head(word(*index))) {
-        let Some(start) = (head.saturating_sub(8)..head)
-            .rev()
-            .find(|index| matches!(word(*index), "the" | "its" | "their"))
+        let Some(start) =
+            (head.saturating_sub(8)..head).rev().find(|index| matches!(word(*index), "the" | "its" | "their"))
         else {
             continue;
         };
-        if (start + 1..head)
-            .any(|index| ENDS.binary_search(&word(index)).is_ok() || tokens[index].1.ends_with(','))
-        {
+        if (start + 1..head).any(|index| ENDS.binary_search(&word(index)).is_ok() || tokens[index].1.ends_with(',')) {
             continue;
         }
-        let qualified =
-            (start + 1..head).any(|index| QUALIFIERS.binary_search(&word(index)).is_ok());
+        let qualified = (start + 1..head).any(|index| QUALIFIERS.binary_search(&word(index)).is_ok());
         let of_choice = word(head + 1) == "of" && word(head + 2) == "choice";
         let after = if of_choice { head + 3 } else { head + 1 };
-        let linked =
-            LINKS.binary_search(&word(after)).is_ok() && !ends_clause(text, tokens[after - 1]);
-        let end = if linked && word(start) == "the" {
-            description_end(text, &tokens, &lower, after + 1)
-        } else {
-            head + 1
-        };
+        let linked = LINKS.binary_search(&word(after)).is_ok() && !ends_clause(text, tokens[after - 1]);
+        let end =
+            if linked && word(start) == "the" { description_end(text, &tokens, &lower, after + 1) } else { head + 1 };
         let linked = linked && end > after + 1;
         if !linked && !qualified {
             continue;
         }
-        let join = |range: &[(usize, &str)]| {
-            range
-                .iter()
-                .map(|(_, word)| *word)
-                .collect::<Vec<_>>()
-                .join(" ")
-        };
+        let join = |range: &[(usize, &str)]| range.iter().map(|(_, word)| *word).collect::<Vec<_>>().join(" ");
         let (before, rest) = (join(&tokens[..start]), join(&tokens[end..]));
         let description = if linked {
             join(&tokens[start + 1..end])
@@ -240,28 +226,19 @@ pub(super) fn describe(text: &str) -> Option<Via> {
         if asked_beyond.is_empty() {
             return None;
         }
-        return Some(Via {
-            description,
-            before,
-            after: rest,
-            asked: false,
-        });
+        return Some(Via { description, before, after: rest, asked: false });
     }
     None
 }
 
 /// Words with where they begin.
 fn tokens(text: &str) -> Vec<(usize, &str)> {
-    words(text)
-        .map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word))
-        .collect()
+    words(text).map(|word| (word.as_ptr() as usize - text.as_ptr() as usize, word)).collect()
 }
 
 /// Whether a comma or the like follows the word.
 fn ends_clause(text: &str, (start, word): (usize, &str)) -> bool {
-    text[start + word.len()..]
-        .trim_start()
-        .starts_with([',', ';', '.', '?', ':'])
+    text[start + word.len()..].trim_start().starts_with([',', ';', '.', '?', ':'])
 }
 
 fn description_end(text: &str, tokens: &[(usize, &str)], lower: &[String], from: usize) -> usize {
@@ -270,15 +247,11 @@ fn description_end(text: &str, tokens: &[(usize, &str)], lower: &[String], from:
         if ends_clause(text, tokens[end - 1]) {
             break;
         }
-        let (word, next) = (
-            lower[end].as_str(),
-            lower.get(end + 1).map_or("", String::as_str),
-        );
+        let (word, next) = (lower[end].as_str(), lower.get(end + 1).map_or("", String::as_str));
         let before = lower[end - 1].as_str();
         // `that is first-line in`, `used to diagnose`, `moderate to severe` go on.
         let relative = matches!(before, "that" | "which") && end <= from + 1;
-        let severity =
-            word == "to" && (matches!(before, "mild" | "moderate" | "used") || next == "severe");
+        let severity = word == "to" && (matches!(before, "mild" | "moderate" | "used") || next == "severe");
         if !relative && !severity && (word == "to" || ENDS.binary_search(&word).is_ok()) {
             break;
         }

@@ -16,11 +16,7 @@ fn a_plain_question_is_one_need() {
         "What is the radiographic sign of croup called?",
     ] {
         let needs = needs(question);
-        assert_eq!(
-            (needs.len(), &needs[0].via, &needs[0].side),
-            (1, &None, &None),
-            "{question}"
-        );
+        assert_eq!((needs.len(), &needs[0].via, &needs[0].side), (1, &None, &None), "{question}");
     }
 }
 
@@ -35,10 +31,7 @@ fn descriptions_are_found_where_they_end() {
             "Is the anticoagulant of choice for AF with mitral stenosis safe in pregnancy?",
             "anticoagulant of choice for atrial fibrillation with mitral stenosis",
         ),
-        (
-            "On the key test for epilepsy, how long must a seizure last?",
-            "key test for epilepsy",
-        ),
+        ("On the key test for epilepsy, how long must a seizure last?", "key test for epilepsy"),
         (
             "What fasting glucose is diagnostic on the test used to diagnose gestational diabetes?",
             "test used to diagnose gestational diabetes",
@@ -59,10 +52,7 @@ fn descriptions_are_found_where_they_end() {
         assert_eq!(via(question).as_deref(), Some(description), "{question}");
     }
     let possessive = via("What result confirms COPD on its confirmatory test?").unwrap();
-    assert!(
-        possessive.starts_with("confirmatory test") && possessive.contains("pulmonary"),
-        "{possessive}"
-    );
+    assert!(possessive.starts_with("confirmatory test") && possessive.contains("pulmonary"), "{possessive}");
 }
 
 #[test]
@@ -70,23 +60,11 @@ fn a_pronoun_stands_for_what_was_asked_for() {
     let needs = needs("Which drug is first-line for type 2 diabetes, and when must it be avoided?");
     assert_eq!(needs.len(), 1);
     let via = needs[0].via.clone().unwrap();
+    assert_eq!(via.description, "Which drug is first-line for type 2 diabetes");
+    assert_eq!((via.before.as_str(), via.after.as_str(), via.asked), ("when must", "be avoided", true));
+    let plain = super::decompose("What is gout and how is it treated?", &Vocabulary::default());
     assert_eq!(
-        via.description,
-        "Which drug is first-line for type 2 diabetes"
-    );
-    assert_eq!(
-        (via.before.as_str(), via.after.as_str(), via.asked),
-        ("when must", "be avoided", true)
-    );
-    let plain = super::decompose(
-        "What is gout and how is it treated?",
-        &Vocabulary::default(),
-    );
-    assert_eq!(
-        plain
-            .iter()
-            .map(|need| need.text.as_str())
-            .collect::<Vec<_>>(),
+        plain.iter().map(|need| need.text.as_str()).collect::<Vec<_>>(),
         ["What is gout", "What is gout how is it treated"]
     );
     assert!(plain.iter().all(|need| need.via.is_none()));
@@ -95,26 +73,14 @@ fn a_pronoun_stands_for_what_was_asked_for() {
 #[test]
 fn comparisons_have_two_sides() {
     for (question, left, right) in [
-        (
-            "How do apixaban and warfarin differ in monitoring?",
-            "apixaban monitoring",
-            "warfarin monitoring",
-        ),
+        ("How do apixaban and warfarin differ in monitoring?", "apixaban monitoring", "warfarin monitoring"),
         (
             "Apixaban versus warfarin for atrial fibrillation",
             "Apixaban atrial fibrillation",
             "warfarin atrial fibrillation",
         ),
-        (
-            "Is apixaban safer than warfarin in pregnancy?",
-            "apixaban safer pregnancy",
-            "warfarin safer pregnancy",
-        ),
-        (
-            "What is the difference between lithium and valproate?",
-            "lithium",
-            "valproate",
-        ),
+        ("Is apixaban safer than warfarin in pregnancy?", "apixaban safer pregnancy", "warfarin safer pregnancy"),
+        ("What is the difference between lithium and valproate?", "lithium", "valproate"),
     ] {
         let needs = needs(question);
         let texts: Vec<_> = needs.iter().map(|need| need.text.as_str()).collect();
@@ -144,10 +110,6 @@ fn any_question_is_taken_apart_in_bounds() {
         ", and when",
         "é vs ü",
     ] {
-        assert!(
-            needs(question).len() <= MAX_NEEDS,
-            "{}",
-            &question[..question.floor_char_boundary(40)]
-        );
+        assert!(needs(question).len() <= MAX_NEEDS, "{}", &question[..question.floor_char_boundary(40)]);
     }
 }
