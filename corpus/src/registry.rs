@@ -14,6 +14,8 @@ use crate::{Error, Identifiers, Result, Status};
 
 /// The longest first line that is looked at.
 const FIRST_LINE_BYTES: u64 = 64 << 10;
+/// Larger than any registry; a quote that never closes reads no further.
+const MAX_BYTES: u64 = 1 << 30;
 /// The longest reason that is kept, in characters.
 const REASON_CHARS: usize = 500;
 
@@ -47,7 +49,11 @@ struct Columns {
 /// id or DOI column.
 pub fn read(path: &Path) -> Result<impl Iterator<Item = Result<Notice, Rejected>> + use<>> {
     let failed = |source| Error::File { action: "read", path: path.to_owned(), source };
-    let mut source = BufReader::new(File::open(path).map_err(failed)?);
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.len() > MAX_BYTES {
+        return Err(Error::Input(format!("{} is no retraction registry: it is larger than 1 GB", path.display())));
+    }
+    let mut source = BufReader::new(file);
     let mut first = Vec::new();
     (&mut source).take(FIRST_LINE_BYTES).read_until(b'\n', &mut first).map_err(failed)?;
     let head = String::from_utf8_lossy(&first);

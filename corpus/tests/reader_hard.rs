@@ -64,7 +64,8 @@ fn a_truncated_gzip_keeps_what_came_before() {
     assert!((500..2900).contains(&documents.len()), "{}", documents.len());
     assert_eq!(rejected.len(), 1);
     assert!(rejected[0].reason.contains("ends inside this record"), "{:?}", rejected[0]);
-    let lines: String = (0..5000).map(|id| format!("{{\"id\":\"{id}\",\"text\":\"text {}\"}}\n", id * 7919)).collect();
+    let row = |id: usize| format!("{{\"id\":\"{id}\",\"text\":\"text {}\"}}\n", id * 7919);
+    let lines = (0..5000).map(row).collect::<Vec<_>>().concat();
     let whole = gzip(lines.as_bytes());
     let (documents, rejected) = read("a.jsonl.gz", &whole[..whole.len() / 2]);
     assert!((500..4900).contains(&documents.len()));

@@ -8,6 +8,8 @@ use super::{RECORD_BYTES, Rejected};
 
 /// A tar header and its content are padded to this.
 const BLOCK: u64 = 512;
+/// What an entry's name and attributes may take before its content.
+const HEADER_BYTES: u64 = 1 << 20;
 
 /// The readable entries of the archive `input`, in their order there.
 pub(super) fn inputs(input: Input) -> impl Iterator<Item = Result<Input, Rejected>> {
@@ -58,7 +60,7 @@ impl Archive {
     fn read_entry(&mut self) -> io::Result<Option<Entry>> {
         let cut = |place: &str| io::Error::new(io::ErrorKind::UnexpectedEof, format!("it ends {place}"));
         let before = self.bytes.taken;
-        let header = match tar::Archive::new(&mut self.bytes).entries()?.next() {
+        let header = match tar::Archive::new((&mut self.bytes).take(HEADER_BYTES)).entries()?.next() {
             None => None,
             Some(entry) => {
                 let entry = entry?;

@@ -10,6 +10,8 @@ use super::xml::{Child, Element, push_entity};
 const REFERENCE: char = '\u{1}';
 /// Stands for white space with a line end in it: layout of the file, not of the text.
 const LAYOUT: char = '\t';
+/// How far back layout is looked for.
+const LAYOUT_BYTES: usize = 256;
 
 /// The text of `element`. Blanks are not tidied: [`crate::text::normalise`] does that.
 pub(super) fn text(element: Element<'_>) -> String {
@@ -123,7 +125,8 @@ fn script(element: Element<'_>, mark: char, shape: fn(char) -> Option<char>, out
         return;
     }
     // A line break before a script is the file's, not the text's.
-    let kept = out.trim_end().len();
+    let blanks = out.bytes().rev().take(LAYOUT_BYTES).take_while(u8::is_ascii_whitespace).count();
+    let kept = out.len() - blanks;
     if out[kept..].contains(LAYOUT) {
         out.truncate(kept);
     }

@@ -17,6 +17,9 @@ use crate::{Document, DocumentId, Identifiers, Level, PartialDate, SectionKind, 
 const LESSER_ABSTRACTS: [&str; 8] =
     ["graphical", "teaser", "toc", "precis", "key-points", "video", "editor", "editors-summary"];
 
+/// Articles are filed under a few subjects; nothing honest has more.
+const MAX_SUBJECTS: usize = 100;
+
 /// Articles in the order of the file.
 pub(super) fn records(input: Input) -> impl Iterator<Item = Item> {
     let mut splitter = Splitter::new(input, Tags { records: &["article"], root: "pmc-articleset" });
@@ -178,9 +181,10 @@ fn licence(meta: Element<'_>) -> Option<String> {
 /// subjects are disciplines or numbers, unless they name a design.
 fn publication_types(article: Element<'_>, meta: Element<'_>) -> Vec<String> {
     let mut types: Vec<String> = article.attribute("article-type").map(Cow::into_owned).into_iter().collect();
-    for group in meta.child("article-categories").into_iter().flat_map(|list| list.all("subj-group")) {
+    for group in meta.child("article-categories").into_iter().flat_map(|list| list.all("subj-group")).take(MAX_SUBJECTS)
+    {
         let is_heading = group.attribute("subj-group-type").is_none_or(|kind| kind == "heading");
-        for subject in group.all("subject").filter_map(filled) {
+        for subject in group.all("subject").take(MAX_SUBJECTS).filter_map(filled) {
             let is_type = is_heading || Level::from_publication_types(&[&subject]) != Level::Unclassified;
             if is_type && !types.iter().any(|known| known.eq_ignore_ascii_case(&subject)) {
                 types.push(subject);

@@ -10,6 +10,9 @@ use crate::{Document, DocumentId, PartialDate, SectionKind};
 /// A line of plain text at least this long was broken by an editor: it goes on in the next.
 const WRAPPED_CHARS: usize = 50;
 
+/// The longest target of a link.
+const LINK_BYTES: usize = 2048;
+
 /// The one document of `input`; the folder's name is the source unless one is given.
 pub(super) fn records(input: Input, source: Option<&str>) -> impl Iterator<Item = Item> + use<> {
     let place = input.place();
@@ -194,20 +197,25 @@ fn is_list_item(line: &str) -> bool {
 
 /// `text` without the marks of strong emphasis and with links as their text.
 fn inline(text: &str) -> String {
-    let mut out = text.replace("**", "");
-    let mut from = 0;
-    while let Some(middle) = out[from..].find("](").map(|at| from + at) {
-        let start = out[..middle].rfind('[');
-        let end = out[middle..].find(')').map(|at| middle + at);
-        if let (Some(start), Some(end)) = (start, end) {
-            let shown = out[start + 1..middle].to_owned();
-            out.replace_range(start..=end, &shown);
-            from = start + shown.len();
-        } else {
-            from = middle + 2;
-        }
+    let text = text.replace("**", "");
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.as_str();
+    while let Some(open) = rest.find('[') {
+        out.push_str(&rest[..open]);
+        rest = &rest[open..];
+        let (shown, len) = link(rest).unwrap_or(("[", 1));
+        out.push_str(shown);
+        rest = &rest[len..];
     }
-    out
+    out + rest
+}
+
+/// The text and the whole length of the `[text](target)` that `rest` begins with.
+fn link(rest: &str) -> Option<(&str, usize)> {
+    let middle = 1 + rest[1..].find(['[', ']'])?;
+    let target = rest[middle..].strip_prefix("](")?;
+    let close = target.bytes().take(LINK_BYTES).position(|byte| byte == b')')?;
+    Some((&rest[1..middle], middle + 2 + close + 1))
 }
 
 #[cfg(test)]
@@ -252,6 +260,7 @@ mod tests {
         assert!(document("", "x", "s").is_err());
         assert_eq!(document("---\nno end", "x", "s").unwrap().text, "no end");
         assert_eq!(inline("a ]( b [c](d"), "a ]( b [c](d");
+        assert_eq!(inline("[a [b](c) d](e) [x] [ü](v)"), "[a b d](e) [x] ü");
         assert_eq!(document("#hash is no heading", "x", "s").unwrap().text, "#hash is no heading");
     }
 }

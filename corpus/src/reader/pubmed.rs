@@ -1,5 +1,7 @@
 //! PubMed XML: baseline and update files, efetch answers, book articles.
 
+use std::collections::HashSet;
+
 use super::inline;
 use super::input::Input;
 use super::split::{Splitter, Tags};
@@ -135,9 +137,10 @@ fn filled(element: Element<'_>, name: &str) -> Option<String> {
 }
 
 fn add_keywords(citation: Element<'_>, document: &mut Document) {
+    let mut known: HashSet<String> = document.mesh.iter().map(|name| name.to_lowercase()).collect();
     for keyword in citation.all("KeywordList").flat_map(|list| list.all("Keyword")) {
         let keyword = crate::text::normalise(&inline::text(keyword));
-        if !keyword.is_empty() && !document.mesh.iter().any(|known| known.eq_ignore_ascii_case(&keyword)) {
+        if !keyword.is_empty() && known.insert(keyword.to_lowercase()) {
             document.mesh.push(keyword);
         }
     }

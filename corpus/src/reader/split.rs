@@ -227,5 +227,5 @@ fn first_id(record: &[u8]) -> Option<String> {
         (!digits.is_empty()).then_some(digits)
     };
     let pmid = content(b"<PMID").map(|id| format!("PMID {id}"));
-    pmid.or_else(|| content(b"pub-id-type=\"pmc\"").map(|id| format!("PMC {id}")))
+    pmid.or_else(|| content(b"pub-id-type=\"pmc\"").map(|id| format!("PMC{}", id.trim_start_matches("PMC"))))
 }

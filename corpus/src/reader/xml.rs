@@ -14,6 +14,8 @@ use super::entities::named;
 
 /// Deeper nesting than any article has; a bound on recursion.
 const MAX_DEPTH: usize = 200;
+/// More than the largest article has; a bound on memory.
+const MAX_NODES: usize = 4 << 20;
 
 /// The nodes of one record, in document order.
 pub(super) struct Tree<'a> {
@@ -56,7 +58,7 @@ pub(super) enum Child<'t> {
 impl<'a> Tree<'a> {
     /// Parses `record`, one element.
     pub(super) fn parse(record: &'a str) -> Result<Self, String> {
-        let mut nodes: Vec<Node<'a>> = Vec::with_capacity(record.len() / 24);
+        let mut nodes: Vec<Node<'a>> = Vec::with_capacity((record.len() / 24).min(MAX_NODES));
         let mut open: Vec<usize> = Vec::new();
         let mut reader = quick_xml::Reader::from_str(record);
         reader.config_mut().allow_dangling_amp = true;
@@ -64,6 +66,9 @@ impl<'a> Tree<'a> {
             let from = reader.buffer_position() as usize;
             let event = reader.read_event().map_err(|error| format!("broken XML: {error}"))?;
             let raw = &record[from..reader.buffer_position() as usize];
+            if nodes.len() == MAX_NODES {
+                return Err(format!("more than {MAX_NODES} elements and texts"));
+            }
             let end = nodes.len() as u32 + 1;
             match event {
                 Event::Start(_) => {
