@@ -8,11 +8,10 @@ use corpus::{ChunkId, DocumentId, Standing, Status, Store};
 use indexes::{Mask, Scored, Slot, Snapshot};
 
 use crate::fuse::{Fused, fuse, single};
-use crate::{Arm, Embed, Error, Hit, Query, Result, Retrieve, Role};
+use crate::{Arm, Embed, Error, Fusion, Hit, Query, Result, Retrieve, Role};
 
-/// How deep each arm looks before fusion, at least. Shallower pools make min-max scaling jumpy,
-/// deeper ones cost time and bring nothing (SciFact, NFCorpus).
-const POOL: usize = 100;
+/// How deep each arm looks before fusion, at least.
+const POOL: usize = 112;
 
 /// The embedded retriever. One snapshot is pinned for its whole life; what curators withdraw after
 /// the snapshot was built is withdrawn here at the next query.
@@ -123,17 +122,35 @@ impl Hybrid {
             Arm::Lexical | Arm::Hybrid => self.snapshot.lexical(&query.text, depth, mask)?,
             Arm::Vector => Vec::new(),
         };
-        let nearest = match vector {
+        let mut nearest = match vector {
             Some(vector) => self.snapshot.vectors(vector, depth, mask, None)?,
             None => Vec::new(),
         };
         let exhausted = lexical.len() < depth && nearest.len() < depth;
+        if let (Arm::Hybrid, Fusion::MinMax, Some(vector)) = (query.arm, query.fusion, vector) {
+            self.complete(&mut nearest, &lexical, vector)?;
+        }
         let fused = match query.arm {
             Arm::Lexical => single(Arm::Lexical, &lexical),
             Arm::Vector => single(Arm::Vector, &nearest),
             Arm::Hybrid => self.fuse(query, &lexical, &nearest),
         };
         Ok((fused, exhausted))
+    }
+
+    /// Adds the similarity of what only the words found: under min-max, a chunk just beyond the depth of
+    /// the vector arm must not count as if it were the farthest of all.
+    fn complete(&self, nearest: &mut Vec<Scored>, lexical: &[Scored], vector: &[f32]) -> Result<()> {
+        let mut missing = Mask::empty(self.snapshot.len());
+        for found in lexical {
+            missing.insert(found.slot);
+        }
+        for found in nearest.iter() {
+            missing.remove(found.slot);
+        }
+        nearest.extend(self.snapshot.vectors_exact(vector, lexical.len(), Some(&missing))?);
+        nearest.sort_unstable_by(Scored::best_first);
+        Ok(())
     }
 
     fn fuse(&self, query: &Query, lexical: &[Scored], nearest: &[Scored]) -> Vec<Fused> {
@@ -165,7 +182,8 @@ impl Retrieve for Hybrid {
         let mask = self.mask(query)?;
         let vector = self.vector_of(query)?;
         let k = query.k.min(self.snapshot.len());
-        let mut depth = k.max(POOL);
+        // a few more than asked for, so that one document with several chunks costs no second search
+        let mut depth = (k + k / 8).max(POOL);
         loop {
             let (fused, exhausted) = self.search(query, vector.as_deref(), mask.as_ref(), depth)?;
             let kept = self.limit_per_document(fused, query.per_document, k);
