@@ -15,10 +15,8 @@ use indexes::{Build, BuildOptions, Entry, Facets, Filter, Snapshot, Snapshots};
 use serde_json::Value;
 
 fn main() {
-    let root = std::env::var("ANAMNESIS_DATA").map_or_else(
-        |_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
+    let root = std::env::var("ANAMNESIS_DATA")
+        .map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     if !root.join("retrieval/scifact").is_dir() {
         println!("skipped: no data in {}", root.display());
         return;
@@ -26,20 +24,12 @@ fn main() {
     let home = tempfile::tempdir().expect("a temporary folder");
     for folder in ["scifact", "nfcorpus"] {
         let folder = root.join("retrieval").join(folder);
-        let (snapshot, seconds) =
-            index(&home.path().join("small"), &folder.join("corpus.jsonl.gz"));
+        let (snapshot, seconds) = index(&home.path().join("small"), &folder.join("corpus.jsonl.gz"));
         let qrels = qrels(&folder.join("qrels/test.tsv"));
         let queries = queries(&folder.join("queries.jsonl.gz"), &qrels);
-        let ndcg = queries
-            .iter()
-            .map(|(id, text)| ndcg_at_10(&snapshot, text, &qrels[id]))
-            .sum::<f64>()
+        let ndcg = queries.iter().map(|(id, text)| ndcg_at_10(&snapshot, text, &qrels[id])).sum::<f64>()
             / queries.len() as f64;
-        let name = folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         println!(
             "{name}: {} documents, {} queries, nDCG@10 {ndcg:.4}, build {seconds:.2} s",
             snapshot.len(),
@@ -47,19 +37,10 @@ fn main() {
         );
         report(&name, &snapshot, &queries);
     }
-    let (snapshot, seconds) = index(
-        &home.path().join("large"),
-        &root.join("corpora/pmc_passages.jsonl.gz"),
-    );
-    println!(
-        "pmc_passages: {} passages, build {seconds:.2} s",
-        snapshot.len()
-    );
+    let (snapshot, seconds) = index(&home.path().join("large"), &root.join("corpora/pmc_passages.jsonl.gz"));
+    println!("pmc_passages: {} passages, build {seconds:.2} s", snapshot.len());
     let folder = root.join("retrieval/pmc_evidence");
-    let queries = queries(
-        &folder.join("queries.jsonl.gz"),
-        &qrels(&folder.join("qrels/validation.tsv")),
-    );
+    let queries = queries(&folder.join("queries.jsonl.gz"), &qrels(&folder.join("qrels/validation.tsv")));
     report("pmc_evidence", &snapshot, &queries);
 }
 
@@ -84,23 +65,12 @@ fn index(dir: &Path, corpus: &Path) -> (Snapshot, f64) {
             mesh: Vec::new(),
         };
         let chunk = ChunkId::of(&facets.document, 0, &text);
-        let entry = Entry {
-            chunk,
-            title: &title,
-            heading: "",
-            text: &text,
-            facets: &facets,
-        };
+        let entry = Entry { chunk, title: &title, heading: "", text: &text, facets: &facets };
         build.push(&entry, None).expect("a chunk");
     }
     build.finish(&mut |_| {}).expect("a snapshot");
     let seconds = start.elapsed().as_secs_f64();
-    (
-        Snapshots::new(dir)
-            .open_current()
-            .expect("what was just built"),
-        seconds,
-    )
+    (Snapshots::new(dir).open_current().expect("what was just built"), seconds)
 }
 
 fn rows(path: &Path) -> impl Iterator<Item = Value> + use<> {
@@ -114,22 +84,14 @@ type Qrels = BTreeMap<String, HashMap<String, u32>>;
 
 fn qrels(path: &Path) -> Qrels {
     let mut qrels = Qrels::new();
-    for line in BufReader::new(File::open(path).expect("judgments"))
-        .lines()
-        .skip(1)
-    {
+    for line in BufReader::new(File::open(path).expect("judgments")).lines().skip(1) {
         let line = line.expect("a line");
         let mut fields = line.split('\t');
-        let (Some(query), Some(document), Some(grade)) =
-            (fields.next(), fields.next(), fields.next())
-        else {
+        let (Some(query), Some(document), Some(grade)) = (fields.next(), fields.next(), fields.next()) else {
             continue;
         };
         let grade = grade.trim().parse::<f64>().unwrap_or_default() as u32;
-        qrels
-            .entry(query.to_owned())
-            .or_default()
-            .insert(document.to_owned(), grade);
+        qrels.entry(query.to_owned()).or_default().insert(document.to_owned(), grade);
     }
     qrels
 }
@@ -137,9 +99,7 @@ fn qrels(path: &Path) -> Qrels {
 fn queries(path: &Path, qrels: &Qrels) -> Vec<(String, String)> {
     rows(path)
         .map(|row| {
-            let id = row["_id"]
-                .as_str()
-                .map_or_else(|| row["_id"].to_string(), str::to_owned);
+            let id = row["_id"].as_str().map_or_else(|| row["_id"].to_string(), str::to_owned);
             (id, row["text"].as_str().unwrap_or_default().to_owned())
         })
         .filter(|(id, _)| qrels.contains_key(id))
@@ -149,25 +109,12 @@ fn queries(path: &Path, qrels: &Qrels) -> Vec<(String, String)> {
 fn ndcg_at_10(snapshot: &Snapshot, query: &str, judged: &HashMap<String, u32>) -> f64 {
     let gain = |grade: u32, rank: usize| f64::from(grade) / (rank as f64 + 2.0).log2();
     let found = snapshot.lexical(query, 10, None).expect("an answer");
-    let key = |slot| {
-        snapshot
-            .document(slot)
-            .split_once(':')
-            .map_or("", |(_, key)| key)
-    };
-    let got: f64 = found
-        .iter()
-        .enumerate()
-        .map(|(rank, hit)| gain(judged.get(key(hit.slot)).copied().unwrap_or(0), rank))
-        .sum();
+    let key = |slot| snapshot.document(slot).split_once(':').map_or("", |(_, key)| key);
+    let got: f64 =
+        found.iter().enumerate().map(|(rank, hit)| gain(judged.get(key(hit.slot)).copied().unwrap_or(0), rank)).sum();
     let mut best: Vec<u32> = judged.values().copied().collect();
     best.sort_unstable_by(|a, b| b.cmp(a));
-    let ideal: f64 = best
-        .iter()
-        .take(10)
-        .enumerate()
-        .map(|(rank, &grade)| gain(grade, rank))
-        .sum();
+    let ideal: f64 = best.iter().take(10).enumerate().map(|(rank, &grade)| gain(grade, rank)).sum();
     if ideal > 0.0 { got / ideal } else { 0.0 }
 }
 
@@ -188,13 +135,7 @@ fn report(name: &str, snapshot: &Snapshot, queries: &[(String, String)]) {
             }
         }
         times.sort_unstable();
-        let at =
-            |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
-        println!(
-            "{name}, {label}: k 100, p50 {:.3} ms, p95 {:.3} ms, p99 {:.3} ms",
-            at(0.5),
-            at(0.95),
-            at(0.99)
-        );
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        println!("{name}, {label}: k 100, p50 {:.3} ms, p95 {:.3} ms, p99 {:.3} ms", at(0.5), at(0.95), at(0.99));
     }
 }

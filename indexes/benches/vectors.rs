@@ -20,11 +20,7 @@ fn main() {
             let (rows, dimension) = npy(Path::new(&path));
             (rows, dimension, path)
         }
-        Err(_) => (
-            clustered(20_000 + QUERIES, 384),
-            384,
-            "clustered at random".to_owned(),
-        ),
+        Err(_) => (clustered(20_000 + QUERIES, 384), 384, "clustered at random".to_owned()),
     };
     let (rows, queries) = rows.split_at(rows.len() - QUERIES * dimension);
     let home = tempfile::tempdir().expect("a temporary folder");
@@ -38,37 +34,15 @@ fn main() {
         card.recall_at_10.unwrap_or_default(),
     );
     let start = Instant::now();
-    drop(
-        Snapshots::new(home.path())
-            .open_current()
-            .expect("what was just built"),
-    );
-    println!(
-        "open and verify: {:.1} ms",
-        start.elapsed().as_secs_f64() * 1e3
-    );
+    drop(Snapshots::new(home.path()).open_current().expect("what was just built"));
+    println!("open and verify: {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
     let queries: Vec<&[f32]> = queries.chunks_exact(dimension).collect();
     for k in [10, 100] {
         let start = Instant::now();
-        let exact: Vec<Vec<u32>> = queries
-            .iter()
-            .map(|query| slots(snapshot.vectors_exact(query, k, None).expect("an answer")))
-            .collect();
-        println!(
-            "exact scan: k {k}, mean {:.3} ms",
-            start.elapsed().as_secs_f64() * 1e3 / QUERIES as f64
-        );
-        for effort in [
-            None,
-            Some(16),
-            Some(24),
-            Some(32),
-            Some(48),
-            Some(64),
-            Some(96),
-            Some(128),
-            Some(200),
-        ] {
+        let exact: Vec<Vec<u32>> =
+            queries.iter().map(|query| slots(snapshot.vectors_exact(query, k, None).expect("an answer"))).collect();
+        println!("exact scan: k {k}, mean {:.3} ms", start.elapsed().as_secs_f64() * 1e3 / QUERIES as f64);
+        for effort in [None, Some(16), Some(24), Some(32), Some(48), Some(64), Some(96), Some(128), Some(200)] {
             if effort.is_none_or(|effort| effort >= k) {
                 measure(&snapshot, &queries, &exact, k, effort);
             }
@@ -76,26 +50,16 @@ fn main() {
     }
 }
 
-fn measure(
-    snapshot: &Snapshot,
-    queries: &[&[f32]],
-    exact: &[Vec<u32>],
-    k: usize,
-    effort: Option<usize>,
-) {
+fn measure(snapshot: &Snapshot, queries: &[&[f32]], exact: &[Vec<u32>], k: usize, effort: Option<usize>) {
     let mut times = vec![Duration::MAX; queries.len()];
     let mut hits = 0;
     for round in 0..4 {
         for ((query, exact), least) in queries.iter().zip(exact).zip(&mut times) {
             let start = Instant::now();
-            let found =
-                divan::black_box(snapshot.vectors(query, k, None, effort).expect("an answer"));
+            let found = divan::black_box(snapshot.vectors(query, k, None, effort).expect("an answer"));
             *least = start.elapsed().min(*least);
             if round == 0 {
-                hits += slots(found)
-                    .iter()
-                    .filter(|slot| exact.contains(slot))
-                    .count();
+                hits += slots(found).iter().filter(|slot| exact.contains(slot)).count();
             }
         }
     }
@@ -144,27 +108,17 @@ fn index(dir: &Path, rows: &[f32], dimension: usize) -> Snapshot {
             mesh: Vec::new(),
         };
         let chunk = ChunkId::of(&facets.document, 0, "");
-        let entry = Entry {
-            chunk,
-            title: "",
-            heading: "",
-            text: "",
-            facets: &facets,
-        };
+        let entry = Entry { chunk, title: "", heading: "", text: "", facets: &facets };
         build.push(&entry, Some(row)).expect("a chunk");
     }
     build.finish(&mut |_| {}).expect("a snapshot");
-    Snapshots::new(dir)
-        .open_current()
-        .expect("what was just built")
+    Snapshots::new(dir).open_current().expect("what was just built")
 }
 
 /// Unit rows around 200 centres.
 fn clustered(rows: usize, dimension: usize) -> Vec<f32> {
     let mut rng = SmallRng::seed_from_u64(7);
-    let centres: Vec<f32> = (0..200 * dimension)
-        .map(|_| rng.random_range(-1.0..1.0))
-        .collect();
+    let centres: Vec<f32> = (0..200 * dimension).map(|_| rng.random_range(-1.0..1.0)).collect();
     (0..rows)
         .flat_map(|_| {
             let centre = rng.random_range(0..200);
@@ -186,24 +140,9 @@ fn npy(path: &Path) -> (Vec<f32>, usize) {
     let bytes = std::fs::read(path).expect("the vectors");
     let header = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
     let text = String::from_utf8_lossy(&bytes[10..10 + header]);
-    assert!(
-        text.contains("'<f4'") && text.contains("'fortran_order': False"),
-        "float32 rows are wanted: {text}"
-    );
-    let shape = text
-        .split_once("'shape': (")
-        .and_then(|(_, rest)| rest.split_once(')'))
-        .expect("a shape")
-        .0;
-    let dimension = shape
-        .split(',')
-        .nth(1)
-        .and_then(|part| part.trim().parse().ok())
-        .expect("two dimensions");
-    let numbers = bytes[10 + header..]
-        .as_chunks::<4>()
-        .0
-        .iter()
-        .map(|bytes| f32::from_le_bytes(*bytes));
+    assert!(text.contains("'<f4'") && text.contains("'fortran_order': False"), "float32 rows are wanted: {text}");
+    let shape = text.split_once("'shape': (").and_then(|(_, rest)| rest.split_once(')')).expect("a shape").0;
+    let dimension = shape.split(',').nth(1).and_then(|part| part.trim().parse().ok()).expect("two dimensions");
+    let numbers = bytes[10 + header..].as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes));
     (numbers.collect(), dimension)
 }

@@ -26,9 +26,8 @@ const MAX_TERM_CHARS: usize = 64;
 const MAX_STEMS: usize = 1 << 16;
 
 const STOP_WORDS: [&str; 33] = [
-    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it",
-    "no", "not", "of", "on", "or", "such", "that", "the", "their", "then", "there", "these",
-    "they", "this", "to", "was", "will", "with",
+    "a", "an", "and", "are", "as", "at", "be", "but", "by", "for", "if", "in", "into", "is", "it", "no", "not", "of",
+    "on", "or", "such", "that", "the", "their", "then", "there", "these", "they", "this", "to", "was", "will", "with",
 ];
 
 /// Turns text into terms. Holds a cache of stems, hence `&mut`.
@@ -95,12 +94,21 @@ impl Analyzer {
         let mut rest = &folded[..];
         while let Some(start) = rest.iter().position(|c| c.is_alphanumeric()) {
             rest = &rest[start..];
-            let length = compound(rest);
-            let (whole, after) = rest.split_at(length);
-            let plus =
-                after.first() == Some(&'+') && !after.get(1).is_some_and(|c| c.is_alphanumeric());
-            self.compound(whole, plus);
-            rest = after;
+            let letters = rest.iter().take_while(|c| c.is_ascii_lowercase()).count();
+            let joins = |c: &char| c.is_alphanumeric() || matches!(c, '-' | '+');
+            let length = if letters > 0 && !rest.get(letters).is_some_and(joins) {
+                // By far the most of any text: a word and nothing that could make it more.
+                self.word(&rest[..letters]);
+                letters
+            } else {
+                let length = compound(rest);
+                let plus = rest.get(length) == Some(&'+') && !rest.get(length + 1).is_some_and(|c| c.is_alphanumeric());
+                self.compound(&rest[..length], plus);
+                length
+            };
+            rest = &rest[length..];
+            let possessive = rest.starts_with(&['\'', 's']) && !rest.get(2).is_some_and(|c| c.is_alphanumeric());
+            rest = &rest[if possessive { 2 } else { 0 }..];
         }
         self.folded = folded;
     }
@@ -111,8 +119,7 @@ impl Analyzer {
         if exponent {
             return self.push(whole.iter().copied());
         }
-        let coded =
-            whole.iter().any(char::is_ascii_digit) && whole.iter().any(|c| c.is_alphabetic());
+        let coded = whole.iter().any(char::is_ascii_digit) && whole.iter().any(|c| c.is_alphabetic());
         let joined = whole.contains(&'-') && coded;
         if joined {
             self.push(whole.iter().copied().filter(|&c| c != '-'));
@@ -138,21 +145,24 @@ impl Analyzer {
         if !term.bytes().all(|byte| byte.is_ascii_lowercase()) {
             return;
         }
-        if STOP_WORDS.binary_search(&term).is_ok() {
-            self.terms.text.truncate(start);
-            self.terms.ends.pop();
-        } else if term.len() >= 4 {
-            if !self.stems.contains_key(term) {
-                if self.stems.len() >= MAX_STEMS {
-                    self.stems.clear();
-                }
-                self.stems
-                    .insert(term.to_owned(), self.stemmer.stem(term).to_string());
+        // Stop words are remembered as words without a stem.
+        let stem = if let Some(stem) = self.stems.get(term) {
+            stem
+        } else {
+            if self.stems.len() >= MAX_STEMS {
+                self.stems.clear();
             }
-            let stem = &self.stems[term];
-            self.terms.text.truncate(start);
-            self.terms.text.push_str(stem);
-            self.terms.ends.pop();
+            let stem = match STOP_WORDS.binary_search(&term) {
+                Ok(_) => String::new(),
+                Err(_) if term.len() < 4 => term.to_owned(),
+                Err(_) => self.stemmer.stem(term).to_string(),
+            };
+            self.stems.entry(term.to_owned()).or_insert(stem)
+        };
+        self.terms.text.truncate(start);
+        self.terms.text.push_str(stem);
+        self.terms.ends.pop();
+        if !stem.is_empty() {
             self.terms.ends.push(self.terms.text.len());
         }
     }
@@ -182,12 +192,7 @@ fn fold(text: &str, out: &mut Vec<char>) {
             'ø' | 'Ø' => out.push('o'),
             'ł' | 'Ł' => out.push('l'),
             'đ' | 'Đ' => out.push('d'),
-            _ => out.extend(
-                std::iter::once(c)
-                    .nfkd()
-                    .filter(|&c| !is_combining_mark(c))
-                    .flat_map(char::to_lowercase),
-            ),
+            _ => out.extend(std::iter::once(c).nfkd().filter(|&c| !is_combining_mark(c)).flat_map(char::to_lowercase)),
         }
     }
     // Before a unit mu is the micro sign, whichever of its two characters it is.
@@ -233,13 +238,8 @@ fn split_greek(part: &[char]) -> impl Iterator<Item = Part<'_>> {
             rest = &rest[1..];
             return Some(Part::Greek(name));
         }
-        let length = if word {
-            rest.len()
-        } else {
-            rest.iter()
-                .position(|&c| greek(c).is_some())
-                .unwrap_or(rest.len())
-        };
+        let length =
+            if word { rest.len() } else { rest.iter().position(|&c| greek(c).is_some()).unwrap_or(rest.len()) };
         let (head, tail) = rest.split_at(length);
         rest = tail;
         Some(Part::Plain(head))
@@ -310,11 +310,7 @@ impl Tokenizer for Analyzer {
 
     fn token_stream<'a>(&'a mut self, text: &'a str) -> Stream<'a> {
         self.analyse(text);
-        Stream {
-            terms: &self.terms,
-            next: 0,
-            token: Token::default(),
-        }
+        Stream { terms: &self.terms, next: 0, token: Token::default() }
     }
 }
 
@@ -343,10 +339,7 @@ mod tests {
             ("50 µg twice", "50 ug twice"),
             ("10^-3 and 2^8", "10^-3 2^8"),
             ("12,500 patients", "12500 patient"),
-            (
-                "COVID-19 (SARS-CoV-2)",
-                "covid19 covid 19 sarscov2 sar cov 2",
-            ),
+            ("COVID-19 (SARS-CoV-2)", "covid19 covid 19 sarscov2 sar cov 2"),
             ("Crohn's disease", "crohn diseas"),
             ("Crohn\u{2019}s disease", "crohn diseas"),
             ("double-blind", "doubl blind"),
@@ -371,16 +364,9 @@ mod tests {
 
     #[test]
     fn a_hyphen_does_not_hide_a_code() {
-        for (query, text) in [
-            ("IL6", "serum IL-6"),
-            ("covid19", "COVID\u{2011}19"),
-            ("CD4", "CD4+"),
-        ] {
+        for (query, text) in [("IL6", "serum IL-6"), ("covid19", "COVID\u{2011}19"), ("CD4", "CD4+")] {
             let text = terms(text);
-            assert!(
-                terms(query).iter().any(|term| text.contains(term)),
-                "{query}"
-            );
+            assert!(terms(query).iter().any(|term| text.contains(term)), "{query}");
         }
     }
 

@@ -20,10 +20,7 @@ use crate::mapped::{digest, map, sync_folder, write_synced};
 use crate::snapshot::{CHUNKS, FACETS, LEXICAL, Snapshot};
 use crate::snapshots::{Lock, Snapshots};
 use crate::vectors::{MATRIX, Vectors, build_graph};
-use crate::{
-    EncoderCard, Error, FileCard, Manifest, Result, Slot, SnapshotId, VectorCard, VectorIndex,
-    analyzer,
-};
+use crate::{EncoderCard, Error, FileCard, Manifest, Result, Slot, SnapshotId, VectorCard, VectorIndex, analyzer};
 
 /// From so many chunks on, `Auto` builds a graph.
 const GRAPH_FROM: usize = 50_000;
@@ -133,10 +130,7 @@ pub struct Build {
 
 impl std::fmt::Debug for Build {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Build")
-            .field("folder", &self.folder)
-            .field("chunks", &self.ids.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Build").field("folder", &self.folder).field("chunks", &self.ids.len()).finish_non_exhaustive()
     }
 }
 
@@ -148,36 +142,24 @@ impl Build {
     /// [`Error::Busy`] beside another build, [`Error::Input`] on options that cannot be.
     pub fn begin(snapshots_dir: &Path, options: BuildOptions) -> Result<Self> {
         if !(2..=64).contains(&options.m) || options.ef_construction < options.m {
-            return Err(Error::Input(
-                "m must be 2 to 64, and ef_construction at least m".to_owned(),
-            ));
+            return Err(Error::Input("m must be 2 to 64, and ef_construction at least m".to_owned()));
         }
-        if options
-            .encoder
-            .as_ref()
-            .is_some_and(|encoder| encoder.dimension == 0)
-        {
-            return Err(Error::Input(
-                "an encoder's vectors need at least one number".to_owned(),
-            ));
+        if options.encoder.as_ref().is_some_and(|encoder| encoder.dimension == 0) {
+            return Err(Error::Input("an encoder's vectors need at least one number".to_owned()));
         }
         fs::create_dir_all(snapshots_dir).map_err(Error::io("create", snapshots_dir))?;
         let snapshots = Snapshots::new(snapshots_dir);
         let lock = Lock::acquire(snapshots_dir)?;
         snapshots.remove_abandoned(&lock)?;
-        let folder = snapshots_dir.join(format!(
-            ".building-{}",
-            SnapshotId::new(options.created, "")
-        ));
+        let folder = snapshots_dir.join(format!(".building-{}", SnapshotId::new(options.created, "")));
         for folder in [&folder.join(LEXICAL), &folder.join("vectors")] {
             fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         }
         let matrix = folder.join(MATRIX);
         let matrix = match options.encoder {
-            Some(_) => Some(BufWriter::with_capacity(
-                1 << 20,
-                File::create(&matrix).map_err(Error::io("create", &matrix))?,
-            )),
+            Some(_) => {
+                Some(BufWriter::with_capacity(1 << 20, File::create(&matrix).map_err(Error::io("create", &matrix))?))
+            }
             None => None,
         };
         Ok(Self {
@@ -203,20 +185,15 @@ impl Build {
     /// of another length; [`Error::Io`] when the disk refuses.
     pub fn push(&mut self, entry: &Entry<'_>, vector: Option<&[f32]>) -> Result<()> {
         if self.ids.len() >= MAX_CHUNKS {
-            return Err(Error::Input(format!(
-                "one snapshot holds at most {MAX_CHUNKS} chunks: split the home"
-            )));
+            return Err(Error::Input(format!("one snapshot holds at most {MAX_CHUNKS} chunks: split the home")));
         }
         self.push_vector(&entry.chunk, vector)?;
         let slot = self.ids.len() as Slot;
         self.documents.push(self.facets.push(slot, entry.facets)?);
         self.ids.push(entry.chunk);
         self.content.clear();
-        let heading = if entry.text.contains(entry.heading) || entry.title.contains(entry.heading) {
-            ""
-        } else {
-            entry.heading
-        };
+        let heading =
+            if entry.text.contains(entry.heading) || entry.title.contains(entry.heading) { "" } else { entry.heading };
         for part in [entry.title, heading, entry.text] {
             if !part.is_empty() {
                 self.content.push_str(part);
@@ -234,14 +211,10 @@ impl Build {
             (None, None, _) => return Ok(()),
             (Some(vector), Some(matrix), Some(encoder)) => (vector, matrix, encoder),
             (None, ..) => {
-                return Err(Error::Input(format!(
-                    "chunk {chunk} has no vector, but an encoder is named"
-                )));
+                return Err(Error::Input(format!("chunk {chunk} has no vector, but an encoder is named")));
             }
             (Some(_), ..) => {
-                return Err(Error::Input(format!(
-                    "chunk {chunk} has a vector, but no encoder is named"
-                )));
+                return Err(Error::Input(format!("chunk {chunk} has a vector, but no encoder is named")));
             }
         };
         if vector.len() != encoder.dimension {
@@ -252,15 +225,9 @@ impl Build {
                 found: numbers(vector.len()),
             });
         }
-        let length = vector
-            .iter()
-            .map(|&number| f64::from(number).powi(2))
-            .sum::<f64>()
-            .sqrt() as f32;
+        let length = vector.iter().map(|&number| f64::from(number).powi(2)).sum::<f64>().sqrt() as f32;
         if !length.is_finite() || length == 0.0 {
-            return Err(Error::Input(format!(
-                "the vector of chunk {chunk} is zero or not finite"
-            )));
+            return Err(Error::Input(format!("the vector of chunk {chunk} is zero or not finite")));
         }
         let row = if (length - 1.0).abs() > UNIT_TOLERANCE {
             self.row.clear();
@@ -269,9 +236,7 @@ impl Build {
         } else {
             vector
         };
-        matrix
-            .write_all(bytemuck::cast_slice(row))
-            .map_err(Error::io("write", &self.folder.join(MATRIX)))
+        matrix.write_all(bytemuck::cast_slice(row)).map_err(Error::io("write", &self.folder.join(MATRIX)))
     }
 
     /// Writes, verifies and publishes; `progress` hears of each stage. On error nothing changes.
@@ -287,20 +252,11 @@ impl Build {
         let vectors = self.finish_vectors(progress)?;
         let facets = std::mem::take(&mut self.facets).finish();
         write_synced(&self.folder.join(FACETS), &facets.to_bytes())?;
-        write_synced(
-            &self.folder.join(CHUNKS),
-            &ChunkTable::to_bytes(&self.ids, &self.documents)?,
-        )?;
+        write_synced(&self.folder.join(CHUNKS), &ChunkTable::to_bytes(&self.ids, &self.documents)?)?;
         let mut files = BTreeMap::new();
         seal_files(&self.folder, "", &mut files)?;
 
-        let fingerprint = digest(
-            files
-                .values()
-                .map(|card| card.blake3.as_str())
-                .collect::<String>()
-                .as_bytes(),
-        );
+        let fingerprint = digest(files.values().map(|card| card.blake3.as_str()).collect::<String>().as_bytes());
         let created = self.snapshots.after_newest(self.options.created)?;
         let mut manifest = Manifest {
             format_version: FORMAT_VERSION,
@@ -345,9 +301,7 @@ impl Build {
         let (Some(mut matrix), Some(encoder)) = (self.matrix.take(), &self.options.encoder) else {
             return Ok(card);
         };
-        matrix
-            .flush()
-            .map_err(Error::io("write", &self.folder.join(MATRIX)))?;
+        matrix.flush().map_err(Error::io("write", &self.folder.join(MATRIX)))?;
         drop(matrix);
         card.dimension = encoder.dimension;
         let total = self.ids.len();
@@ -358,16 +312,9 @@ impl Build {
         };
         if card.kind == VectorIndex::Hnsw {
             progress(Stage::Graph { done: 0, total });
-            build_graph(
-                &self.folder,
-                total,
-                card.dimension,
-                card.m,
-                card.ef_construction,
-                &mut |done| {
-                    progress(Stage::Graph { done, total });
-                },
-            )?;
+            build_graph(&self.folder, &card, total, &mut |done| {
+                progress(Stage::Graph { done: done / 2, total });
+            })?;
         }
         Ok(card)
     }
@@ -378,10 +325,7 @@ impl Build {
             let (measured, sample) = Vectors::open(&self.folder, manifest)?.recall_at_10()?;
             let threshold = self.options.recall_threshold;
             if measured < threshold {
-                return Err(Error::Recall {
-                    measured,
-                    threshold,
-                });
+                return Err(Error::Recall { measured, threshold });
             }
             (manifest.vectors.recall_at_10, manifest.vectors.sample) = (Some(measured), sample);
         }
@@ -411,17 +355,9 @@ fn seal_files(folder: &Path, prefix: &str, files: &mut BTreeMap<String, FileCard
         } else if name.starts_with(".tantivy") {
             fs::remove_file(&path).map_err(Error::io("remove", &path))?;
         } else {
-            File::open(&path)
-                .and_then(|file| file.sync_all())
-                .map_err(Error::io("sync", &path))?;
+            File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io("sync", &path))?;
             let bytes = map(&path)?;
-            files.insert(
-                format!("{prefix}{name}"),
-                FileCard {
-                    bytes: bytes.len() as u64,
-                    blake3: digest(&bytes),
-                },
-            );
+            files.insert(format!("{prefix}{name}"), FileCard { bytes: bytes.len() as u64, blake3: digest(&bytes) });
         }
     }
     sync_folder(folder)

@@ -23,51 +23,30 @@ impl ChunkTable {
     pub(crate) fn to_bytes(ids: &[ChunkId], documents: &[u32]) -> Result<Vec<u8>> {
         let mut by_id: Vec<Slot> = (0..ids.len() as Slot).collect();
         by_id.sort_unstable_by_key(|&slot| ids[slot as usize]);
-        if let Some(pair) = by_id
-            .windows(2)
-            .find(|pair| ids[pair[0] as usize] == ids[pair[1] as usize])
-        {
-            return Err(Error::Input(format!(
-                "chunk {} was pushed twice",
-                ids[pair[0] as usize]
-            )));
+        if let Some(pair) = by_id.windows(2).find(|pair| ids[pair[0] as usize] == ids[pair[1] as usize]) {
+            return Err(Error::Input(format!("chunk {} was pushed twice", ids[pair[0] as usize])));
         }
         let mut bytes = Vec::with_capacity(HEADER + ids.len() * (ID + 8));
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&(ids.len() as u64).to_le_bytes());
         bytes.extend(ids.iter().flat_map(ChunkId::as_bytes));
-        bytes.extend(
-            documents
-                .iter()
-                .chain(&by_id)
-                .flat_map(|number| number.to_le_bytes()),
-        );
+        bytes.extend(documents.iter().chain(&by_id).flat_map(|number| number.to_le_bytes()));
         Ok(bytes)
     }
 
     /// Takes a mapping whose checksum has been verified; `documents` bounds the document numbers.
     pub(crate) fn open(path: &Path, bytes: Mmap, chunks: usize, documents: usize) -> Result<Self> {
-        let expected = chunks
-            .checked_mul(ID + 8)
-            .and_then(|body| body.checked_add(HEADER));
-        let header_is_right = bytes.get(..8) == Some(&MAGIC[..])
-            && bytes.get(8..HEADER) == Some(&(chunks as u64).to_le_bytes()[..]);
+        let expected = chunks.checked_mul(ID + 8).and_then(|body| body.checked_add(HEADER));
+        let header_is_right =
+            bytes.get(..8) == Some(&MAGIC[..]) && bytes.get(8..HEADER) == Some(&(chunks as u64).to_le_bytes()[..]);
         if !header_is_right || expected != Some(bytes.len()) {
-            return Err(Error::corrupt(
-                path,
-                "it does not hold the chunks that the manifest counts",
-            ));
+            return Err(Error::corrupt(path, "it does not hold the chunks that the manifest counts"));
         }
         let table = Self { bytes, len: chunks };
         let sound = (0..chunks).all(|at| {
-            (table.document(at as Slot) as usize) < documents
-                && (table.number(chunks, at) as usize) < chunks
+            (table.document(at as Slot) as usize) < documents && (table.number(chunks, at) as usize) < chunks
         });
-        if sound {
-            Ok(table)
-        } else {
-            Err(Error::corrupt(path, "a number in it is out of range"))
-        }
+        if sound { Ok(table) } else { Err(Error::corrupt(path, "a number in it is out of range")) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -98,9 +77,7 @@ impl ChunkTable {
                 high = middle;
             }
         }
-        (low < self.len)
-            .then(|| self.number(self.len, low))
-            .filter(|&slot| self.chunk(slot) == *id)
+        (low < self.len).then(|| self.number(self.len, low)).filter(|&slot| self.chunk(slot) == *id)
     }
 
     /// The number `at` places after the first `skip` of the two number columns.

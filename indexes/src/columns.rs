@@ -20,13 +20,8 @@ impl Strings {
 
     /// The string at `at`; empty past the end.
     pub(crate) fn get(&self, at: usize) -> &str {
-        let start = at
-            .checked_sub(1)
-            .map_or(0, |before| self.ends.get(before).copied().unwrap_or(0));
-        self.ends
-            .get(at)
-            .and_then(|&end| self.text.get(start as usize..end as usize))
-            .unwrap_or("")
+        let start = at.checked_sub(1).map_or(0, |before| self.ends.get(before).copied().unwrap_or(0));
+        self.ends.get(at).and_then(|&end| self.text.get(start as usize..end as usize)).unwrap_or("")
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
@@ -54,13 +49,8 @@ impl Lists {
 
     /// The list at `at`; empty past the end.
     pub(crate) fn get(&self, at: usize) -> &[u32] {
-        let start = at
-            .checked_sub(1)
-            .map_or(0, |before| self.ends.get(before).copied().unwrap_or(0));
-        self.ends
-            .get(at)
-            .and_then(|&end| self.items.get(start as usize..end as usize))
-            .unwrap_or(&[])
+        let start = at.checked_sub(1).map_or(0, |before| self.ends.get(before).copied().unwrap_or(0));
+        self.ends.get(at).and_then(|&end| self.items.get(start as usize..end as usize)).unwrap_or(&[])
     }
 
     pub(crate) fn items(&self) -> &[u32] {
@@ -81,16 +71,13 @@ impl Writer {
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) {
-        self.0
-            .extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        self.0.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         self.0.extend_from_slice(bytes);
     }
 
     pub(crate) fn numbers(&mut self, numbers: &[u32]) {
-        self.0
-            .extend_from_slice(&(numbers.len() as u64).to_le_bytes());
-        self.0
-            .extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+        self.0.extend_from_slice(&(numbers.len() as u64).to_le_bytes());
+        self.0.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
     }
 
     pub(crate) fn strings(&mut self, strings: &Strings) {
@@ -128,20 +115,14 @@ impl<'a> Reader<'a> {
     }
 
     fn number(&mut self) -> Result<u32, String> {
-        Ok(u32::from_le_bytes(
-            self.take(4)?.try_into().map_err(|_| "it ends too early")?,
-        ))
+        Ok(u32::from_le_bytes(self.take(4)?.try_into().map_err(|_| "it ends too early")?))
     }
 
     fn length(&mut self, width: usize) -> Result<usize, String> {
         let bytes = self.take(8)?.try_into().map_err(|_| "it ends too early")?;
         usize::try_from(u64::from_le_bytes(bytes))
             .ok()
-            .filter(|length| {
-                length
-                    .checked_mul(width)
-                    .is_some_and(|bytes| bytes <= self.0.len())
-            })
+            .filter(|length| length.checked_mul(width).is_some_and(|bytes| bytes <= self.0.len()))
             .ok_or_else(|| "a column is longer than the file".to_owned())
     }
 
@@ -153,11 +134,7 @@ impl<'a> Reader<'a> {
     /// Exactly `count` bytes in a column.
     pub(crate) fn bytes_of(&mut self, count: usize) -> Result<&'a [u8], String> {
         self.bytes().and_then(|bytes| {
-            if bytes.len() == count {
-                Ok(bytes)
-            } else {
-                Err("a column has the wrong length".to_owned())
-            }
+            if bytes.len() == count { Ok(bytes) } else { Err("a column has the wrong length".to_owned()) }
         })
     }
 
@@ -181,15 +158,9 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn strings(&mut self) -> Result<Strings, String> {
         let ends = self.numbers()?;
-        let text = std::str::from_utf8(self.bytes()?)
-            .map_err(|_| "a string is not UTF-8")?
-            .to_owned();
+        let text = std::str::from_utf8(self.bytes()?).map_err(|_| "a string is not UTF-8")?.to_owned();
         let sound = ends.is_sorted() && ends.iter().all(|&end| text.is_char_boundary(end as usize));
-        if sound {
-            Ok(Strings { ends, text })
-        } else {
-            Err("a string ends where it cannot".to_owned())
-        }
+        if sound { Ok(Strings { ends, text }) } else { Err("a string ends where it cannot".to_owned()) }
     }
 
     /// One list for each of `rows` rows, each item below `below`.
@@ -199,20 +170,12 @@ impl<'a> Reader<'a> {
             && ends.is_sorted()
             && ends.last().map_or(0, |&end| end as usize) == items.len()
             && items.iter().all(|&item| (item as usize) < below);
-        if sound {
-            Ok(Lists { ends, items })
-        } else {
-            Err("a list is out of range".to_owned())
-        }
+        if sound { Ok(Lists { ends, items }) } else { Err("a list is out of range".to_owned()) }
     }
 
     /// Nothing may follow the last column.
     pub(crate) fn finish(self) -> Result<(), String> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err("something follows its last column".to_owned())
-        }
+        if self.0.is_empty() { Ok(()) } else { Err("something follows its last column".to_owned()) }
     }
 }
 

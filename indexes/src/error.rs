@@ -54,9 +54,7 @@ pub enum Error {
         found: String,
     },
     /// Another process builds or cleans (environment).
-    #[error(
-        "another process (pid {pid}) is building or cleaning this index: wait for it to end, then try again"
-    )]
+    #[error("another process (pid {pid}) is building or cleaning this index: wait for it to end, then try again")]
     Busy {
         /// Its process id, `unknown` when it left none.
         pid: String,
@@ -90,18 +88,11 @@ pub enum Error {
 impl Error {
     /// For `map_err` on file operations.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
-        move |source| Self::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::Io { action, path: path.to_owned(), source }
     }
 
     /// A file that is not what it should be.
     pub(crate) fn corrupt(path: &Path, reason: impl Into<String>) -> Self {
-        Self::Corrupt {
-            path: path.to_owned(),
-            reason: reason.into(),
-        }
+        Self::Corrupt { path: path.to_owned(), reason: reason.into() }
     }
 }

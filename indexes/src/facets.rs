@@ -63,9 +63,7 @@ impl FacetTable {
 
     /// The number of a document.
     pub(crate) fn number(&self, id: &DocumentId) -> Option<u32> {
-        let at = self
-            .by_id
-            .binary_search_by(|&number| self.document(number).cmp(id.as_str()));
+        let at = self.by_id.binary_search_by(|&number| self.document(number).cmp(id.as_str()));
         at.ok().map(|at| self.by_id[at])
     }
 
@@ -79,51 +77,28 @@ impl FacetTable {
         if filter.is_unrestricted() {
             return Mask::full(chunks);
         }
-        let admitted =
-            |admits: &dyn Fn(&str) -> bool| self.names.iter().map(admits).collect::<Vec<_>>();
-        let same = |wanted: &[String], name: &str| {
-            wanted
-                .iter()
-                .any(|wanted| wanted.to_lowercase() == name.to_lowercase())
-        };
+        let admitted = |admits: &dyn Fn(&str) -> bool| self.names.iter().map(admits).collect::<Vec<_>>();
+        let same =
+            |wanted: &[String], name: &str| wanted.iter().any(|wanted| wanted.to_lowercase() == name.to_lowercase());
         let types = admitted(&|name| filter.admits_type(name));
         let sources = admitted(&|name| filter.sources.iter().any(|source| source == name));
-        let collections = admitted(&|name| {
-            filter
-                .collections
-                .iter()
-                .any(|collection| collection == name)
-        });
+        let collections = admitted(&|name| filter.collections.iter().any(|collection| collection == name));
         let mesh = admitted(&|name| same(&filter.mesh, name));
-        let any = |asked: bool, list: &[u32], admitted: &[bool]| {
-            !asked || list.iter().any(|&name| admitted[name as usize])
-        };
+        let any =
+            |asked: bool, list: &[u32], admitted: &[bool]| !asked || list.iter().any(|&name| admitted[name as usize]);
         let mut mask = Mask::empty(chunks);
         for at in 0..self.documents() {
             let passes = (filter.levels.is_empty()
-                || filter
-                    .levels
-                    .iter()
-                    .any(|&level| level_code(level) == self.levels[at]))
+                || filter.levels.iter().any(|&level| level_code(level) == self.levels[at]))
                 && (filter.statuses.is_empty()
-                    || filter
-                        .statuses
-                        .iter()
-                        .any(|&status| status_code(status) == self.statuses[at]))
+                    || filter.statuses.iter().any(|&status| status_code(status) == self.statuses[at]))
                 && filter.admits_date(unpack(self.dates[at]))
                 && any(!filter.sources.is_empty(), &self.sources[at..=at], &sources)
                 && any(!filter.types.is_empty(), self.types.get(at), &types)
-                && any(
-                    !filter.collections.is_empty(),
-                    self.collections.get(at),
-                    &collections,
-                )
+                && any(!filter.collections.is_empty(), self.collections.get(at), &collections)
                 && any(!filter.mesh.is_empty(), self.mesh.get(at), &mesh);
             if passes {
-                self.slots
-                    .get(at)
-                    .iter()
-                    .for_each(|&slot| mask.insert(slot));
+                self.slots.get(at).iter().for_each(|&slot| mask.insert(slot));
             }
         }
         mask
@@ -191,9 +166,7 @@ impl FacetBuilder {
             return Ok(number);
         }
         if !self.table.ids.has_room(facets.document.as_str().len()) {
-            return Err(Error::Input(
-                "more documents than one snapshot can name: split the home".to_owned(),
-            ));
+            return Err(Error::Input("more documents than one snapshot can name: split the home".to_owned()));
         }
         let number = self.table.ids.len() as u32;
         self.numbers.insert(facets.document.clone(), number);
@@ -207,9 +180,7 @@ impl FacetBuilder {
         };
         table.sources.push(name(&facets.source));
         table.types.push(facets.types.iter().map(&mut name));
-        table
-            .collections
-            .push(facets.collections.iter().map(&mut name));
+        table.collections.push(facets.collections.iter().map(&mut name));
         table.mesh.push(facets.mesh.iter().map(&mut name));
         table.ids.push(facets.document.as_str());
         table.dates.push(pack(facets.date));
@@ -223,46 +194,30 @@ impl FacetBuilder {
         let mut table = self.table;
         table.by_id = (0..table.ids.len() as u32).collect();
         let ids = &table.ids;
-        table
-            .by_id
-            .sort_unstable_by(|&a, &b| ids.get(a as usize).cmp(ids.get(b as usize)));
-        self.slots
-            .into_iter()
-            .for_each(|slots| table.slots.push(slots));
+        table.by_id.sort_unstable_by(|&a, &b| ids.get(a as usize).cmp(ids.get(b as usize)));
+        self.slots.into_iter().for_each(|slots| table.slots.push(slots));
         table
     }
 }
 
 fn pack(date: Option<PartialDate>) -> u32 {
     date.map_or(0, |date| {
-        u32::from(date.year) << 16
-            | u32::from(date.month.unwrap_or(0)) << 8
-            | u32::from(date.day.unwrap_or(0))
+        u32::from(date.year) << 16 | u32::from(date.month.unwrap_or(0)) << 8 | u32::from(date.day.unwrap_or(0))
     })
 }
 
 fn unpack(date: u32) -> Option<PartialDate> {
     let part = |value: u32| Some(value as u8).filter(|&value| value > 0);
-    PartialDate::new(
-        (date >> 16) as u16,
-        part(date >> 8 & 0xff),
-        part(date & 0xff),
-    )
+    PartialDate::new((date >> 16) as u16, part(date >> 8 & 0xff), part(date & 0xff))
 }
 
 /// Codes are places in `ALL`, which only ever grows at its end.
 fn level_code(level: Level) -> u8 {
-    Level::ALL
-        .iter()
-        .position(|&one| one == level)
-        .map_or(u8::MAX, |at| at as u8)
+    Level::ALL.iter().position(|&one| one == level).map_or(u8::MAX, |at| at as u8)
 }
 
 fn status_code(status: Status) -> u8 {
-    Status::ALL
-        .iter()
-        .position(|&one| one == status)
-        .map_or(u8::MAX, |at| at as u8)
+    Status::ALL.iter().position(|&one| one == status).map_or(u8::MAX, |at| at as u8)
 }
 
 #[cfg(test)]
@@ -274,11 +229,7 @@ mod tests {
             document: DocumentId::new("pubmed", key),
             date: PartialDate::parse(date),
             level,
-            status: if key == "3" {
-                Status::Retracted
-            } else {
-                Status::Ok
-            },
+            status: if key == "3" { Status::Retracted } else { Status::Ok },
             types: types.iter().map(ToString::to_string).collect(),
             source: "pubmed".to_owned(),
             collections: vec![if key == "1" { "heart" } else { "lung" }.to_owned()],
@@ -288,20 +239,8 @@ mod tests {
 
     fn table() -> FacetTable {
         let rows = [
-            facets(
-                "2",
-                "2021-03",
-                Level::Rct,
-                &["Randomized Controlled Trial"],
-                &["Asthma"],
-            ),
-            facets(
-                "1",
-                "2019",
-                Level::Opinion,
-                &["Review"],
-                &["Heart Failure", "Humans"],
-            ),
+            facets("2", "2021-03", Level::Rct, &["Randomized Controlled Trial"], &["Asthma"]),
+            facets("1", "2019", Level::Opinion, &["Review"], &["Heart Failure", "Humans"]),
             facets("3", "", Level::Unclassified, &[], &[]),
         ];
         let mut builder = FacetBuilder::default();
@@ -320,10 +259,7 @@ mod tests {
     fn documents_are_found_by_id_and_know_their_slots() {
         let table = table();
         let number = table.number(&DocumentId::new("pubmed", "1")).unwrap();
-        assert_eq!(
-            (number, table.document(number), table.slots(number)),
-            (1, "pubmed:1", &[1, 4][..])
-        );
+        assert_eq!((number, table.document(number), table.slots(number)), (1, "pubmed:1", &[1, 4][..]));
         assert_eq!(table.number(&DocumentId::new("pubmed", "9")), None);
     }
 
@@ -331,70 +267,18 @@ mod tests {
     fn lists_are_ored_inside_and_anded_between() {
         let all = Filter::default();
         assert_eq!(passing(&all), [0, 1, 2, 3, 4]);
+        assert_eq!(passing(&Filter { levels: vec![Level::Rct, Level::Opinion], ..all.clone() }), [0, 1, 2, 4]);
         assert_eq!(
-            passing(&Filter {
-                levels: vec![Level::Rct, Level::Opinion],
-                ..all.clone()
-            }),
-            [0, 1, 2, 4]
-        );
-        assert_eq!(
-            passing(&Filter {
-                levels: vec![Level::Rct],
-                types: vec!["review".to_owned()],
-                ..all.clone()
-            }),
+            passing(&Filter { levels: vec![Level::Rct], types: vec!["review".to_owned()], ..all.clone() }),
             [0_u32; 0]
         );
-        assert_eq!(
-            passing(&Filter {
-                from: PartialDate::parse("2020"),
-                ..all.clone()
-            }),
-            [0, 2]
-        );
-        assert_eq!(
-            passing(&Filter {
-                to: PartialDate::parse("2030"),
-                ..all.clone()
-            }),
-            [0, 1, 2, 4]
-        );
-        assert_eq!(
-            passing(&Filter {
-                statuses: vec![Status::Retracted],
-                ..all.clone()
-            }),
-            [3]
-        );
-        assert_eq!(
-            passing(&Filter {
-                mesh: vec!["heart failure".to_owned()],
-                ..all.clone()
-            }),
-            [1, 4]
-        );
-        assert_eq!(
-            passing(&Filter {
-                collections: vec!["lung".to_owned()],
-                ..all.clone()
-            }),
-            [0, 2, 3]
-        );
-        assert_eq!(
-            passing(&Filter {
-                sources: vec!["pmc".to_owned()],
-                ..all.clone()
-            }),
-            [0_u32; 0]
-        );
-        assert_eq!(
-            passing(&Filter {
-                types: vec!["rct".to_owned()],
-                ..all
-            }),
-            [0, 2]
-        );
+        assert_eq!(passing(&Filter { from: PartialDate::parse("2020"), ..all.clone() }), [0, 2]);
+        assert_eq!(passing(&Filter { to: PartialDate::parse("2030"), ..all.clone() }), [0, 1, 2, 4]);
+        assert_eq!(passing(&Filter { statuses: vec![Status::Retracted], ..all.clone() }), [3]);
+        assert_eq!(passing(&Filter { mesh: vec!["heart failure".to_owned()], ..all.clone() }), [1, 4]);
+        assert_eq!(passing(&Filter { collections: vec!["lung".to_owned()], ..all.clone() }), [0, 2, 3]);
+        assert_eq!(passing(&Filter { sources: vec!["pmc".to_owned()], ..all.clone() }), [0_u32; 0]);
+        assert_eq!(passing(&Filter { types: vec!["rct".to_owned()], ..all }), [0, 2]);
     }
 
     #[test]

@@ -29,17 +29,11 @@ pub struct Filter {
 
 /// Short names of publication types, and what the types they stand for contain.
 const SHORT_NAMES: &[(&str, &[&str])] = &[
-    (
-        "rct",
-        &["randomized controlled trial", "randomised controlled trial"],
-    ),
+    ("rct", &["randomized controlled trial", "randomised controlled trial"]),
     ("trial", &["clinical trial", "controlled trial"]),
     ("guideline", &["guideline", "consensus development"]),
     ("review", &["review"]),
-    (
-        "systematic-review",
-        &["systematic review", "systematic-review"],
-    ),
+    ("systematic-review", &["systematic review", "systematic-review"]),
     ("meta-analysis", &["meta-analysis"]),
     ("cohort", &["cohort", "observational study"]),
     ("case-report", &["case report", "case-report"]),
@@ -57,8 +51,7 @@ impl Filter {
             return self.from.is_none() && self.to.is_none();
         };
         // What a date leaves open reaches from its first day to its last: the two spans must meet.
-        self.from
-            .is_none_or(|from| last_day(date) >= first_day(from))
+        self.from.is_none_or(|from| last_day(date) >= first_day(from))
             && self.to.is_none_or(|to| first_day(date) <= last_day(to))
     }
 
@@ -95,11 +88,7 @@ mod tests {
     }
 
     fn between(from: &str, to: &str) -> Filter {
-        Filter {
-            from: date(from),
-            to: date(to),
-            ..Filter::default()
-        }
+        Filter { from: date(from), to: date(to), ..Filter::default() }
     }
 
     #[test]
@@ -116,11 +105,7 @@ mod tests {
             ("2019", "2020", "", false),
             ("", "", "", true),
         ] {
-            assert_eq!(
-                between(from, to).admits_date(date(published)),
-                admitted,
-                "{from} .. {to}: {published}"
-            );
+            assert_eq!(between(from, to).admits_date(date(published)), admitted, "{from} .. {to}: {published}");
         }
     }
 
@@ -137,10 +122,7 @@ mod tests {
             ("letter", "Review", false),
             ("", "Review", false),
         ] {
-            let filter = Filter {
-                types: vec![wanted.to_owned()],
-                ..Filter::default()
-            };
+            let filter = Filter { types: vec![wanted.to_owned()], ..Filter::default() };
             assert_eq!(filter.admits_type(name), admitted, "{wanted}: {name}");
         }
         assert!(Filter::default().admits_type("anything"));
@@ -150,12 +132,6 @@ mod tests {
     fn only_the_default_is_unrestricted() {
         assert!(Filter::default().is_unrestricted());
         assert!(!between("2019", "").is_unrestricted());
-        assert!(
-            !Filter {
-                levels: vec![Level::Rct],
-                ..Filter::default()
-            }
-            .is_unrestricted()
-        );
+        assert!(!Filter { levels: vec![Level::Rct], ..Filter::default() }.is_unrestricted());
     }
 }

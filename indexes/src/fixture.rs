@@ -10,27 +10,11 @@ use crate::{Build, BuildOptions, EncoderCard, Entry, Facets, Manifest, Result, V
 pub(crate) type Row = (&'static str, &'static str, &'static str);
 
 pub(crate) const ROWS: [Row; 5] = [
-    (
-        "1",
-        "Metformin",
-        "Metformin lowers HbA1c and is first-line in type 2 diabetes.",
-    ),
-    (
-        "1",
-        "Metformin",
-        "Metformin must be avoided when eGFR is under 30 mL/min/1.73 m².",
-    ),
+    ("1", "Metformin", "Metformin lowers HbA1c and is first-line in type 2 diabetes."),
+    ("1", "Metformin", "Metformin must be avoided when eGFR is under 30 mL/min/1.73 m²."),
     ("2", "Tocilizumab", "Tocilizumab blocks the IL-6 receptor."),
-    (
-        "3",
-        "Atenolol",
-        "Atenolol is a β-blocker; β-blockers lower blood pressure.",
-    ),
-    (
-        "4",
-        "Insulin",
-        "Insulin lowers blood glucose in type 1 diabetes.",
-    ),
+    ("3", "Atenolol", "Atenolol is a β-blocker; β-blockers lower blood pressure."),
+    ("4", "Insulin", "Insulin lowers blood glucose in type 1 diabetes."),
 ];
 
 pub(crate) fn facets(key: &str) -> Facets {
@@ -64,11 +48,7 @@ pub(crate) fn with_vectors(second: i64, vectors: VectorKind, dimension: usize) -
         query_prefix: String::new(),
         passage_prefix: String::new(),
     };
-    BuildOptions {
-        vectors,
-        encoder: Some(encoder),
-        ..options(second)
-    }
+    BuildOptions { vectors, encoder: Some(encoder), ..options(second) }
 }
 
 /// A build with `rows` pushed.
@@ -81,13 +61,7 @@ pub(crate) fn pushed(dir: &Path, options: BuildOptions, rows: &[Row]) -> Result<
             vector[at % dimension] = 1.0;
             vector
         });
-        let entry = Entry {
-            chunk: chunk_id(at),
-            title,
-            heading: "",
-            text,
-            facets: &facets(key),
-        };
+        let entry = Entry { chunk: chunk_id(at), title, heading: "", text, facets: &facets(key) };
         build.push(&entry, vector.as_deref())?;
     }
     Ok(build)

@@ -21,21 +21,11 @@ pub(crate) struct Flat {
 impl Flat {
     /// Takes a mapping whose checksum has been verified.
     pub(crate) fn open(path: &Path, bytes: Mmap, rows: usize, dimension: usize) -> Result<Self> {
-        let expected = rows
-            .checked_mul(dimension)
-            .and_then(|count| count.checked_mul(4));
+        let expected = rows.checked_mul(dimension).and_then(|count| count.checked_mul(4));
         if expected != Some(bytes.len()) {
-            return Err(Error::corrupt(
-                path,
-                format!("it does not hold {rows} vectors of {dimension}"),
-            ));
+            return Err(Error::corrupt(path, format!("it does not hold {rows} vectors of {dimension}")));
         }
-        Ok(Self {
-            bytes,
-            rows,
-            dimension,
-            kernel: Kernel::detect(),
-        })
+        Ok(Self { bytes, rows, dimension, kernel: Kernel::detect() })
     }
 
     /// The vectors, row after row.
@@ -74,9 +64,7 @@ impl Flat {
         if query.iter().all(|number| number.is_finite()) {
             Ok(())
         } else {
-            Err(Error::Input(
-                "the query's vector holds a number that is not finite".to_owned(),
-            ))
+            Err(Error::Input("the query's vector holds a number that is not finite".to_owned()))
         }
     }
 
@@ -89,11 +77,7 @@ impl Flat {
                 .take_while(|&slot| (slot as usize) < self.rows)
                 .for_each(|slot| top.push(slot, self.score(query, slot))),
             None => {
-                for (slot, row) in self
-                    .matrix()
-                    .chunks_exact(self.dimension.max(1))
-                    .enumerate()
-                {
+                for (slot, row) in self.matrix().chunks_exact(self.dimension.max(1)).enumerate() {
                     top.push(slot as Slot, self.kernel.dot(query, row));
                 }
             }

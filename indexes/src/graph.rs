@@ -74,30 +74,19 @@ impl Shape {
 
     fn to_bytes(self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
-        let head = [
-            VERSION as usize,
-            self.nodes,
-            self.dimension,
-            self.links,
-            self.upper_links,
-            self.levels(),
-        ];
+        let head = [VERSION as usize, self.nodes, self.dimension, self.links, self.upper_links, self.levels()];
         for number in head {
             bytes.extend((number as u32).to_le_bytes());
         }
         bytes.resize(64, 0);
-        self.counts
-            .iter()
-            .for_each(|&count| bytes.extend((count as u32).to_le_bytes()));
+        self.counts.iter().for_each(|&count| bytes.extend((count as u32).to_le_bytes()));
         bytes
     }
 
     /// The shape that a header states, if a file of `length` bytes can have it.
     fn from_bytes(bytes: &[u8]) -> Result<Self, &'static str> {
         let head = bytes.get(..HEADER).ok_or("it is shorter than its header")?;
-        let number = |at: usize| {
-            u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize
-        };
+        let number = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize;
         if head[..8] != MAGIC || number(8) != VERSION as usize {
             return Err("it is no graph of this version");
         }
@@ -136,28 +125,16 @@ pub(crate) fn freeze(
     for (count, layer) in counts.iter_mut().zip(&graph.layers) {
         *count = layer.len();
     }
-    let shape = Shape {
-        nodes: graph.slots.len(),
-        dimension,
-        links: 2 * m,
-        upper_links: m,
-        counts,
-    };
+    let shape = Shape { nodes: graph.slots.len(), dimension, links: 2 * m, upper_links: m, counts };
     out.write_all(&shape.to_bytes())?;
     let mut record = Vec::with_capacity(shape.stride());
     for (node, &slot) in graph.slots.iter().enumerate() {
-        let code = Code::passage(
-            &matrix[slot as usize * dimension..][..dimension],
-            shape.width(),
-        );
+        let code = Code::passage(&matrix[slot as usize * dimension..][..dimension], shape.width());
         let neighbours = &graph.layers[0][node];
         record.clear();
         record.extend_from_slice(&code.bytes);
         record.extend_from_slice(&code.scale.to_le_bytes());
-        for number in [code.bias as u32, slot, neighbours.len() as u32]
-            .iter()
-            .chain(neighbours)
-        {
+        for number in [code.bias as u32, slot, neighbours.len() as u32].iter().chain(neighbours) {
             record.extend_from_slice(&number.to_le_bytes());
         }
         record.resize(shape.stride(), 0);
@@ -189,18 +166,13 @@ impl Graph {
         let corrupt = |reason: &str| Error::corrupt(path, reason);
         let shape = Shape::from_bytes(&bytes).map_err(corrupt)?;
         if shape.nodes != chunks || shape.dimension != dimension {
-            return Err(corrupt(
-                "it does not hold the vectors that the manifest counts",
-            ));
+            return Err(corrupt("it does not hold the vectors that the manifest counts"));
         }
         let graph = Self { bytes, shape };
         let mut seen = vec![false; chunks];
         for node in 0..chunks as u32 {
             let links_are_sound = graph.degree(node) <= shape.links
-                && graph
-                    .neighbours(node)
-                    .iter()
-                    .all(|&other| (other as usize) < chunks);
+                && graph.neighbours(node).iter().all(|&other| (other as usize) < chunks);
             let seen = seen
                 .get_mut(graph.slot(node) as usize)
                 .filter(|seen| !**seen)
@@ -214,11 +186,7 @@ impl Graph {
             for node in 0..count as u32 {
                 let links = graph.upper_list(level, node);
                 let degree = links.first().map_or(usize::MAX, |&degree| degree as usize);
-                if degree > shape.upper_links
-                    || links[1..=degree]
-                        .iter()
-                        .any(|&other| other as usize >= count)
-                {
+                if degree > shape.upper_links || links[1..=degree].iter().any(|&other| other as usize >= count) {
                     return Err(corrupt("a node of an upper layer is wrong"));
                 }
             }

@@ -9,9 +9,7 @@ use std::path::Path;
 use tantivy::indexer::NoMergePolicy;
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
 use tantivy::tokenizer::TextAnalyzer;
-use tantivy::{
-    Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, Term,
-};
+use tantivy::{Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use crate::analyzer::{self, Analyzer};
 use crate::{Error, Mask, Result, Scored, Slot};
@@ -37,9 +35,8 @@ struct Fields {
 
 fn schema() -> (Schema, Fields) {
     // Frequencies but no positions and no stored text: phrases are not searched, SQLite has the text.
-    let indexing = TextFieldIndexing::default()
-        .set_tokenizer(analyzer::NAME)
-        .set_index_option(IndexRecordOption::WithFreqs);
+    let indexing =
+        TextFieldIndexing::default().set_tokenizer(analyzer::NAME).set_index_option(IndexRecordOption::WithFreqs);
     let options = TextOptions::default().set_indexing_options(indexing);
     let mut schema = Schema::builder();
     let fields = Fields {
@@ -61,20 +58,13 @@ impl LexicalWriter {
     /// Starts one in an empty folder.
     pub(crate) fn create(folder: &Path) -> Result<Self> {
         let (schema, fields) = schema();
-        let directory =
-            tantivy::directory::MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
+        let directory = tantivy::directory::MmapDirectory::open(folder).map_err(tantivy::TantivyError::from)?;
         let index = Index::create(directory, schema, IndexSettings::default())?;
-        index
-            .tokenizers()
-            .register(analyzer::NAME, TextAnalyzer::from(Analyzer::default()));
+        index.tokenizers().register(analyzer::NAME, TextAnalyzer::from(Analyzer::default()));
         // One thread keeps slots in order; it runs beside the caller, who reads and embeds.
         let writer = index.writer_with_num_threads(1, WRITER_BYTES)?;
         writer.set_merge_policy(Box::new(NoMergePolicy));
-        Ok(Self {
-            writer,
-            fields,
-            pushed: 0,
-        })
+        Ok(Self { writer, fields, pushed: 0 })
     }
 
     /// Adds the next slot.
@@ -117,9 +107,7 @@ pub(crate) struct Lexical {
 
 impl std::fmt::Debug for Lexical {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lexical")
-            .field("fields", &self.fields)
-            .finish_non_exhaustive()
+        f.debug_struct("Lexical").field("fields", &self.fields).finish_non_exhaustive()
     }
 }
 
@@ -131,10 +119,7 @@ impl Lexical {
         if index.schema() != schema {
             return Err(Error::corrupt(folder, "its fields are not this program's"));
         }
-        let reader = index
-            .reader_builder()
-            .reload_policy(ReloadPolicy::Manual)
-            .try_into()?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         let lexical = Self { reader, fields };
         lexical.check(folder, chunks)?;
         Ok(lexical)
@@ -153,14 +138,7 @@ impl Lexical {
             }
             _ => false,
         };
-        if sound {
-            Ok(())
-        } else {
-            Err(Error::corrupt(
-                folder,
-                "its documents are not the chunks of the manifest",
-            ))
-        }
+        if sound { Ok(()) } else { Err(Error::corrupt(folder, "its documents are not the chunks of the manifest")) }
     }
 
     /// The `k` best by BM25 that the mask holds; nothing when no term of the query occurs.
@@ -195,18 +173,14 @@ impl Lexical {
             }
         }
         let mut found = Vec::with_capacity(counts.len());
-        for (field, boost, label) in [
-            (self.fields.content, 1.0, ""),
-            (self.fields.mesh, MESH_BOOST, "mesh:"),
-        ] {
+        for (field, boost, label) in [(self.fields.content, 1.0, ""), (self.fields.mesh, MESH_BOOST, "mesh:")] {
             let inverted = segment.inverted_index(field)?;
             if inverted.total_num_tokens() == 0 {
                 continue;
             }
             for (term, &count) in &counts {
-                if let Some(info) = inverted
-                    .get_term_info(&Term::from_field_text(field, term))
-                    .map_err(tantivy::TantivyError::from)?
+                if let Some(info) =
+                    inverted.get_term_info(&Term::from_field_text(field, term)).map_err(tantivy::TantivyError::from)?
                 {
                     found.push((info, field, boost * count as f32, label, term));
                 }
@@ -221,22 +195,14 @@ impl Lexical {
                 let inverted = segment.inverted_index(field)?;
                 let norms = match norms.get(&field) {
                     Some(norms) => norms,
-                    None => norms.entry(field).or_insert(score::Norms::new(
-                        segment,
-                        field,
-                        inverted.total_num_tokens(),
-                    )?),
+                    None => {
+                        norms.entry(field).or_insert(score::Norms::new(segment, field, inverted.total_num_tokens())?)
+                    }
                 };
                 let postings = inverted
                     .read_block_postings_from_terminfo(&info, IndexRecordOption::WithFreqs)
                     .map_err(tantivy::TantivyError::from)?;
-                Ok(score::List::new(
-                    format!("{label}{term}"),
-                    postings,
-                    norms,
-                    weight,
-                    segment.max_doc(),
-                ))
+                Ok(score::List::new(format!("{label}{term}"), postings, norms, weight, segment.max_doc()))
             })
             .collect()
     }

@@ -28,11 +28,7 @@ impl SnapshotId {
     /// The id of a snapshot made at `created` whose content has that fingerprint (hexadecimal).
     pub(crate) fn new(created: Timestamp, fingerprint: &str) -> Self {
         let millis = created.subsec_millisecond().unsigned_abs();
-        Self(format!(
-            "{}{millis:03}Z-{}",
-            created.strftime("%Y%m%dT%H%M%S"),
-            fingerprint.get(..6).unwrap_or("000000")
-        ))
+        Self(format!("{}{millis:03}Z-{}", created.strftime("%Y%m%dT%H%M%S"), fingerprint.get(..6).unwrap_or("000000")))
     }
 
     /// Takes an id as written; anything that is not shaped like one is `None`, so that an id can
@@ -170,8 +166,7 @@ impl Manifest {
     pub(crate) fn seal(&mut self) -> Result<Vec<u8>> {
         OPEN_SEAL.clone_into(&mut self.seal);
         let json = |manifest: &Self| {
-            serde_json::to_string_pretty(manifest)
-                .map_err(|error| Error::Input(format!("manifest: {error}")))
+            serde_json::to_string_pretty(manifest).map_err(|error| Error::Input(format!("manifest: {error}")))
         };
         self.seal = blake3::hash(json(self)?.as_bytes()).to_hex().to_string();
         Ok(json(self)?.into_bytes())
@@ -195,30 +190,14 @@ impl Manifest {
         let text = std::fs::read(&path).map_err(Error::io("read", &path))?;
         let text = String::from_utf8(text).map_err(|_| corrupt("it is not UTF-8"))?;
         // The version comes first: a newer layout may have fields that this program does not know.
-        let version: Version =
-            serde_json::from_str(&text).map_err(|_| corrupt("it is no manifest"))?;
+        let version: Version = serde_json::from_str(&text).map_err(|_| corrupt("it is no manifest"))?;
         if version.format_version != FORMAT_VERSION {
-            return Err(Error::Format {
-                path,
-                found: version.format_version,
-                supported: FORMAT_VERSION,
-            });
+            return Err(Error::Format { path, found: version.format_version, supported: FORMAT_VERSION });
         }
-        let manifest: Self =
-            serde_json::from_str(&text).map_err(|error| corrupt(&error.to_string()))?;
-        let opened = text
-            .rfind(&manifest.seal)
-            .filter(|_| manifest.seal.len() == OPEN_SEAL.len());
-        let opened = opened.map(|at| {
-            format!(
-                "{}{OPEN_SEAL}{}",
-                &text[..at],
-                &text[at + OPEN_SEAL.len()..]
-            )
-        });
-        if opened
-            .is_none_or(|opened| blake3::hash(opened.as_bytes()).to_hex().as_str() != manifest.seal)
-        {
+        let manifest: Self = serde_json::from_str(&text).map_err(|error| corrupt(&error.to_string()))?;
+        let opened = text.rfind(&manifest.seal).filter(|_| manifest.seal.len() == OPEN_SEAL.len());
+        let opened = opened.map(|at| format!("{}{OPEN_SEAL}{}", &text[..at], &text[at + OPEN_SEAL.len()..]));
+        if opened.is_none_or(|opened| blake3::hash(opened.as_bytes()).to_hex().as_str() != manifest.seal) {
             return Err(corrupt("its seal does not match its content"));
         }
         if folder.file_name().and_then(|name| name.to_str()) != Some(manifest.id.as_str()) {
@@ -229,9 +208,7 @@ impl Manifest {
 
     /// The card of a file.
     pub(crate) fn file(&self, folder: &Path, name: &str) -> Result<&FileCard> {
-        self.files.get(name).ok_or_else(|| {
-            Error::corrupt(&folder.join(MANIFEST), format!("it does not list {name}"))
-        })
+        self.files.get(name).ok_or_else(|| Error::corrupt(&folder.join(MANIFEST), format!("it does not list {name}")))
     }
 }
 

@@ -15,10 +15,7 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
         std::io::ErrorKind::NotFound => Error::corrupt(path, "it is missing"),
         _ => Error::io("open", path)(source),
     })?;
-    #[expect(
-        unsafe_code,
-        reason = "snapshots are immutable: written once under another name, then only read"
-    )]
+    #[expect(unsafe_code, reason = "snapshots are immutable: written once under another name, then only read")]
     // SAFETY: nothing in this program writes to or truncates a file of a finished snapshot; removal
     // by `gc` unlinks it, which leaves mappings valid.
     let mapping = unsafe { Mmap::map(&file) };
@@ -29,20 +26,10 @@ pub(crate) fn map(path: &Path) -> Result<Mmap> {
 pub(crate) fn map_verified(path: &Path, card: &FileCard) -> Result<Mmap> {
     let mapping = map(path)?;
     if mapping.len() as u64 != card.bytes {
-        return Err(Error::corrupt(
-            path,
-            format!(
-                "it has {} bytes, the manifest says {}",
-                mapping.len(),
-                card.bytes
-            ),
-        ));
+        return Err(Error::corrupt(path, format!("it has {} bytes, the manifest says {}", mapping.len(), card.bytes)));
     }
     if digest(&mapping) != card.blake3 {
-        return Err(Error::corrupt(
-            path,
-            "its checksum differs from the manifest's",
-        ));
+        return Err(Error::corrupt(path, "its checksum differs from the manifest's"));
     }
     Ok(mapping)
 }
@@ -70,9 +57,7 @@ pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<()> {
 pub(crate) fn sync_folder(path: &Path) -> Result<()> {
     // Only Unix can open a folder as a file; elsewhere a rename is as durable as it gets.
     if cfg!(unix) {
-        File::open(path)
-            .and_then(|folder| folder.sync_all())
-            .map_err(Error::io("sync", path))?;
+        File::open(path).and_then(|folder| folder.sync_all()).map_err(Error::io("sync", path))?;
     }
     Ok(())
 }

@@ -12,10 +12,7 @@ pub struct Mask {
 impl Mask {
     /// No slot of a snapshot of `len` slots.
     pub fn empty(len: usize) -> Self {
-        Self {
-            words: vec![0; len.div_ceil(64)],
-            len,
-        }
+        Self { words: vec![0; len.div_ceil(64)], len }
     }
 
     /// Every slot of a snapshot of `len` slots.
@@ -54,17 +51,12 @@ impl Mask {
     /// Whether a slot may be answered with.
     #[inline]
     pub fn contains(&self, slot: Slot) -> bool {
-        self.words
-            .get(slot as usize / 64)
-            .is_some_and(|word| word >> (slot % 64) & 1 == 1)
+        self.words.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
     /// How many slots are in it.
     pub fn count(&self) -> usize {
-        self.words
-            .iter()
-            .map(|word| word.count_ones() as usize)
-            .sum()
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
     }
 
     /// Keeps what `other` holds too.
@@ -98,10 +90,7 @@ mod tests {
             let mask = Mask::full(len);
             assert_eq!(mask.count(), len);
             assert!(!mask.contains(len as Slot));
-            assert_eq!(
-                mask.iter().collect::<Vec<_>>(),
-                (0..len as Slot).collect::<Vec<_>>()
-            );
+            assert_eq!(mask.iter().collect::<Vec<_>>(), (0..len as Slot).collect::<Vec<_>>());
         }
     }
 

@@ -40,17 +40,11 @@ impl Kernel {
         match self {
             Self::Portable => dot_portable(a, b),
             #[cfg(target_arch = "x86_64")]
-            #[expect(
-                unsafe_code,
-                reason = "calls a kernel whose instructions have been detected"
-            )]
+            #[expect(unsafe_code, reason = "calls a kernel whose instructions have been detected")]
             // SAFETY: this variant exists only where `detect` found the instructions.
             Self::Avx2 => unsafe { x86::dot_avx2(a, b) },
             #[cfg(target_arch = "x86_64")]
-            #[expect(
-                unsafe_code,
-                reason = "calls a kernel whose instructions have been detected"
-            )]
+            #[expect(unsafe_code, reason = "calls a kernel whose instructions have been detected")]
             // SAFETY: as above.
             Self::Avx512 => unsafe { x86::dot_avx512(a, b) },
         }
@@ -60,32 +54,19 @@ impl Kernel {
     /// `n` is `records[n * stride..][..stride]`; one product per node is put into `out`. Records to
     /// come are fetched ahead. Lengths are multiples of [`CODE_BLOCK`].
     #[inline]
-    pub(crate) fn dots(
-        self,
-        query: &[u8],
-        records: &[u8],
-        stride: usize,
-        nodes: &[u32],
-        out: &mut Vec<i32>,
-    ) {
+    pub(crate) fn dots(self, query: &[u8], records: &[u8], stride: usize, nodes: &[u32], out: &mut Vec<i32>) {
         debug_assert!(query.len().is_multiple_of(CODE_BLOCK) && query.len() <= stride);
         out.clear();
         match self {
-            Self::Portable => out.extend(nodes.iter().map(|&node| {
-                code_portable(query, &records[node as usize * stride..][..query.len()])
-            })),
+            Self::Portable => out.extend(
+                nodes.iter().map(|&node| code_portable(query, &records[node as usize * stride..][..query.len()])),
+            ),
             #[cfg(target_arch = "x86_64")]
-            #[expect(
-                unsafe_code,
-                reason = "calls a kernel whose instructions have been detected"
-            )]
+            #[expect(unsafe_code, reason = "calls a kernel whose instructions have been detected")]
             // SAFETY: as above.
             Self::Avx2 => unsafe { x86::dots_avx2(query, records, stride, nodes, out) },
             #[cfg(target_arch = "x86_64")]
-            #[expect(
-                unsafe_code,
-                reason = "calls a kernel whose instructions have been detected"
-            )]
+            #[expect(unsafe_code, reason = "calls a kernel whose instructions have been detected")]
             // SAFETY: as above.
             Self::Avx512 => unsafe { x86::dots_avx512(query, records, stride, nodes, out) },
         }
@@ -116,23 +97,13 @@ fn dot_portable(a: &[f32], b: &[f32]) -> f32 {
 
 /// Products of unsigned query bytes and signed code bytes.
 fn code_portable(query: &[u8], code: &[u8]) -> i32 {
-    query
-        .iter()
-        .zip(code)
-        .map(|(&query, &code)| i32::from(query) * i32::from(code as i8))
-        .sum()
+    query.iter().zip(code).map(|(&query, &code)| i32::from(query) * i32::from(code as i8)).sum()
 }
 
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    unsafe_code,
-    reason = "vector loads take raw pointers; each is inside a block taken from a slice"
-)]
+#[expect(unsafe_code, reason = "vector loads take raw pointers; each is inside a block taken from a slice")]
 mod x86 {
-    #[cfg_attr(
-        not(test),
-        expect(clippy::wildcard_imports, reason = "intrinsics are many")
-    )]
+    #[cfg_attr(not(test), expect(clippy::wildcard_imports, reason = "intrinsics are many"))]
     use std::arch::x86_64::*;
 
     use super::CODE_BLOCK;
@@ -153,19 +124,12 @@ mod x86 {
         for (a, b) in blocks_a.iter().zip(blocks_b) {
             for (lane, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: eight floats from `8 * lane`, at most 24, of an array of 32.
-                let (a, b) = unsafe {
-                    (
-                        _mm256_loadu_ps(a[8 * lane..].as_ptr()),
-                        _mm256_loadu_ps(b[8 * lane..].as_ptr()),
-                    )
-                };
+                let (a, b) =
+                    unsafe { (_mm256_loadu_ps(a[8 * lane..].as_ptr()), _mm256_loadu_ps(b[8 * lane..].as_ptr())) };
                 *sum = _mm256_fmadd_ps(a, b, *sum);
             }
         }
-        let sum = _mm256_add_ps(
-            _mm256_add_ps(sums[0], sums[1]),
-            _mm256_add_ps(sums[2], sums[3]),
-        );
+        let sum = _mm256_add_ps(_mm256_add_ps(sums[0], sums[1]), _mm256_add_ps(sums[2], sums[3]));
         let half = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
         let quarter = _mm_add_ps(half, _mm_movehl_ps(half, half));
         let one = _mm_add_ss(quarter, _mm_movehdup_ps(quarter));
@@ -180,19 +144,12 @@ mod x86 {
         for (a, b) in blocks_a.iter().zip(blocks_b) {
             for (lane, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: sixteen floats from `16 * lane`, at most 48, of an array of 64.
-                let (a, b) = unsafe {
-                    (
-                        _mm512_loadu_ps(a[16 * lane..].as_ptr()),
-                        _mm512_loadu_ps(b[16 * lane..].as_ptr()),
-                    )
-                };
+                let (a, b) =
+                    unsafe { (_mm512_loadu_ps(a[16 * lane..].as_ptr()), _mm512_loadu_ps(b[16 * lane..].as_ptr())) };
                 *sum = _mm512_fmadd_ps(a, b, *sum);
             }
         }
-        let sum = _mm512_add_ps(
-            _mm512_add_ps(sums[0], sums[1]),
-            _mm512_add_ps(sums[2], sums[3]),
-        );
+        let sum = _mm512_add_ps(_mm512_add_ps(sums[0], sums[1]), _mm512_add_ps(sums[2], sums[3]));
         _mm512_reduce_add_ps(sum) + super::dot_portable(rest_a, rest_b)
     }
 
@@ -200,85 +157,41 @@ mod x86 {
     const AHEAD: usize = 4;
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn dots_avx2(
-        query: &[u8],
-        records: &[u8],
-        stride: usize,
-        nodes: &[u32],
-        out: &mut Vec<i32>,
-    ) {
+    pub(super) fn dots_avx2(query: &[u8], records: &[u8], stride: usize, nodes: &[u32], out: &mut Vec<i32>) {
         let code = |node: u32| &records[node as usize * stride..][..query.len()];
-        nodes
-            .iter()
-            .take(AHEAD)
-            .for_each(|&node| prefetch(code(node)));
+        nodes.iter().take(AHEAD).for_each(|&node| prefetch(code(node)));
         for (at, &node) in nodes.iter().enumerate() {
             if let Some(&next) = nodes.get(at + AHEAD) {
                 prefetch(code(next));
             }
             let mut sum = _mm256_setzero_si256();
-            for (query, code) in query
-                .as_chunks::<16>()
-                .0
-                .iter()
-                .zip(code(node).as_chunks::<16>().0)
-            {
+            for (query, code) in query.as_chunks::<16>().0.iter().zip(code(node).as_chunks::<16>().0) {
                 // SAFETY: sixteen bytes of arrays of sixteen.
-                let (query, code) = unsafe {
-                    (
-                        _mm_loadu_si128(query.as_ptr().cast()),
-                        _mm_loadu_si128(code.as_ptr().cast()),
-                    )
-                };
-                sum = _mm256_add_epi32(
-                    sum,
-                    _mm256_madd_epi16(_mm256_cvtepu8_epi16(query), _mm256_cvtepi8_epi16(code)),
-                );
+                let (query, code) =
+                    unsafe { (_mm_loadu_si128(query.as_ptr().cast()), _mm_loadu_si128(code.as_ptr().cast())) };
+                sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_cvtepu8_epi16(query), _mm256_cvtepi8_epi16(code)));
             }
-            let half = _mm_add_epi32(
-                _mm256_castsi256_si128(sum),
-                _mm256_extracti128_si256::<1>(sum),
-            );
+            let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
             let quarter = _mm_add_epi32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
-            out.push(_mm_cvtsi128_si32(_mm_add_epi32(
-                quarter,
-                _mm_shuffle_epi32::<0b10_11_00_01>(quarter),
-            )));
+            out.push(_mm_cvtsi128_si32(_mm_add_epi32(quarter, _mm_shuffle_epi32::<0b10_11_00_01>(quarter))));
         }
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) fn dots_avx512(
-        query: &[u8],
-        records: &[u8],
-        stride: usize,
-        nodes: &[u32],
-        out: &mut Vec<i32>,
-    ) {
+    pub(super) fn dots_avx512(query: &[u8], records: &[u8], stride: usize, nodes: &[u32], out: &mut Vec<i32>) {
         let code = |node: u32| &records[node as usize * stride..][..query.len()];
-        nodes
-            .iter()
-            .take(AHEAD)
-            .for_each(|&node| prefetch(code(node)));
+        nodes.iter().take(AHEAD).for_each(|&node| prefetch(code(node)));
         for (at, &node) in nodes.iter().enumerate() {
             if let Some(&next) = nodes.get(at + AHEAD) {
                 prefetch(code(next));
             }
             let mut sums = [_mm512_setzero_si512(); 2];
-            for (block, (query, code)) in query
-                .as_chunks::<CODE_BLOCK>()
-                .0
-                .iter()
-                .zip(code(node).as_chunks::<CODE_BLOCK>().0)
-                .enumerate()
+            for (block, (query, code)) in
+                query.as_chunks::<CODE_BLOCK>().0.iter().zip(code(node).as_chunks::<CODE_BLOCK>().0).enumerate()
             {
                 // SAFETY: sixty-four bytes of arrays of sixty-four.
-                let (query, code) = unsafe {
-                    (
-                        _mm512_loadu_si512(query.as_ptr().cast()),
-                        _mm512_loadu_si512(code.as_ptr().cast()),
-                    )
-                };
+                let (query, code) =
+                    unsafe { (_mm512_loadu_si512(query.as_ptr().cast()), _mm512_loadu_si512(code.as_ptr().cast())) };
                 sums[block % 2] = _mm512_dpbusd_epi32(sums[block % 2], query, code);
             }
             out.push(_mm512_reduce_add_epi32(_mm512_add_epi32(sums[0], sums[1])));

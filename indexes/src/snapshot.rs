@@ -36,11 +36,7 @@ impl Snapshot {
     pub(crate) fn open_files(folder: &Path, manifest: Manifest) -> Result<Self> {
         if manifest.analyzer != analyzer::NAME {
             let (expected, found) = (manifest.analyzer, analyzer::NAME.to_owned());
-            return Err(Error::Mismatch {
-                what: "the analyzer",
-                expected,
-                found,
-            });
+            return Err(Error::Mismatch { what: "the analyzer", expected, found });
         }
         let verified = |name: &str| map_verified(&folder.join(name), manifest.file(folder, name)?);
         let bytes = verified(FACETS)?;
@@ -52,30 +48,16 @@ impl Snapshot {
                 "it does not hold the documents that the manifest counts",
             ));
         }
-        let chunks = ChunkTable::open(
-            &folder.join(CHUNKS),
-            verified(CHUNKS)?,
-            manifest.chunks,
-            manifest.documents,
-        )?;
+        let chunks = ChunkTable::open(&folder.join(CHUNKS), verified(CHUNKS)?, manifest.chunks, manifest.documents)?;
         let mut files = Vec::new();
         for name in manifest.files.keys() {
-            if let Some(file) = name
-                .strip_prefix(LEXICAL)
-                .and_then(|rest| rest.strip_prefix('/'))
-            {
+            if let Some(file) = name.strip_prefix(LEXICAL).and_then(|rest| rest.strip_prefix('/')) {
                 files.push((PathBuf::from(file), verified(name)?));
             }
         }
         let lexical = Lexical::open(&folder.join(LEXICAL), Frozen::new(files), manifest.chunks)?;
         let vectors = Vectors::open(folder, &manifest)?;
-        Ok(Self {
-            manifest,
-            chunks,
-            facets,
-            lexical,
-            vectors,
-        })
+        Ok(Self { manifest, chunks, facets, lexical, vectors })
     }
 
     /// What it holds and how it was made.
@@ -116,9 +98,7 @@ impl Snapshot {
 
     /// The slots of a document's chunks, ascending; none for a document it does not hold.
     pub fn slots_of(&self, document: &DocumentId) -> &[Slot] {
-        self.facets
-            .number(document)
-            .map_or(&[], |number| self.facets.slots(number))
+        self.facets.number(document).map_or(&[], |number| self.facets.slots(number))
     }
 
     /// The slots that pass a filter.
@@ -150,13 +130,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// [`Error::Mismatch`] when the snapshot has no vectors or vectors of another length.
-    pub fn vectors(
-        &self,
-        query: &[f32],
-        k: usize,
-        mask: Option<&Mask>,
-        effort: Option<usize>,
-    ) -> Result<Vec<Scored>> {
+    pub fn vectors(&self, query: &[f32], k: usize, mask: Option<&Mask>, effort: Option<usize>) -> Result<Vec<Scored>> {
         self.vectors.search(query, k, mask, effort)
     }
 
@@ -164,12 +138,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`Snapshot::vectors`].
-    pub fn vectors_exact(
-        &self,
-        query: &[f32],
-        k: usize,
-        mask: Option<&Mask>,
-    ) -> Result<Vec<Scored>> {
+    pub fn vectors_exact(&self, query: &[f32], k: usize, mask: Option<&Mask>) -> Result<Vec<Scored>> {
         self.vectors.exact(query, k, mask)
     }
 }

@@ -44,9 +44,7 @@ pub struct Report {
 impl Snapshots {
     /// The snapshots in `dir`, which need not exist yet.
     pub fn new(dir: &Path) -> Self {
-        Self {
-            dir: dir.to_owned(),
-        }
+        Self { dir: dir.to_owned() }
     }
 
     /// The folder.
@@ -80,11 +78,8 @@ impl Snapshots {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", &path)(error)),
         }
-        let id = std::str::from_utf8(&text)
-            .ok()
-            .and_then(|text| SnapshotId::parse(text.trim_end()));
-        id.map(Some)
-            .ok_or_else(|| Error::corrupt(&path, "it names no snapshot"))
+        let id = std::str::from_utf8(&text).ok().and_then(|text| SnapshotId::parse(text.trim_end()));
+        id.map(Some).ok_or_else(|| Error::corrupt(&path, "it names no snapshot"))
     }
 
     /// Opens a snapshot, verifying every file.
@@ -101,14 +96,11 @@ impl Snapshots {
     /// # Errors
     /// [`Error::NoSnapshot`] before the first build, else as [`Snapshots::open`].
     pub fn open_current(&self) -> Result<Snapshot> {
-        let id = self.current()?.ok_or_else(|| Error::NoSnapshot {
-            dir: self.dir.clone(),
-        })?;
+        let id = self.current()?.ok_or_else(|| Error::NoSnapshot { dir: self.dir.clone() })?;
         self.open(&id).map_err(|error| match error {
-            Error::Unknown { id } => Error::corrupt(
-                &self.dir.join(CURRENT),
-                format!("it names {id}, which does not exist"),
-            ),
+            Error::Unknown { id } => {
+                Error::corrupt(&self.dir.join(CURRENT), format!("it names {id}, which does not exist"))
+            }
             error => error,
         })
     }
@@ -124,11 +116,7 @@ impl Snapshots {
             map_verified(&folder.join(name), card)?;
         }
         let chunks = Snapshot::open(&folder)?.len();
-        Ok(Report {
-            files: manifest.files.len(),
-            bytes: manifest.files.values().map(|card| card.bytes).sum(),
-            chunks,
-        })
+        Ok(Report { files: manifest.files.len(), bytes: manifest.files.values().map(|card| card.bytes).sum(), chunks })
     }
 
     /// Makes another snapshot serve: `to`, or the one before the current. It is verified first.
@@ -141,9 +129,7 @@ impl Snapshots {
         let target = if let Some(id) = to {
             id
         } else {
-            let none = || Error::NoSnapshot {
-                dir: self.dir.clone(),
-            };
+            let none = || Error::NoSnapshot { dir: self.dir.clone() };
             let current = self.current()?.ok_or_else(none)?;
             let before = self.ids()?.into_iter().rfind(|id| *id < current);
             before.ok_or_else(|| Error::Input(format!("there is no snapshot before {current}")))?
@@ -179,20 +165,12 @@ impl Snapshots {
 
     fn existing(&self, id: &SnapshotId) -> Result<PathBuf> {
         let folder = self.folder(id);
-        if folder.is_dir() {
-            Ok(folder)
-        } else {
-            Err(Error::Unknown { id: id.to_string() })
-        }
+        if folder.is_dir() { Ok(folder) } else { Err(Error::Unknown { id: id.to_string() }) }
     }
 
     /// The names of all snapshots, oldest first.
     fn ids(&self) -> Result<Vec<SnapshotId>> {
-        let mut ids: Vec<_> = self
-            .names()?
-            .iter()
-            .filter_map(|name| SnapshotId::parse(name))
-            .collect();
+        let mut ids: Vec<_> = self.names()?.iter().filter_map(|name| SnapshotId::parse(name)).collect();
         ids.sort_unstable();
         Ok(ids)
     }
@@ -205,12 +183,7 @@ impl Snapshots {
         };
         let mut names = Vec::new();
         for entry in entries {
-            names.extend(
-                entry
-                    .map_err(Error::io("list", &self.dir))?
-                    .file_name()
-                    .into_string(),
-            );
+            names.extend(entry.map_err(Error::io("list", &self.dir))?.file_name().into_string());
         }
         Ok(names)
     }
@@ -224,9 +197,7 @@ impl Snapshots {
             .filter_map(|id| Manifest::read(&self.folder(&id)).ok())
             .map(|manifest| manifest.created)
             .max();
-        Ok(newest
-            .and_then(|newest| newest.checked_add(TICK).ok())
-            .map_or(wanted, |earliest| earliest.max(wanted)))
+        Ok(newest.and_then(|newest| newest.checked_add(TICK).ok()).map_or(wanted, |earliest| earliest.max(wanted)))
     }
 
     /// Makes `id` serve: written aside, synced, renamed.
@@ -240,10 +211,7 @@ impl Snapshots {
     /// Removes what killed builds left. Whoever holds the lock knows that no build is running.
     pub(crate) fn remove_abandoned(&self, _lock: &Lock) -> Result<()> {
         let names = self.names()?;
-        names
-            .iter()
-            .filter(|name| name.starts_with(BUILDING))
-            .try_for_each(|name| self.remove(&self.dir.join(name)))
+        names.iter().filter(|name| name.starts_with(BUILDING)).try_for_each(|name| self.remove(&self.dir.join(name)))
     }
 
     fn remove(&self, folder: &Path) -> Result<()> {
@@ -270,17 +238,10 @@ pub(crate) struct Lock {
 impl Lock {
     pub(crate) fn acquire(dir: &Path) -> Result<Self> {
         let path = dir.join(".lock");
-        let open = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
+        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = match open {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(Error::NoSnapshot {
-                    dir: dir.to_owned(),
-                });
+                return Err(Error::NoSnapshot { dir: dir.to_owned() });
             }
             open => open.map_err(Error::io("open", &path))?,
         };
@@ -290,18 +251,14 @@ impl Lock {
                 let mut pid = String::new();
                 // Who holds it is told for convenience only.
                 let _ = (&mut file).take(32).read_to_string(&mut pid);
-                let pid = Some(pid.trim())
-                    .filter(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()));
-                return Err(Error::Busy {
-                    pid: pid.unwrap_or("unknown").to_owned(),
-                });
+                let pid =
+                    Some(pid.trim()).filter(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()));
+                return Err(Error::Busy { pid: pid.unwrap_or("unknown").to_owned() });
             }
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path)(error)),
         }
-        let written = file
-            .set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()));
+        let written =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
         written.map_err(Error::io("write", &path))?;
         Ok(Self { _file: file })
     }

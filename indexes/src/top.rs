@@ -17,10 +17,7 @@ pub struct Scored {
 impl Scored {
     /// Best first; total, so that equal inputs give equal orders.
     pub fn best_first(&self, other: &Self) -> Ordering {
-        other
-            .score
-            .total_cmp(&self.score)
-            .then(self.slot.cmp(&other.slot))
+        other.score.total_cmp(&self.score).then(self.slot.cmp(&other.slot))
     }
 }
 
@@ -36,11 +33,7 @@ impl Top {
     /// Room for the best `k` of at most `of`.
     pub(crate) fn new(k: usize, of: usize) -> Self {
         let k = k.min(of);
-        Self {
-            buffer: Vec::with_capacity(2 * k),
-            k,
-            worst: None,
-        }
+        Self { buffer: Vec::with_capacity(2 * k), k, worst: None }
     }
 
     /// A lower bound that a score must reach to matter, once k have been seen.
@@ -53,11 +46,7 @@ impl Top {
     #[inline]
     pub(crate) fn push(&mut self, slot: Slot, score: f32) {
         let scored = Scored { slot, score };
-        if self
-            .worst
-            .is_none_or(|worst| scored.best_first(&worst).is_lt())
-            && self.k > 0
-        {
+        if self.worst.is_none_or(|worst| scored.best_first(&worst).is_lt()) && self.k > 0 {
             self.buffer.push(scored);
             if self.buffer.len() >= 2 * self.k {
                 self.cut();
@@ -68,9 +57,7 @@ impl Top {
     /// Drops all but the best k, so that [`Top::threshold`] is as tight as it can be.
     pub(crate) fn cut(&mut self) {
         if self.k > 0 && self.buffer.len() >= self.k {
-            let (_, worst, _) = self
-                .buffer
-                .select_nth_unstable_by(self.k - 1, Scored::best_first);
+            let (_, worst, _) = self.buffer.select_nth_unstable_by(self.k - 1, Scored::best_first);
             self.worst = Some(*worst);
             self.buffer.truncate(self.k);
         }

@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::flat::Flat;
 use crate::graph::search::Searcher;
-use crate::graph::{self, Graph};
-use crate::manifest::{Manifest, VectorIndex};
+use crate::graph::{self, Graph, Links};
+use crate::manifest::{Manifest, VectorCard, VectorIndex};
 use crate::mapped::{map, map_verified};
 use crate::{Error, Mask, Result, Scored, Slot};
 
@@ -19,8 +19,8 @@ pub(crate) const MATRIX: &str = "vectors/matrix.f32";
 /// Where the graph over them lies.
 pub(crate) const GRAPH: &str = "vectors/graph.bin";
 
-/// Candidates that a graph keeps when nothing else is asked for, and how many more than `k`.
-const EFFORT: usize = 96;
+/// The least that a graph keeps of candidates when nothing else is asked for.
+const EFFORT: usize = 64;
 
 /// A mask that leaves fewer slots is scanned.
 const SCAN_BELOW: usize = 2000;
@@ -47,18 +47,13 @@ impl Vectors {
             let path = folder.join(name);
             map_verified(&path, manifest.file(folder, name)?).map(|bytes| (path, bytes))
         };
-        let flat =
-            || verified(MATRIX).and_then(|(path, bytes)| Flat::open(&path, bytes, rows, dimension));
+        let flat = || verified(MATRIX).and_then(|(path, bytes)| Flat::open(&path, bytes, rows, dimension));
         match manifest.vectors.kind {
             VectorIndex::None => Ok(Self::None),
             VectorIndex::Flat => Ok(Self::Flat(flat()?)),
             VectorIndex::Hnsw => {
                 let (path, bytes) = verified(GRAPH)?;
-                Ok(Self::Hnsw(
-                    flat()?,
-                    Box::new(Graph::open(&path, bytes, rows, dimension)?),
-                    Searcher::default(),
-                ))
+                Ok(Self::Hnsw(flat()?, Box::new(Graph::open(&path, bytes, rows, dimension)?), Searcher::default()))
             }
         }
     }
@@ -76,19 +71,14 @@ impl Vectors {
         };
         flat.check(query)?;
         let k = k.min(flat.rows());
-        let effort = effort
-            .unwrap_or(EFFORT.max(k + k / 2))
-            .max(k)
-            .min(flat.rows());
+        let effort = effort.unwrap_or(EFFORT.max(k + k / 2)).max(k).min(flat.rows());
         let Some(mask) = mask else {
             return Ok(searcher.search(graph, flat, query, k, effort, None));
         };
         // Only a share of the candidates will be admitted, so as many more are needed.
         let admitted = mask.count();
         let wider = effort.saturating_mul(flat.rows()) / admitted.max(1);
-        if admitted > SCAN_BELOW.max(flat.rows() / 100)
-            && wider.saturating_mul(SCORED_PER_CANDIDATE) < admitted
-        {
+        if admitted > SCAN_BELOW.max(flat.rows() / 100) && wider.saturating_mul(SCORED_PER_CANDIDATE) < admitted {
             let found = searcher.search(graph, flat, query, k, wider, Some(mask));
             if found.len() == k.min(admitted) {
                 return Ok(found);
@@ -98,12 +88,7 @@ impl Vectors {
     }
 
     /// The `k` nearest by comparing every vector.
-    pub(crate) fn exact(
-        &self,
-        query: &[f32],
-        k: usize,
-        mask: Option<&Mask>,
-    ) -> Result<Vec<Scored>> {
+    pub(crate) fn exact(&self, query: &[f32], k: usize, mask: Option<&Mask>) -> Result<Vec<Scored>> {
         let (Self::Flat(flat) | Self::Hnsw(flat, ..)) = self else {
             return Err(Error::Mismatch {
                 what: "a search by vector",
@@ -129,17 +114,11 @@ impl Vectors {
             .into_par_iter()
             .map(|at| {
                 let slot = (at * flat.rows() / sample) as Slot;
-                let others = |found: Vec<Scored>| {
-                    found
-                        .into_iter()
-                        .filter(move |scored| scored.slot != slot)
-                        .take(10)
-                };
+                let others = |found: Vec<Scored>| found.into_iter().filter(move |scored| scored.slot != slot).take(10);
                 let exact: Vec<Scored> = others(self.exact(flat.row(slot), 11, None)?).collect();
                 // Equal scores are equally true: copies of one text must not count as misses.
                 let least = exact.last().map_or(f32::NEG_INFINITY, |last| last.score);
-                let found = others(self.search(flat.row(slot), 11, None, None)?)
-                    .filter(|scored| scored.score >= least);
+                let found = others(self.search(flat.row(slot), 11, None, None)?).filter(|scored| scored.score >= least);
                 Ok(found.count() as f64 / exact.len() as f64)
             })
             .collect();
@@ -148,26 +127,33 @@ impl Vectors {
     }
 }
 
-/// Links the vectors in the folder of a build and freezes the graph beside them.
+/// Links the vectors in the folder of a build and freezes the graph beside them; `progress` hears how
+/// many of twice the vectors are done.
 pub(crate) fn build_graph(
     folder: &Path,
+    card: &VectorCard,
     rows: usize,
-    dimension: usize,
-    m: usize,
-    ef_construction: usize,
     progress: &mut dyn FnMut(usize),
 ) -> Result<()> {
+    let (dimension, m) = (card.dimension, card.m);
     let matrix = folder.join(MATRIX);
     let flat = Flat::open(&matrix, map(&matrix)?, rows, dimension)?;
-    let links = graph::link::link(flat.matrix(), dimension, m, ef_construction, progress);
     let path = folder.join(GRAPH);
-    let mut file = BufWriter::with_capacity(
-        1 << 20,
-        File::create(&path).map_err(Error::io("create", &path))?,
-    );
-    graph::freeze(&links, flat.matrix(), dimension, m, &mut file)
-        .and_then(|()| file.flush())
-        .map_err(Error::io("write", &path))
+    let freeze = |links: &Links| {
+        let mut file = BufWriter::with_capacity(1 << 20, File::create(&path).map_err(Error::io("create", &path))?);
+        graph::freeze(links, flat.matrix(), dimension, m, &mut file)
+            .and_then(|()| file.flush())
+            .map_err(Error::io("write", &path))
+    };
+    let mut links = graph::link::sketch(flat.matrix(), dimension, m, progress);
+    freeze(&links)?;
+    let sketch = Graph::open(&path, map(&path)?, rows, dimension)?;
+    graph::link::refine(&mut links, &sketch, &flat, m, card.ef_construction, &mut |done| {
+        progress(rows + done);
+    });
+    // The mapping goes before its file is written over.
+    drop(sketch);
+    freeze(&links)
 }
 
 #[cfg(test)]

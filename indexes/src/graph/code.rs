@@ -21,10 +21,7 @@ impl Code {
     pub(crate) fn passage(vector: &[f32], width: usize) -> Self {
         let (steps, scale) = quantise(vector);
         let mut bytes: Vec<u8> = steps.map(|step| step as i8 as u8).collect();
-        let bias = bytes
-            .iter()
-            .map(|&byte| SHIFT * i32::from(byte as i8))
-            .sum();
+        let bias = bytes.iter().map(|&byte| SHIFT * i32::from(byte as i8)).sum();
         bytes.resize(width, 0);
         Self { bytes, scale, bias }
     }
@@ -40,16 +37,9 @@ pub(crate) fn query(vector: &[f32], width: usize, out: &mut Vec<u8>) {
 
 /// Steps from -127 to 127 and what one step is worth.
 fn quantise(vector: &[f32]) -> (impl Iterator<Item = i32> + '_, f32) {
-    let largest = vector
-        .iter()
-        .fold(0.0_f32, |largest, number| largest.max(number.abs()));
+    let largest = vector.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
     let per_step = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-    (
-        vector
-            .iter()
-            .map(move |number| (number * per_step).round() as i32),
-        largest / 127.0,
-    )
+    (vector.iter().map(move |number| (number * per_step).round() as i32), largest / 127.0)
 }
 
 #[cfg(test)]

@@ -33,10 +33,7 @@ pub(crate) struct Searcher {
 
 impl Default for Searcher {
     fn default() -> Self {
-        Self {
-            kernel: Kernel::detect(),
-            scratch: Mutex::default(),
-        }
+        Self { kernel: Kernel::detect(), scratch: Mutex::default() }
     }
 }
 
@@ -56,12 +53,7 @@ impl Searcher {
         if nodes == 0 || k == 0 {
             return Vec::new();
         }
-        let mut scratch = self
-            .scratch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-            .unwrap_or_default();
+        let mut scratch = self.scratch.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
         scratch.begin(nodes);
         code::query(query, graph.shape.width(), &mut scratch.query);
         let entry = self.descend(graph, &mut scratch);
@@ -70,13 +62,7 @@ impl Searcher {
                 self.widen(graph, entry, effort, &mut scratch, &mut |_, _| {});
                 // Codes may swap neighbours in rank, hardly ever far ones: some more than k are enough.
                 let best = &scratch.pool[..scratch.pool.len().min(2 * k + 16)];
-                rescore(
-                    graph,
-                    flat,
-                    query,
-                    k,
-                    best.iter().map(|&(_, node)| node & !EXPANDED),
-                )
+                rescore(graph, flat, query, k, best.iter().map(|&(_, node)| node & !EXPANDED))
             }
             Some(mask) => {
                 let mut admitted = Top::new(2 * k + 16, nodes);
@@ -85,22 +71,10 @@ impl Searcher {
                         admitted.push(node, score);
                     }
                 });
-                rescore(
-                    graph,
-                    flat,
-                    query,
-                    k,
-                    admitted
-                        .into_sorted()
-                        .into_iter()
-                        .map(|admitted| admitted.slot),
-                )
+                rescore(graph, flat, query, k, admitted.into_sorted().into_iter().map(|admitted| admitted.slot))
             }
         };
-        self.scratch
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(scratch);
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner).push(scratch);
         found
     }
 
@@ -112,10 +86,8 @@ impl Searcher {
                 scratch.fresh.clear();
                 scratch.fresh.extend_from_slice(graph.upper(level, best.1));
                 self.products(graph, scratch);
-                let nearer = scratch
-                    .scored(graph)
-                    .filter(|&(score, _)| score > best.0)
-                    .max_by(|a, b| a.0.total_cmp(&b.0));
+                let nearer =
+                    scratch.scored(graph).filter(|&(score, _)| score > best.0).max_by(|a, b| a.0.total_cmp(&b.0));
                 match nearer {
                     Some(nearer) => best = nearer,
                     None => break,
@@ -184,13 +156,7 @@ impl Searcher {
 
     /// Products of the query with the codes of the fresh nodes.
     fn products(&self, graph: &Graph, scratch: &mut Scratch) {
-        self.kernel.dots(
-            &scratch.query,
-            graph.records(),
-            graph.shape.stride(),
-            &scratch.fresh,
-            &mut scratch.products,
-        );
+        self.kernel.dots(&scratch.query, graph.records(), graph.shape.stride(), &scratch.fresh, &mut scratch.products);
     }
 }
 
@@ -211,10 +177,7 @@ impl Scratch {
     #[inline]
     fn scored_at(&self, graph: &Graph, at: usize) -> (f32, u32) {
         let tail = graph.tail(self.fresh[at]);
-        (
-            (self.products[at].wrapping_sub(tail[1] as i32)) as f32 * f32::from_bits(tail[0]),
-            self.fresh[at],
-        )
+        ((self.products[at].wrapping_sub(tail[1] as i32)) as f32 * f32::from_bits(tail[0]), self.fresh[at])
     }
 
     fn scored(&self, graph: &Graph) -> impl Iterator<Item = (f32, u32)> {
@@ -222,20 +185,9 @@ impl Scratch {
     }
 }
 
-fn rescore(
-    graph: &Graph,
-    flat: &Flat,
-    query: &[f32],
-    k: usize,
-    nodes: impl Iterator<Item = u32>,
-) -> Vec<Scored> {
-    let mut found: Vec<Scored> = nodes
-        .map(|node| graph.slot(node))
-        .map(|slot| Scored {
-            slot,
-            score: flat.score(query, slot),
-        })
-        .collect();
+fn rescore(graph: &Graph, flat: &Flat, query: &[f32], k: usize, nodes: impl Iterator<Item = u32>) -> Vec<Scored> {
+    let mut found: Vec<Scored> =
+        nodes.map(|node| graph.slot(node)).map(|slot| Scored { slot, score: flat.score(query, slot) }).collect();
     found.sort_unstable_by(Scored::best_first);
     found.truncate(k);
     found

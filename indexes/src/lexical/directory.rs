@@ -9,9 +9,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 use tantivy::Directory;
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
-use tantivy::directory::{
-    DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr,
-};
+use tantivy::directory::{DirectoryLock, FileHandle, Lock, OwnedBytes, WatchCallback, WatchHandle, WritePtr};
 
 /// The files of one lexical index by name.
 #[derive(Clone, Debug, Default)]
@@ -22,28 +20,16 @@ pub(crate) struct Frozen {
 impl Frozen {
     /// Takes the verified files.
     pub(crate) fn new(files: impl IntoIterator<Item = (PathBuf, Mmap)>) -> Self {
-        Self {
-            files: Arc::new(
-                files
-                    .into_iter()
-                    .map(|(name, bytes)| (name, OwnedBytes::new(bytes)))
-                    .collect(),
-            ),
-        }
+        Self { files: Arc::new(files.into_iter().map(|(name, bytes)| (name, OwnedBytes::new(bytes))).collect()) }
     }
 
     fn file(&self, path: &Path) -> Result<&OwnedBytes, OpenReadError> {
-        self.files
-            .get(path)
-            .ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))
+        self.files.get(path).ok_or_else(|| OpenReadError::FileDoesNotExist(path.to_owned()))
     }
 }
 
 fn read_only() -> io::Error {
-    io::Error::new(
-        io::ErrorKind::ReadOnlyFilesystem,
-        "a snapshot is never changed",
-    )
+    io::Error::new(io::ErrorKind::ReadOnlyFilesystem, "a snapshot is never changed")
 }
 
 impl Directory for Frozen {
@@ -60,10 +46,7 @@ impl Directory for Frozen {
     }
 
     fn delete(&self, path: &Path) -> Result<(), DeleteError> {
-        Err(DeleteError::IoError {
-            io_error: Arc::new(read_only()),
-            filepath: path.to_owned(),
-        })
+        Err(DeleteError::IoError { io_error: Arc::new(read_only()), filepath: path.to_owned() })
     }
 
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {

@@ -38,13 +38,8 @@ impl Norms {
     pub(crate) fn new(segment: &SegmentReader, field: Field, tokens: u64) -> tantivy::Result<Self> {
         let reader = segment.get_fieldnorms_reader(field)?;
         let mean = tokens as f32 / segment.max_doc().max(1) as f32;
-        let norm = |code: usize| {
-            K1 * (1.0 - B + B * FieldNormReader::id_to_fieldnorm(code as u8) as f32 / mean)
-        };
-        Ok(Self {
-            reader,
-            table: Arc::new(std::array::from_fn(norm)),
-        })
+        let norm = |code: usize| K1 * (1.0 - B + B * FieldNormReader::id_to_fieldnorm(code as u8) as f32 / mean);
+        Ok(Self { reader, table: Arc::new(std::array::from_fn(norm)) })
     }
 }
 
@@ -69,21 +64,13 @@ impl List {
     ) -> Self {
         let (all, with) = (documents as f32, postings.doc_freq() as f32);
         let idf = (1.0 + (all - with + 0.5) / (with + 0.5)).ln();
-        Self {
-            name,
-            postings,
-            norms: norms.clone(),
-            weight: idf * (K1 + 1.0) * weight,
-            at: 0,
-        }
+        Self { name, postings, norms: norms.clone(), weight: idf * (K1 + 1.0) * weight, at: 0 }
     }
 
     #[inline]
     fn score(&self, doc: DocId, frequency: u32) -> f32 {
         let frequency = frequency as f32;
-        self.weight
-            * (frequency
-                / (frequency + self.norms.table[self.norms.reader.fieldnorm_id(doc) as usize]))
+        self.weight * (frequency / (frequency + self.norms.table[self.norms.reader.fieldnorm_id(doc) as usize]))
     }
 
     /// Adds what this list says of documents in `start..end` to `sums`.
@@ -120,8 +107,7 @@ impl List {
         } else {
             self.at += self.postings.docs()[self.at..].partition_point(|&other| other < doc);
         }
-        (self.postings.docs().get(self.at) == Some(&doc))
-            .then(|| self.score(doc, self.postings.freq(self.at)))
+        (self.postings.docs().get(self.at) == Some(&doc)).then(|| self.score(doc, self.postings.freq(self.at)))
     }
 
     /// Moves to the first document at or after `start`.
@@ -131,12 +117,7 @@ impl List {
 }
 
 /// The best `k` of `documents` documents that the mask holds.
-pub(crate) fn search(
-    mut lists: Vec<List>,
-    documents: u32,
-    k: usize,
-    mask: Option<&Mask>,
-) -> Vec<Scored> {
+pub(crate) fn search(mut lists: Vec<List>, documents: u32, k: usize, mask: Option<&Mask>) -> Vec<Scored> {
     in_order(&mut lists);
     // The most that this list and all after it can add.
     let mut bounds = vec![0.0_f32; lists.len() + 1];
@@ -151,9 +132,7 @@ pub(crate) fn search(
     for start in (0..documents).step_by(WINDOW as usize) {
         let end = documents.min(start.saturating_add(WINDOW));
         if let Some(threshold) = top.threshold() {
-            essential = bounds
-                .partition_point(|&bound| bound > threshold)
-                .min(lists.len());
+            essential = bounds.partition_point(|&bound| bound > threshold).min(lists.len());
         }
         if essential == 0 {
             break;
@@ -164,9 +143,7 @@ pub(crate) fn search(
             list.seek(start);
             list.add(start, end, sums);
         }
-        let enough = top.threshold().map_or(0.0, |threshold| {
-            (threshold / SLACK - bounds[essential]).max(0.0)
-        });
+        let enough = top.threshold().map_or(0.0, |threshold| (threshold / SLACK - bounds[essential]).max(0.0));
         candidates.clear();
         for (at, &sum) in sums.iter().enumerate() {
             let slot = start + at as Slot;
@@ -195,16 +172,9 @@ pub(crate) fn search(
 /// What each list adds to `slot`, in the order in which scores are summed.
 pub(crate) fn explain(mut lists: Vec<List>, slot: Slot) -> Vec<(String, f32)> {
     in_order(&mut lists);
-    lists
-        .into_iter()
-        .filter_map(|mut list| list.find(slot).map(|score| (list.name, score)))
-        .collect()
+    lists.into_iter().filter_map(|mut list| list.find(slot).map(|score| (list.name, score))).collect()
 }
 
 fn in_order(lists: &mut [List]) {
-    lists.sort_by(|a, b| {
-        b.weight
-            .total_cmp(&a.weight)
-            .then_with(|| a.name.cmp(&b.name))
-    });
+    lists.sort_by(|a, b| b.weight.total_cmp(&a.weight).then_with(|| a.name.cmp(&b.name)));
 }

@@ -32,11 +32,7 @@ fn finds_what_medicine_writes() {
         ("β-blockers", 3),
         ("type 1 diabetes", 4),
     ] {
-        assert_eq!(
-            snapshot.lexical(query, 3, None).unwrap()[0].slot,
-            best,
-            "{query}"
-        );
+        assert_eq!(snapshot.lexical(query, 3, None).unwrap()[0].slot, best, "{query}");
     }
 }
 
@@ -47,13 +43,7 @@ fn odd_queries_have_answers() {
         assert_eq!(snapshot.lexical(query, 10, None).unwrap(), []);
     }
     assert_eq!(snapshot.lexical("metformin", 0, None).unwrap(), []);
-    assert_eq!(
-        snapshot
-            .lexical("metformin", usize::MAX, None)
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(snapshot.lexical("metformin", usize::MAX, None).unwrap().len(), 2);
     let mut long = "lorem ".repeat(17_000);
     long.extend((0..4000).map(|number| format!("word{number} ")));
     long += "tocilizumab";
@@ -64,10 +54,7 @@ fn odd_queries_have_answers() {
 fn equal_scores_go_by_slot() {
     let rows: Vec<Row> = (0..300).map(|_| ("1", "", "same words")).collect();
     let (_dir, snapshot) = snapshot(&rows);
-    assert_eq!(
-        slots(&snapshot.lexical("words", 100, None).unwrap()),
-        (0..100).collect::<Vec<_>>()
-    );
+    assert_eq!(slots(&snapshot.lexical("words", 100, None).unwrap()), (0..100).collect::<Vec<_>>());
 }
 
 #[test]
@@ -76,17 +63,8 @@ fn explanations_sum_to_the_score() {
     let query = "metformin diabetes diabetes lowers insulin";
     for found in snapshot.lexical(query, 10, None).unwrap() {
         let parts = snapshot.lexical_explain(query, found.slot).unwrap();
-        assert_eq!(
-            parts.iter().map(|(_, part)| part).sum::<f32>(),
-            found.score,
-            "{parts:?}"
-        );
-        assert!(
-            !parts.is_empty()
-                && parts
-                    .iter()
-                    .all(|(term, part)| !term.is_empty() && *part > 0.0)
-        );
+        assert_eq!(parts.iter().map(|(_, part)| part).sum::<f32>(), found.score, "{parts:?}");
+        assert!(!parts.is_empty() && parts.iter().all(|(term, part)| !term.is_empty() && *part > 0.0));
     }
 }
 
@@ -98,24 +76,10 @@ fn only_what_the_mask_holds_is_found_and_scored_alike() {
     for scored in &all {
         let mut mask = Mask::full(snapshot.len());
         mask.remove(scored.slot);
-        let rest: Vec<_> = all
-            .iter()
-            .copied()
-            .filter(|other| other.slot != scored.slot)
-            .collect();
-        assert_eq!(
-            snapshot
-                .lexical("diabetes lowers blood", 10, Some(&mask))
-                .unwrap(),
-            rest
-        );
+        let rest: Vec<_> = all.iter().copied().filter(|other| other.slot != scored.slot).collect();
+        assert_eq!(snapshot.lexical("diabetes lowers blood", 10, Some(&mask)).unwrap(), rest);
     }
-    assert_eq!(
-        snapshot
-            .lexical("diabetes", 10, Some(&Mask::empty(snapshot.len())))
-            .unwrap(),
-        []
-    );
+    assert_eq!(snapshot.lexical("diabetes", 10, Some(&Mask::empty(snapshot.len()))).unwrap(), []);
 }
 
 /// Words of a skewed distribution, some in nearly every document.
@@ -136,21 +100,11 @@ fn oracle(lexical: &Lexical, terms: &[String], k: usize) -> Vec<(Slot, f32)> {
     let clauses = terms.iter().map(|term| {
         let term = Term::from_field_text(lexical.fields.content, term);
         let query: Box<dyn Query> = Box::new(TermQuery::new(term, IndexRecordOption::WithFreqs));
-        (
-            Occur::Should,
-            Box::new(BoostQuery::new(query, 1.0)) as Box<dyn Query>,
-        )
+        (Occur::Should, Box::new(BoostQuery::new(query, 1.0)) as Box<dyn Query>)
     });
     let query = BooleanQuery::new(clauses.collect());
-    let found = lexical
-        .reader
-        .searcher()
-        .search(&query, &TopDocs::with_limit(k).order_by_score())
-        .unwrap();
-    found
-        .into_iter()
-        .map(|(score, address)| (address.doc_id, score))
-        .collect()
+    let found = lexical.reader.searcher().search(&query, &TopDocs::with_limit(k).order_by_score()).unwrap();
+    found.into_iter().map(|(score, address)| (address.doc_id, score)).collect()
 }
 
 #[test]
@@ -160,15 +114,8 @@ fn agrees_with_tantivys_own_scorer() {
     let documents = 10_000;
     (0..documents).for_each(|seed| writer.push(&text(seed), &[]).unwrap());
     writer.finish().unwrap();
-    let files = std::fs::read_dir(folder.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path());
-    let files = files.map(|path| {
-        (
-            path.file_name().unwrap().into(),
-            crate::mapped::map(&path).unwrap(),
-        )
-    });
+    let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.map(|path| (path.file_name().unwrap().into(), crate::mapped::map(&path).unwrap()));
     let lexical = Lexical::open(folder.path(), Frozen::new(files), documents as usize).unwrap();
     proptest!(ProptestConfig::with_cases(60), |(words in prop::collection::btree_set(0_u32..200, 1..12), k in 1_usize..150)| {
         let terms: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();

@@ -15,12 +15,7 @@ fn home() -> (tempfile::TempDir, Snapshots) {
 }
 
 fn leftovers(snapshots: &Snapshots) -> Vec<String> {
-    snapshots
-        .names()
-        .unwrap()
-        .into_iter()
-        .filter(|name| name.starts_with(BUILDING))
-        .collect()
+    snapshots.names().unwrap().into_iter().filter(|name| name.starts_with(BUILDING)).collect()
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -40,10 +35,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn what_was_built_opens_again() {
     let (_dir, snapshots) = home();
-    assert!(matches!(
-        snapshots.open_current(),
-        Err(Error::NoSnapshot { .. })
-    ));
+    assert!(matches!(snapshots.open_current(), Err(Error::NoSnapshot { .. })));
     assert!(snapshots.list().unwrap().is_empty());
     let manifest = build(snapshots.dir(), with_vectors(0, VectorKind::Hnsw, 8), &ROWS).unwrap();
     let snapshot = snapshots.open_current().unwrap();
@@ -52,22 +44,13 @@ fn what_was_built_opens_again() {
     for slot in 0..5 {
         assert_eq!(snapshot.chunk(slot), chunk_id(slot as usize));
         assert_eq!(snapshot.slot(&chunk_id(slot as usize)), Some(slot));
-        assert_eq!(
-            snapshot.document(slot),
-            format!("note:{}", ROWS[slot as usize].0)
-        );
+        assert_eq!(snapshot.document(slot), format!("note:{}", ROWS[slot as usize].0));
     }
     assert_eq!(snapshot.slot(&chunk_id(9)), None);
-    assert_eq!(
-        (snapshot.document_number(1), snapshot.document_number(2)),
-        (0, 1)
-    );
+    assert_eq!((snapshot.document_number(1), snapshot.document_number(2)), (0, 1));
     assert_eq!(snapshot.slots_of(&DocumentId::new("note", "1")), [0, 1]);
     assert_eq!(snapshot.slots_of(&DocumentId::new("note", "9")), [0_u32; 0]);
-    let drugs = Filter {
-        collections: vec!["drugs".to_owned()],
-        ..Filter::default()
-    };
+    let drugs = Filter { collections: vec!["drugs".to_owned()], ..Filter::default() };
     assert_eq!(snapshot.mask(&drugs).iter().collect::<Vec<_>>(), [0, 1]);
     assert!(snapshots.verify(&manifest.id).unwrap().files >= 5);
     assert!(leftovers(&snapshots).is_empty());
@@ -79,28 +62,17 @@ fn stages_are_told_in_order() {
     let mut stages = Vec::new();
     let build = pushed(snapshots.dir(), with_vectors(0, VectorKind::Hnsw, 8), &ROWS).unwrap();
     build.finish(&mut |stage| stages.push(stage)).unwrap();
-    let (done, total) = (5, 5);
-    assert_eq!(
-        stages,
-        [
-            Stage::Lexical,
-            Stage::Graph { done: 0, total },
-            Stage::Graph { done, total },
-            Stage::Recall,
-            Stage::Verify,
-            Stage::Publish
-        ]
-    );
+    let graph = |done| Stage::Graph { done, total: 5 };
+    let expected = [Stage::Lexical, graph(0), graph(2), graph(5), Stage::Recall, Stage::Verify, Stage::Publish];
+    assert_eq!(stages, expected);
 }
 
 #[test]
 fn nothing_in_nothing_out() {
     let (_dir, snapshots) = home();
-    for (second, options) in [
-        (0, options(0)),
-        (1, with_vectors(1, VectorKind::Flat, 4)),
-        (2, with_vectors(2, VectorKind::Hnsw, 4)),
-    ] {
+    for (second, options) in
+        [(0, options(0)), (1, with_vectors(1, VectorKind::Flat, 4)), (2, with_vectors(2, VectorKind::Hnsw, 4))]
+    {
         build(snapshots.dir(), options, &[]).unwrap();
         let snapshot = snapshots.open_current().unwrap();
         assert!(snapshot.is_empty());
@@ -126,10 +98,7 @@ fn a_build_that_does_not_end_changes_nothing() {
     let mut copy = |snapshots: &Snapshots| {
         for name in leftovers(snapshots) {
             copies += 1;
-            copy_folder(
-                &snapshots.dir().join(&name),
-                &snapshots.dir().join(format!("killed-{copies}")),
-            );
+            copy_folder(&snapshots.dir().join(&name), &snapshots.dir().join(format!("killed-{copies}")));
         }
     };
     let unfinished = pushed(snapshots.dir(), with_vectors(1, VectorKind::Hnsw, 8), &ROWS).unwrap();
@@ -169,9 +138,7 @@ fn two_builds_at_once_are_refused() {
     let (_dir, snapshots) = home();
     let first = pushed(snapshots.dir(), options(0), &ROWS).unwrap();
     let pid = std::process::id().to_string();
-    assert!(
-        matches!(pushed(snapshots.dir(), options(0), &ROWS), Err(Error::Busy { pid: holder }) if holder == pid)
-    );
+    assert!(matches!(pushed(snapshots.dir(), options(0), &ROWS), Err(Error::Busy { pid: holder }) if holder == pid));
     assert!(matches!(snapshots.gc(1), Err(Error::Busy { .. })));
     first.finish(&mut |_| {}).unwrap();
     build(snapshots.dir(), options(0), &ROWS).unwrap();
@@ -182,13 +149,8 @@ fn a_chunk_pushed_twice_is_refused() {
     let (_dir, snapshots) = home();
     let rows: Vec<Row> = ROWS.to_vec();
     let mut build = pushed(snapshots.dir(), options(0), &rows).unwrap();
-    let entry = crate::Entry {
-        chunk: chunk_id(0),
-        title: "",
-        heading: "",
-        text: "",
-        facets: &crate::fixture::facets("1"),
-    };
+    let entry =
+        crate::Entry { chunk: chunk_id(0), title: "", heading: "", text: "", facets: &crate::fixture::facets("1") };
     build.push(&entry, None).unwrap();
     assert!(matches!(build.finish(&mut |_| {}), Err(Error::Input(_))));
     assert_eq!(snapshots.current().unwrap(), None);
@@ -198,25 +160,15 @@ fn a_chunk_pushed_twice_is_refused() {
 #[test]
 fn a_graph_that_finds_too_little_is_refused() {
     let (_dir, snapshots) = home();
-    let strict = crate::BuildOptions {
-        recall_threshold: 1.1,
-        ..with_vectors(0, VectorKind::Hnsw, 8)
-    };
-    assert!(matches!(
-        build(snapshots.dir(), strict, &ROWS),
-        Err(Error::Recall { .. })
-    ));
+    let strict = crate::BuildOptions { recall_threshold: 1.1, ..with_vectors(0, VectorKind::Hnsw, 8) };
+    assert!(matches!(build(snapshots.dir(), strict, &ROWS), Err(Error::Recall { .. })));
     assert_eq!(snapshots.current().unwrap(), None);
 }
 
 /// A message names the file and the command that mends it.
 fn tells_what_to_do(error: &Error, file: &Path) {
     let message = error.to_string();
-    assert!(
-        message.contains(&file.display().to_string()),
-        "{message}: {}",
-        file.display()
-    );
+    assert!(message.contains(&file.display().to_string()), "{message}: {}", file.display());
     assert!(message.contains("anamnesis index build"), "{message}");
 }
 
@@ -235,10 +187,7 @@ fn a_flipped_byte_anywhere_is_refused() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1 << (seed >> 60 & 7);
             fs::write(&file, &bytes).unwrap();
-            let error = snapshots
-                .open_current()
-                .map(|_| ())
-                .expect_err(&format!("{} at {at}", file.display()));
+            let error = snapshots.open_current().map(|_| ()).expect_err(&format!("{} at {at}", file.display()));
             tells_what_to_do(&error, &file);
             assert!(snapshots.verify(&manifest.id).is_err());
         }
@@ -259,14 +208,7 @@ fn a_manifest_of_another_version_or_snapshot_is_refused() {
     let id = build(snapshots.dir(), options(0), &ROWS).unwrap().id;
     let path = snapshots.folder(&id).join("manifest.json");
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(
-        &path,
-        text.replace(
-            "\"format_version\": 1",
-            "\"format_version\": 99, \"new\": true",
-        ),
-    )
-    .unwrap();
+    fs::write(&path, text.replace("\"format_version\": 1", "\"format_version\": 99, \"new\": true")).unwrap();
     let error = snapshots.open_current().unwrap_err();
     assert!(matches!(error, Error::Format { found: 99, .. }));
     tells_what_to_do(&error, &path);
@@ -282,13 +224,7 @@ fn a_current_that_points_nowhere_is_refused() {
     let (_dir, snapshots) = home();
     build(snapshots.dir(), options(0), &ROWS).unwrap();
     let path = snapshots.dir().join("CURRENT");
-    for text in [
-        "",
-        "../..",
-        "20261121T132200123Z-3fa9c1\n",
-        "\u{0}",
-        &"x".repeat(9000),
-    ] {
+    for text in ["", "../..", "20261121T132200123Z-3fa9c1\n", "\u{0}", &"x".repeat(9000)] {
         fs::write(&path, text).unwrap();
         tells_what_to_do(&snapshots.open_current().unwrap_err(), &path);
         assert_eq!(snapshots.list().unwrap().len(), 1);
@@ -298,28 +234,14 @@ fn a_current_that_points_nowhere_is_refused() {
 #[test]
 fn rolling_back_and_collecting() {
     let (_dir, snapshots) = home();
-    assert!(matches!(
-        snapshots.rollback(None),
-        Err(Error::NoSnapshot { .. })
-    ));
+    assert!(matches!(snapshots.rollback(None), Err(Error::NoSnapshot { .. })));
     // The clock is set back twice: names keep the order of builds all the same.
-    let ids: Vec<SnapshotId> = [9, 9, 3, 4]
-        .into_iter()
-        .map(|second| build(snapshots.dir(), options(second), &ROWS).unwrap().id)
-        .collect();
+    let ids: Vec<SnapshotId> =
+        [9, 9, 3, 4].into_iter().map(|second| build(snapshots.dir(), options(second), &ROWS).unwrap().id).collect();
     assert!(ids.is_sorted());
-    let listed: Vec<(SnapshotId, bool)> = snapshots
-        .list()
-        .unwrap()
-        .into_iter()
-        .map(|one| (one.id, one.current))
-        .collect();
-    assert_eq!(
-        listed,
-        ids.iter()
-            .map(|id| (id.clone(), *id == ids[3]))
-            .collect::<Vec<_>>()
-    );
+    let listed: Vec<(SnapshotId, bool)> =
+        snapshots.list().unwrap().into_iter().map(|one| (one.id, one.current)).collect();
+    assert_eq!(listed, ids.iter().map(|id| (id.clone(), *id == ids[3])).collect::<Vec<_>>());
 
     let pinned = snapshots.open_current().unwrap();
     assert_eq!(snapshots.rollback(None).unwrap(), ids[2]);
@@ -331,20 +253,12 @@ fn rolling_back_and_collecting() {
 
     // Damage is found before `CURRENT` moves.
     fs::write(snapshots.folder(&ids[1]).join("chunks.bin"), "x").unwrap();
-    assert!(matches!(
-        snapshots.rollback(Some(ids[1].clone())),
-        Err(Error::Corrupt { .. })
-    ));
+    assert!(matches!(snapshots.rollback(Some(ids[1].clone())), Err(Error::Corrupt { .. })));
     assert_eq!(snapshots.current().unwrap(), Some(ids[0].clone()));
 
     assert_eq!(snapshots.gc(1).unwrap(), [ids[1].clone(), ids[2].clone()]);
     assert_eq!(
-        snapshots
-            .list()
-            .unwrap()
-            .into_iter()
-            .map(|one| one.id)
-            .collect::<Vec<_>>(),
+        snapshots.list().unwrap().into_iter().map(|one| one.id).collect::<Vec<_>>(),
         [ids[0].clone(), ids[3].clone()]
     );
     assert_eq!(snapshots.gc(0).unwrap(), [ids[3].clone()]);
@@ -358,45 +272,19 @@ fn rolling_back_and_collecting() {
 fn reading_writes_nothing() {
     use std::os::unix::fs::PermissionsExt;
     let (_dir, snapshots) = home();
-    let id = build(snapshots.dir(), with_vectors(0, VectorKind::Hnsw, 8), &ROWS)
-        .unwrap()
-        .id;
+    let id = build(snapshots.dir(), with_vectors(0, VectorKind::Hnsw, 8), &ROWS).unwrap().id;
     let stamps = |dir: &Path| -> BTreeMap<PathBuf, std::time::SystemTime> {
-        files(dir)
-            .into_iter()
-            .map(|path| {
-                (
-                    path.clone(),
-                    fs::metadata(&path).unwrap().modified().unwrap(),
-                )
-            })
-            .collect()
+        files(dir).into_iter().map(|path| (path.clone(), fs::metadata(&path).unwrap().modified().unwrap())).collect()
     };
     let before = stamps(snapshots.dir());
-    for folder in [
-        snapshots.folder(&id).join("lexical"),
-        snapshots.folder(&id),
-        snapshots.dir().to_owned(),
-    ] {
+    for folder in [snapshots.folder(&id).join("lexical"), snapshots.folder(&id), snapshots.dir().to_owned()] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o555)).unwrap();
     }
-    assert_eq!(
-        snapshots
-            .open_current()
-            .unwrap()
-            .lexical("metformin", 9, None)
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(snapshots.open_current().unwrap().lexical("metformin", 9, None).unwrap().len(), 2);
     snapshots.verify(&id).unwrap();
     snapshots.list().unwrap();
     assert_eq!(stamps(snapshots.dir()), before);
-    for folder in [
-        snapshots.folder(&id).join("lexical"),
-        snapshots.folder(&id),
-        snapshots.dir().to_owned(),
-    ] {
+    for folder in [snapshots.folder(&id).join("lexical"), snapshots.folder(&id), snapshots.dir().to_owned()] {
         fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
     }
 }
