@@ -83,7 +83,7 @@ impl Home {
 
 pub(crate) fn command(home: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anamnesis"));
-    command.arg("--home").arg(home).args(args).env_remove("OPENAI_API_KEY");
+    command.arg("--home").arg(home).args(args).env_remove("OPENAI_API_KEY").env("NO_COLOR", "1");
     command
 }
 
