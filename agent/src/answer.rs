@@ -175,14 +175,16 @@ fn quote(text: &str, claim: &str) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use corpus::store::ChunkInContext;
-    use corpus::{Document, chunk::chunk};
+    use corpus::Document;
+    use retriever::{Fixed, Query, Retrieve};
 
     fn ledger(text: &str) -> (Document, Ledger) {
         let document = Document::plain(DocumentId::new("test", "1"), "Metformin", text);
         let mut ledger = Ledger::new(1_000);
-        for chunk in chunk(&document) {
-            ledger.admit(ChunkInContext::new(chunk, &document));
+        let library = Fixed::of_documents([document.clone()]);
+        let found = library.retrieve(&Query::new(text)).unwrap();
+        for chunk in library.read(&[found[0].chunk]).unwrap().into_iter().flatten() {
+            ledger.admit(chunk);
         }
         (document, ledger)
     }

@@ -78,14 +78,8 @@ impl Error {
         let path = path.to_owned();
         let failure = match &self {
             Self::Database(rusqlite::Error::SqliteFailure(failure, _)) => failure,
-            Self::Database(
-                rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::InvalidColumnType(..),
-            ) => {
-                return Self::Unusable {
-                    path,
-                    reason: "it holds what no anamnesis wrote".to_owned(),
-                };
+            Self::Database(rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)) => {
+                return Self::Unusable { path, reason: "it holds what no anamnesis wrote".to_owned() };
             }
             _ => return self,
         };
@@ -93,14 +87,8 @@ impl Error {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked { path },
             ErrorCode::ReadOnly => Self::ReadOnly { path },
             ErrorCode::DiskFull => Self::Full { path },
-            ErrorCode::NotADatabase => Self::Unusable {
-                path,
-                reason: "it is no SQLite database".to_owned(),
-            },
-            ErrorCode::DatabaseCorrupt => Self::Unusable {
-                path,
-                reason: "it is damaged".to_owned(),
-            },
+            ErrorCode::NotADatabase => Self::Unusable { path, reason: "it is no SQLite database".to_owned() },
+            ErrorCode::DatabaseCorrupt => Self::Unusable { path, reason: "it is damaged".to_owned() },
             _ => self,
         }
     }

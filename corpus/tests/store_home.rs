@@ -1,10 +1,6 @@
 //! A home that its user may read and not write, with the operating system's own refusals.
 #![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "test helpers fail by panicking, and say what they skip"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "test helpers fail by panicking, and say what they skip")]
 
 use std::fs::{Permissions, set_permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -21,11 +17,7 @@ const NOBODY: u32 = 65_534;
 
 fn ingest(store: &mut Store, key: &str) -> Result<corpus::store::Ingested, Error> {
     let document = Document::plain(DocumentId::new("pubmed", key), "A title", "A text.");
-    store.ingest(
-        "main",
-        std::iter::once(Ok(Record::Document(Box::new(document)))),
-        &mut |_| {},
-    )
+    store.ingest("main", std::iter::once(Ok(Record::Document(Box::new(document)))), &mut |_| {})
 }
 
 fn lock(folder: &Path, path: &Path, mode: u32) {
@@ -53,14 +45,8 @@ fn reader() {
         })
         .unwrap();
     assert_eq!(seen, 2);
-    assert!(matches!(
-        ingest(&mut store, "9"),
-        Err(Error::ReadOnly { .. })
-    ));
-    assert!(matches!(
-        store.put_trace("t", "now", "{}"),
-        Err(Error::ReadOnly { .. })
-    ));
+    assert!(matches!(ingest(&mut store, "9"), Err(Error::ReadOnly { .. })));
+    assert!(matches!(store.put_trace("t", "now", "{}"), Err(Error::ReadOnly { .. })));
     let error = Store::open(&path).unwrap_err();
     assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
     let error = Store::open(&path.with_file_name("none").join("corpus.db")).unwrap_err();
@@ -70,10 +56,7 @@ fn reader() {
 
 fn read_without_rights(path: &Path) {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["reader", "--exact", "--nocapture"])
-        .env(HOME, path)
-        .current_dir("/");
+    command.args(["reader", "--exact", "--nocapture"]).env(HOME, path).current_dir("/");
     if std::fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0) {
         command.uid(NOBODY).gid(NOBODY);
     }
@@ -81,10 +64,7 @@ fn read_without_rights(path: &Path) {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stdout);
             let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(
-                output.status.success() && said.contains("read everything"),
-                "{said}\n{errors}"
-            );
+            assert!(output.status.success() && said.contains("read everything"), "{said}\n{errors}");
         }
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             println!("skipped: the test program cannot be run by another user here");

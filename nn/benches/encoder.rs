@@ -15,12 +15,7 @@ use nn::{Device, SentenceEncoder};
 
 fn main() {
     let (encoder, texts) = (encoder(1), texts());
-    let length = |text: &String| {
-        encoder
-            .tokenizer()
-            .encode(text, encoder.max_tokens())
-            .map_or(0, |ids| ids.len())
-    };
+    let length = |text: &String| encoder.tokenizer().encode(text, encoder.max_tokens()).map_or(0, |ids| ids.len());
     let tokens: usize = texts.iter().map(length).sum();
     println!(
         "model {}, dimension {}, texts {}, tokens {tokens}, threads {}",
@@ -41,31 +36,19 @@ fn encoder(threads: usize) -> SentenceEncoder {
 
 fn texts() -> Vec<String> {
     match std::env::var_os("ANAMNESIS_TEXTS") {
-        Some(file) => fs::read_to_string(file)
-            .expect("a text file")
-            .lines()
-            .take(2000)
-            .map(str::to_owned)
-            .collect(),
-        None => (0..200)
-            .map(|text| "metformin lowers glucose in patients ".repeat(1 + text % 20))
-            .collect(),
+        Some(file) => fs::read_to_string(file).expect("a text file").lines().take(2000).map(str::to_owned).collect(),
+        None => (0..200).map(|text| "metformin lowers glucose in patients ".repeat(1 + text % 20)).collect(),
     }
 }
 
 #[divan::bench(args = [1, Device::cpu().threads()], sample_count = 3, sample_size = 1)]
 fn passages(bencher: Bencher<'_, '_>, threads: usize) {
     let (encoder, texts) = (encoder(threads), texts());
-    bencher
-        .counter(ItemsCount::new(texts.len()))
-        .bench(|| encoder.encode(&texts));
+    bencher.counter(ItemsCount::new(texts.len())).bench(|| encoder.encode(&texts));
 }
 
 #[divan::bench(args = [1, Device::cpu().threads()])]
 fn one_query(bencher: Bencher<'_, '_>, threads: usize) {
     let encoder = encoder(threads);
-    bencher.bench(|| {
-        encoder
-            .encode(&["Which drug is first-line for type 2 diabetes, and when must it be avoided?"])
-    });
+    bencher.bench(|| encoder.encode(&["Which drug is first-line for type 2 diabetes, and when must it be avoided?"]));
 }

@@ -80,20 +80,10 @@ impl Bert {
     /// # Errors
     /// [`Error::Weights`] for a tensor that is missing or of another shape.
     pub fn from_weights(config: &BertConfig, weights: &Weights) -> Result<Self> {
-        let prefix = if weights.contains("bert.embeddings.word_embeddings.weight") {
-            "bert."
-        } else {
-            ""
-        };
-        let reader = Reader {
-            weights,
-            prefix,
-            width: config.hidden_size,
-        };
+        let prefix = if weights.contains("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
+        let reader = Reader { weights, prefix, width: config.hidden_size };
         let width = config.hidden_size;
-        let table = |name: &str, rows| {
-            weights.floats(&format!("{prefix}embeddings.{name}.weight"), &[rows, width])
-        };
+        let table = |name: &str, rows| weights.floats(&format!("{prefix}embeddings.{name}.weight"), &[rows, width]);
         Ok(Self {
             config: config.clone(),
             isa: Isa::detect(),
@@ -125,11 +115,7 @@ impl Bert {
     pub fn forward(&self, batch: &Packed) -> Result<Tensor> {
         let mut memory = Memory::default();
         let hidden = self.hidden(batch, &mut memory)?.to_vec();
-        Ok(Tensor::from_vec(
-            hidden,
-            (batch.ids().len(), self.config.hidden_size),
-            &CandleDevice::Cpu,
-        )?)
+        Ok(Tensor::from_vec(hidden, (batch.ids().len(), self.config.hidden_size), &CandleDevice::Cpu)?)
     }
 
     /// [`Bert::forward`] into reused memory.
@@ -154,18 +140,9 @@ impl Bert {
             for (position, token) in sequence.enumerate() {
                 let word = row(&self.words, width, batch.ids()[token] as usize, "token id")?;
                 let place = row(&self.positions, width, position, "position")?;
-                let segment = row(
-                    &self.segments,
-                    width,
-                    batch.types()[token] as usize,
-                    "segment",
-                )?;
-                hidden.extend(
-                    word.iter()
-                        .zip(place)
-                        .zip(segment)
-                        .map(|((word, place), segment)| word + place + segment),
-                );
+                let segment = row(&self.segments, width, batch.types()[token] as usize, "segment")?;
+                hidden
+                    .extend(word.iter().zip(place).zip(segment).map(|((word, place), segment)| word + place + segment));
             }
         }
         self.normalise(hidden, &self.norm);
@@ -173,23 +150,15 @@ impl Bert {
     }
 
     fn normalise(&self, rows: &mut [f32], norm: &Norm) {
-        layer_norm(
-            self.isa,
-            rows,
-            &norm.gain,
-            &norm.bias,
-            self.config.layer_norm_eps,
-        );
+        layer_norm(self.isa, rows, &norm.gain, &norm.bias, self.config.layer_norm_eps);
     }
 }
 
 fn row<'a>(table: &'a [f32], width: usize, number: usize, what: &str) -> Result<&'a [f32]> {
-    table.chunks_exact(width).nth(number).ok_or_else(|| {
-        Error::Shape(format!(
-            "{what} {number} is beyond the {} of the encoder",
-            table.len() / width
-        ))
-    })
+    table
+        .chunks_exact(width)
+        .nth(number)
+        .ok_or_else(|| Error::Shape(format!("{what} {number} is beyond the {} of the encoder", table.len() / width)))
 }
 
 impl Layer {
@@ -202,8 +171,7 @@ impl Layer {
             *value *= scale;
         }
         for part in ["key", "value"] {
-            let (more, offset) =
-                reader.parts(&name(&format!("attention.self.{part}")), width, width)?;
+            let (more, offset) = reader.parts(&name(&format!("attention.self.{part}")), width, width)?;
             weight.extend(more);
             bias.extend(offset);
         }
@@ -219,32 +187,16 @@ impl Layer {
 
     /// hidden = norm(hidden + output(attention(hidden))); hidden = norm(hidden + down(gelu(up(hidden))))
     fn forward(&self, bert: &Bert, batch: &Packed, memory: &mut Memory) {
-        let Memory {
-            hidden,
-            qkv,
-            mixed,
-            wide,
-            attention: scratch,
-        } = memory;
+        let Memory { hidden, qkv, mixed, wide, attention: scratch } = memory;
         let (isa, width) = (bert.isa, bert.config.hidden_size);
         self.qkv.forward(isa, hidden, qkv, After::Nothing); // (T, 3 D)
         for sequence in batch.sequences() {
             let qkv = &qkv[sequence.start * 3 * width..sequence.end * 3 * width]; // (L, 3 D)
             let mixed = &mut mixed[sequence.start * width..sequence.end * width]; // (L, D)
-            attention(
-                isa,
-                scratch,
-                bert.config.num_attention_heads,
-                width,
-                qkv,
-                mixed,
-            );
+            attention(isa, scratch, bert.config.num_attention_heads, width, qkv, mixed);
         }
         wide.resize(BLOCK * self.up.outputs(), 0.0);
-        for (hidden, mixed) in hidden
-            .chunks_mut(BLOCK * width)
-            .zip(mixed.chunks(BLOCK * width))
-        {
+        for (hidden, mixed) in hidden.chunks_mut(BLOCK * width).zip(mixed.chunks(BLOCK * width)) {
             self.output.forward(isa, mixed, hidden, After::Add); // (block, D)
             bert.normalise(hidden, &self.attention_norm);
             let wide = &mut wide[..hidden.len() / width * self.up.outputs()];
@@ -265,18 +217,10 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn norm(&self, name: &str) -> Result<Norm> {
-        let Self {
-            weights,
-            prefix,
-            width,
-        } = self;
+        let Self { weights, prefix, width } = self;
         // Checkpoints converted from TensorFlow call gain and bias gamma and beta.
         let old = weights.contains(&format!("{prefix}{name}.gamma"));
-        let (gain, bias) = if old {
-            ("gamma", "beta")
-        } else {
-            ("weight", "bias")
-        };
+        let (gain, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
         Ok(Norm {
             gain: weights.floats(&format!("{prefix}{name}.{gain}"), &[*width])?,
             bias: weights.floats(&format!("{prefix}{name}.{bias}"), &[*width])?,
@@ -284,14 +228,9 @@ impl Reader<'_> {
     }
 
     fn parts(&self, name: &str, inputs: usize, outputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        let Self {
-            weights, prefix, ..
-        } = self;
+        let Self { weights, prefix, .. } = self;
         let weight = weights.floats(&format!("{prefix}{name}.weight"), &[outputs, inputs])?;
-        Ok((
-            weight,
-            weights.floats(&format!("{prefix}{name}.bias"), &[outputs])?,
-        ))
+        Ok((weight, weights.floats(&format!("{prefix}{name}.bias"), &[outputs])?))
     }
 
     fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {

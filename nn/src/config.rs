@@ -57,12 +57,8 @@ impl BertConfig {
     /// [`Error::Config`] when it is missing, damaged, absurd, or asks for another architecture.
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join("config.json");
-        let fault = |reason: String| Error::Config {
-            file: file.clone(),
-            reason,
-        };
-        let config: Self =
-            read_json(&file)?.ok_or_else(|| fault("is missing: name a model folder".to_owned()))?;
+        let fault = |reason: String| Error::Config { file: file.clone(), reason };
+        let config: Self = read_json(&file)?.ok_or_else(|| fault("is missing: name a model folder".to_owned()))?;
         config.check().map_err(fault)?;
         Ok(config)
     }
@@ -71,11 +67,7 @@ impl BertConfig {
         for (field, value, only) in [
             ("model_type", &self.model_type, "bert"),
             ("hidden_act", &self.hidden_act, "gelu"),
-            (
-                "position_embedding_type",
-                &self.position_embedding_type,
-                "absolute",
-            ),
+            ("position_embedding_type", &self.position_embedding_type, "absolute"),
         ] {
             if value != only {
                 return Err(format!("{field} is `{value}`, only `{only}` is supported"));
@@ -88,11 +80,7 @@ impl BertConfig {
             ("num_hidden_layers", self.num_hidden_layers, 256),
             ("num_attention_heads", self.num_attention_heads, 1024),
             ("intermediate_size", self.intermediate_size, 131_072),
-            (
-                "max_position_embeddings",
-                self.max_position_embeddings,
-                131_072,
-            ),
+            ("max_position_embeddings", self.max_position_embeddings, 131_072),
             ("type_vocab_size", self.type_vocab_size, 1024),
         ] {
             if value == 0 || value > most {
@@ -100,16 +88,10 @@ impl BertConfig {
             }
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
-            return Err(format!(
-                "{} heads do not divide hidden_size {}",
-                self.num_attention_heads, self.hidden_size
-            ));
+            return Err(format!("{} heads do not divide hidden_size {}", self.num_attention_heads, self.hidden_size));
         }
         if !(0.0..1.0).contains(&self.layer_norm_eps) {
-            return Err(format!(
-                "layer_norm_eps is {}, expected 0 to 1",
-                self.layer_norm_eps
-            ));
+            return Err(format!("layer_norm_eps is {}, expected 0 to 1", self.layer_norm_eps));
         }
         Ok(())
     }

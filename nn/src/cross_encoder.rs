@@ -36,11 +36,7 @@ impl CrossEncoder {
         let width = config.hidden_size;
         let linear = |name: &str, outputs: usize| -> Result<Linear> {
             let weight = weights.floats(&format!("{name}.weight"), &[outputs, width])?;
-            Ok(Linear::new(
-                &weight,
-                &weights.floats(&format!("{name}.bias"), &[outputs])?,
-                width,
-            ))
+            Ok(Linear::new(&weight, &weights.floats(&format!("{name}.bias"), &[outputs])?, width))
         };
         Ok(Self {
             pooler: linear("bert.pooler.dense", width)?,
@@ -58,24 +54,20 @@ impl CrossEncoder {
     /// [`Error::Tokenizer`](crate::Error::Tokenizer) when a text cannot be tokenized.
     pub fn score(&self, query: &str, texts: &[impl AsRef<str> + Sync]) -> Result<Vec<f32>> {
         let most = self.bert.config().max_position_embeddings;
-        let pairs: Vec<Tokens> = self.device.spread(texts.len(), |(): &mut (), text| {
-            self.tokenizer
-                .encode_pair(query, texts[text].as_ref(), most)
-        })?;
+        let pairs: Vec<Tokens> = self
+            .device
+            .spread(texts.len(), |(): &mut (), text| self.tokenizer.encode_pair(query, texts[text].as_ref(), most))?;
 
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         order.sort_by_key(|pair| std::cmp::Reverse(pairs[*pair].ids.len()));
         let packs = packs(&order, |pair| pairs[pair].ids.len());
-        let logits = self.device.spread(
-            packs.len(),
-            |(batch, memory): &mut (Packed, Memory), pack| {
-                batch.clear();
-                for pair in packs[pack] {
-                    batch.push_typed(&pairs[*pair].ids, &pairs[*pair].types);
-                }
-                self.logits(batch, memory)
-            },
-        )?;
+        let logits = self.device.spread(packs.len(), |(batch, memory): &mut (Packed, Memory), pack| {
+            batch.clear();
+            for pair in packs[pack] {
+                batch.push_typed(&pairs[*pair].ids, &pairs[*pair].types);
+            }
+            self.logits(batch, memory)
+        })?;
 
         let mut placed = vec![0.0; texts.len()];
         for (pair, logit) in order.iter().zip(logits.into_iter().flatten()) {
@@ -87,19 +79,15 @@ impl CrossEncoder {
     fn logits(&self, batch: &Packed, memory: &mut Memory) -> Result<Vec<f32>> {
         let width = self.bert.config().hidden_size;
         let hidden = self.bert.hidden(batch, memory)?; // (T, D)
-        let starts = batch
-            .sequences()
-            .map(|rows| &hidden[rows.start * width..][..width]);
+        let starts = batch.sequences().map(|rows| &hidden[rows.start * width..][..width]);
         let first = starts.collect::<Vec<_>>().concat(); // (N, D)
         let mut pooled = vec![0.0; first.len()];
-        self.pooler
-            .forward(self.bert.isa(), &first, &mut pooled, After::Nothing);
+        self.pooler.forward(self.bert.isa(), &first, &mut pooled, After::Nothing);
         for value in &mut pooled {
             *value = value.tanh();
         }
         let mut logits = vec![0.0; batch.sequences().len()]; // (N, 1)
-        self.classifier
-            .forward(self.bert.isa(), &pooled, &mut logits, After::Nothing);
+        self.classifier.forward(self.bert.isa(), &pooled, &mut logits, After::Nothing);
         Ok(logits)
     }
 }

@@ -21,9 +21,7 @@ pub enum Device {
 impl Device {
     /// The processor, with every core this process may use.
     pub fn cpu() -> Self {
-        Self::Cpu {
-            threads: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
-        }
+        Self::Cpu { threads: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN) }
     }
 
     /// How many threads one call may use.
@@ -85,32 +83,24 @@ mod tests {
     #[test]
     fn order_is_kept_whatever_the_threads() {
         for threads in [1, 2, 5] {
-            let device = Device::Cpu {
-                threads: NonZero::new(threads).unwrap(),
-            };
+            let device = Device::Cpu { threads: NonZero::new(threads).unwrap() };
             let squares = device.spread(40, |seen: &mut usize, job| {
                 *seen += 1;
                 Ok(job * job)
             });
-            assert_eq!(
-                squares.unwrap(),
-                (0..40).map(|job| job * job).collect::<Vec<_>>()
-            );
+            assert_eq!(squares.unwrap(), (0..40).map(|job| job * job).collect::<Vec<_>>());
         }
     }
 
     #[test]
     fn first_error_by_order_wins() {
-        let device = Device::Cpu {
-            threads: NonZero::new(3).unwrap(),
-        };
-        let result = device.spread(20, |(): &mut (), job| {
-            if job % 7 == 5 {
-                Err(Error::Shape(format!("job {job}")))
-            } else {
-                Ok(job)
-            }
-        });
+        let device = Device::Cpu { threads: NonZero::new(3).unwrap() };
+        let result = device.spread(
+            20,
+            |(): &mut (), job| {
+                if job % 7 == 5 { Err(Error::Shape(format!("job {job}"))) } else { Ok(job) }
+            },
+        );
         assert_eq!(result.unwrap_err().to_string(), "job 5");
     }
 }

@@ -55,27 +55,14 @@ impl SentenceEncoder {
         let fingerprint = fingerprint(dir, &weights, pooling, max_tokens)?;
         let bert = Bert::from_weights(&config, &weights)?;
         let name = fs::canonicalize(dir).ok();
-        let name = name
-            .as_deref()
-            .unwrap_or(dir)
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned());
+        let name = name.as_deref().unwrap_or(dir).file_name().map(|name| name.to_string_lossy().into_owned());
         tracing::debug!(
             dimension = config.hidden_size,
             max_tokens,
             threads = device.threads(),
             "sentence encoder opened"
         );
-        Ok(Self {
-            tokenizer,
-            bert,
-            pooling,
-            prompts,
-            max_tokens,
-            device,
-            name: name.unwrap_or_default(),
-            fingerprint,
-        })
+        Ok(Self { tokenizer, bert, pooling, prompts, max_tokens, device, name: name.unwrap_or_default(), fingerprint })
     }
 
     /// One unit vector for each text, in order. A text longer than [`SentenceEncoder::max_tokens`]
@@ -92,44 +79,28 @@ impl SentenceEncoder {
     /// # Errors
     /// As [`SentenceEncoder::encode`], and [`Error::Shape`] when `max_tokens` leaves no room beside
     /// the special tokens.
-    pub fn encode_windowed(
-        &self,
-        texts: &[impl AsRef<str> + Sync],
-        max_tokens: usize,
-    ) -> Result<Vec<Vec<f32>>> {
+    pub fn encode_windowed(&self, texts: &[impl AsRef<str> + Sync], max_tokens: usize) -> Result<Vec<Vec<f32>>> {
         let max_tokens = max_tokens.min(self.bert.config().max_position_embeddings);
-        let ids = self
-            .device
-            .spread(texts.len().div_ceil(TEXTS), |(): &mut (), job| {
-                let texts = &texts[job * TEXTS..texts.len().min((job + 1) * TEXTS)];
-                texts
-                    .iter()
-                    .map(|text| self.tokenizer.encode(text.as_ref(), max_tokens))
-                    .collect::<Result<Vec<_>>>()
-            })?;
+        let ids = self.device.spread(texts.len().div_ceil(TEXTS), |(): &mut (), job| {
+            let texts = &texts[job * TEXTS..texts.len().min((job + 1) * TEXTS)];
+            texts.iter().map(|text| self.tokenizer.encode(text.as_ref(), max_tokens)).collect::<Result<Vec<_>>>()
+        })?;
         let ids: Vec<Vec<u32>> = ids.into_iter().flatten().collect();
 
         // Longest first: the packs that end last are then the small ones.
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|text| std::cmp::Reverse(ids[*text].len()));
         let packs = packs(&order, |text| ids[text].len());
-        let vectors = self.device.spread(
-            packs.len(),
-            |(batch, memory): &mut (Packed, Memory), pack| {
-                batch.clear();
-                for text in packs[pack] {
-                    batch.push(&ids[*text]);
-                }
-                let width = self.dimension();
-                let hidden = self.bert.hidden(batch, memory)?;
-                let rows = batch
-                    .sequences()
-                    .map(|rows| &hidden[rows.start * width..rows.end * width]);
-                Ok(rows
-                    .map(|rows| self.pooling.pool(rows, width))
-                    .collect::<Vec<_>>())
-            },
-        )?;
+        let vectors = self.device.spread(packs.len(), |(batch, memory): &mut (Packed, Memory), pack| {
+            batch.clear();
+            for text in packs[pack] {
+                batch.push(&ids[*text]);
+            }
+            let width = self.dimension();
+            let hidden = self.bert.hidden(batch, memory)?;
+            let rows = batch.sequences().map(|rows| &hidden[rows.start * width..rows.end * width]);
+            Ok(rows.map(|rows| self.pooling.pool(rows, width)).collect::<Vec<_>>())
+        })?;
 
         let mut placed = vec![Vec::new(); texts.len()];
         for (text, vector) in order.iter().zip(vectors.into_iter().flatten()) {
@@ -202,15 +173,11 @@ fn check_modules(dir: &Path) -> Result<()> {
     }
     let file = dir.join("modules.json");
     let modules: Vec<Module> = read_json(&file)?.unwrap_or_default();
-    match modules.iter().find(|module| {
-        !["Transformer", "Pooling", "Normalize"]
-            .iter()
-            .any(|known| module.r#type.ends_with(known))
-    }) {
-        Some(Module { r#type }) => Err(Error::Config {
-            file,
-            reason: format!("module `{type}` is not supported"),
-        }),
+    match modules
+        .iter()
+        .find(|module| !["Transformer", "Pooling", "Normalize"].iter().any(|known| module.r#type.ends_with(known)))
+    {
+        Some(Module { r#type }) => Err(Error::Config { file, reason: format!("module `{type}` is not supported") }),
         None => Ok(()),
     }
 }
@@ -225,14 +192,9 @@ fn max_tokens(dir: &Path, config: &BertConfig) -> Result<usize> {
     }
     let file = dir.join("sentence_bert_config.json");
     let window: Window = read_json(&file)?.unwrap_or_default();
-    let fault = |reason: &str| Error::Config {
-        file: file.clone(),
-        reason: reason.to_owned(),
-    };
+    let fault = |reason: &str| Error::Config { file: file.clone(), reason: reason.to_owned() };
     if window.do_lower_case {
-        return Err(fault(
-            "do_lower_case is not supported: let tokenizer.json lower the case",
-        ));
+        return Err(fault("do_lower_case is not supported: let tokenizer.json lower the case"));
     }
     let positions = config.max_position_embeddings;
     match window.max_seq_length {
@@ -248,34 +210,16 @@ impl Prompts {
             #[serde(default)]
             prompts: std::collections::BTreeMap<String, String>,
         }
-        let mut file: File =
-            read_json(&dir.join("config_sentence_transformers.json"))?.unwrap_or_default();
-        let mut take = |names: [&str; 2]| {
-            names
-                .iter()
-                .find_map(|name| file.prompts.remove(*name))
-                .unwrap_or_default()
-        };
-        Ok(Self {
-            query: take(["query", "search_query"]),
-            passage: take(["passage", "document"]),
-        })
+        let mut file: File = read_json(&dir.join("config_sentence_transformers.json"))?.unwrap_or_default();
+        let mut take = |names: [&str; 2]| names.iter().find_map(|name| file.prompts.remove(*name)).unwrap_or_default();
+        Ok(Self { query: take(["query", "search_query"]), passage: take(["passage", "document"]) })
     }
 }
 
-fn fingerprint(
-    dir: &Path,
-    weights: &Weights,
-    pooling: Pooling,
-    max_tokens: usize,
-) -> Result<String> {
+fn fingerprint(dir: &Path, weights: &Weights, pooling: Pooling, max_tokens: usize) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     weights.hash_into(&mut hasher);
-    for name in [
-        "config.json",
-        "tokenizer.json",
-        "config_sentence_transformers.json",
-    ] {
+    for name in ["config.json", "tokenizer.json", "config_sentence_transformers.json"] {
         let bytes = read_optional(&dir.join(name))?.unwrap_or_default();
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(&bytes);

@@ -57,10 +57,7 @@ pub(crate) fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(Error::Io {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(Error::Io { path: path.to_owned(), source }),
     }
 }
 
@@ -71,8 +68,5 @@ pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<O
     };
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|error| Error::Config {
-            file: path.to_owned(),
-            reason: error.to_string(),
-        })
+        .map_err(|error| Error::Config { file: path.to_owned(), reason: error.to_string() })
 }

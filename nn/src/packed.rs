@@ -39,16 +39,9 @@ impl Packed {
     /// The rows of each sequence, in the order they were pushed.
     pub fn sequences(&self) -> impl ExactSizeIterator<Item = Range<usize>> + '_ {
         let start = |sequence: usize| {
-            if sequence == 0 {
-                0
-            } else {
-                self.ends[sequence - 1]
-            }
+            if sequence == 0 { 0 } else { self.ends[sequence - 1] }
         };
-        self.ends
-            .iter()
-            .enumerate()
-            .map(move |(sequence, end)| start(sequence)..*end)
+        self.ends.iter().enumerate().map(move |(sequence, end)| start(sequence)..*end)
     }
 
     /// Empties the batch, keeping its memory.

@@ -45,17 +45,12 @@ impl Pooling {
             || modes.pooling_mode_mean_sqrt_len_tokens
             || modes.pooling_mode_weightedmean_tokens
             || modes.pooling_mode_lasttoken;
-        match (
-            modes.pooling_mode_mean_tokens,
-            modes.pooling_mode_cls_token,
-            others,
-        ) {
+        match (modes.pooling_mode_mean_tokens, modes.pooling_mode_cls_token, others) {
             (true, false, false) => Ok(Self::Mean),
             (false, true, false) => Ok(Self::Cls),
-            _ => Err(Error::Config {
-                file,
-                reason: "asks for a pooling that is neither mean nor cls alone".to_owned(),
-            }),
+            _ => {
+                Err(Error::Config { file, reason: "asks for a pooling that is neither mean nor cls alone".to_owned() })
+            }
         }
     }
 
@@ -110,14 +105,8 @@ mod tests {
             std::fs::write(folder.join("config.json"), text).unwrap();
             Pooling::open(home.path())
         };
-        assert_eq!(
-            check(r#"{"pooling_mode_cls_token": true}"#).unwrap(),
-            Pooling::Cls
-        );
-        assert_eq!(
-            check(r#"{"pooling_mode_mean_tokens": true}"#).unwrap(),
-            Pooling::Mean
-        );
+        assert_eq!(check(r#"{"pooling_mode_cls_token": true}"#).unwrap(), Pooling::Cls);
+        assert_eq!(check(r#"{"pooling_mode_mean_tokens": true}"#).unwrap(), Pooling::Mean);
         let both = r#"{"pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true}"#;
         for bad in ["{}", both, "[", r#"{"pooling_mode_lasttoken": true}"#] {
             let error = check(bad).unwrap_err().to_string();

@@ -30,22 +30,13 @@ impl Tokenizer {
     /// [`Error::Io`] when the file is missing, [`Error::Tokenizer`] when it is damaged.
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join("tokenizer.json");
-        let bytes = std::fs::read(&file).map_err(|source| Error::Io {
-            path: file.clone(),
-            source,
-        })?;
-        let mut inner =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|error| Error::Tokenizer {
-                file: file.clone(),
-                reason: error.to_string(),
-            })?;
+        let bytes = std::fs::read(&file).map_err(|source| Error::Io { path: file.clone(), source })?;
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
+            .map_err(|error| Error::Tokenizer { file: file.clone(), reason: error.to_string() })?;
         inner.with_padding(None);
         inner
             .with_truncation(None)
-            .map_err(|error| Error::Tokenizer {
-                file: file.clone(),
-                reason: error.to_string(),
-            })?;
+            .map_err(|error| Error::Tokenizer { file: file.clone(), reason: error.to_string() })?;
         Ok(Self { inner, file })
     }
 
@@ -59,9 +50,7 @@ impl Tokenizer {
             return Err(self.fault("has no tokens".to_owned()));
         };
         if id as usize >= rows {
-            return Err(self.fault(format!(
-                "token `{token}` has id {id}, but the embedding has {rows} rows"
-            )));
+            return Err(self.fault(format!("token `{token}` has id {id}, but the embedding has {rows} rows")));
         }
         Ok(())
     }
@@ -81,45 +70,23 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`].
     pub fn encode_pair(&self, first: &str, second: &str, max_tokens: usize) -> Result<Tokens> {
         let encoding = self.process(first, Some(second), max_tokens)?;
-        Ok(Tokens {
-            ids: encoding.get_ids().to_vec(),
-            types: encoding.get_type_ids().to_vec(),
-        })
+        Ok(Tokens { ids: encoding.get_ids().to_vec(), types: encoding.get_type_ids().to_vec() })
     }
 
-    fn process(
-        &self,
-        first: &str,
-        second: Option<&str>,
-        max_tokens: usize,
-    ) -> Result<tokenizers::Encoding> {
-        let special = self
-            .inner
-            .get_post_processor()
-            .map_or(0, |processor| processor.added_tokens(second.is_some()));
+    fn process(&self, first: &str, second: Option<&str>, max_tokens: usize) -> Result<tokenizers::Encoding> {
+        let special = self.inner.get_post_processor().map_or(0, |processor| processor.added_tokens(second.is_some()));
         if max_tokens <= special {
-            return Err(Error::Shape(format!(
-                "{max_tokens} tokens leave no room beside {special} special ones"
-            )));
+            return Err(Error::Shape(format!("{max_tokens} tokens leave no room beside {special} special ones")));
         }
         let fault = |error: tokenizers::Error| self.fault(error.to_string());
         let first = self.inner.encode_fast(first, false).map_err(fault)?;
-        let second = second
-            .map(|text| self.inner.encode_fast(text, false))
-            .transpose()
-            .map_err(fault)?;
-        let limit = TruncationParams {
-            max_length: max_tokens - special,
-            ..TruncationParams::default()
-        };
+        let second = second.map(|text| self.inner.encode_fast(text, false)).transpose().map_err(fault)?;
+        let limit = TruncationParams { max_length: max_tokens - special, ..TruncationParams::default() };
         let (first, second) = truncate_encodings(first, second, &limit).map_err(fault)?;
         self.inner.post_process(first, second, true).map_err(fault)
     }
 
     fn fault(&self, reason: String) -> Error {
-        Error::Tokenizer {
-            file: self.file.clone(),
-            reason,
-        }
+        Error::Tokenizer { file: self.file.clone(), reason }
     }
 }

@@ -76,39 +76,22 @@ impl Weights {
         let mut names: Vec<&str> = weight_map.values().map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
-        if let Some(name) = names
-            .iter()
-            .find(|name| Path::new(name).file_name() != Some(name.as_ref()))
-        {
-            return Err(Error::Config {
-                file: index,
-                reason: format!("shard `{name}` is no plain file name"),
-            });
+        if let Some(name) = names.iter().find(|name| Path::new(name).file_name() != Some(name.as_ref())) {
+            return Err(Error::Config { file: index, reason: format!("shard `{name}` is no plain file name") });
         }
-        let weights =
-            Self::from_files(&names.iter().map(|name| dir.join(name)).collect::<Vec<_>>())?;
+        let weights = Self::from_files(&names.iter().map(|name| dir.join(name)).collect::<Vec<_>>())?;
         for (tensor, file) in &weight_map {
-            let shard = weights
-                .tensors
-                .get(tensor)
-                .map(|(shard, _)| &weights.shards[*shard].path);
+            let shard = weights.tensors.get(tensor).map(|(shard, _)| &weights.shards[*shard].path);
             if shard != Some(&dir.join(file)) {
                 let reason = format!("listed in the index, but {file} does not hold it");
-                return Err(Error::Weights {
-                    file: dir.join(file),
-                    tensor: tensor.clone(),
-                    reason,
-                });
+                return Err(Error::Weights { file: dir.join(file), tensor: tensor.clone(), reason });
             }
         }
         Ok(weights)
     }
 
     fn from_files(paths: &[PathBuf]) -> Result<Self> {
-        let mut weights = Self {
-            shards: Vec::new(),
-            tensors: BTreeMap::new(),
-        };
+        let mut weights = Self { shards: Vec::new(), tensors: BTreeMap::new() };
         for (number, path) in paths.iter().enumerate() {
             let (shard, entries) = Shard::open(path)?;
             for (name, entry) in entries {
@@ -129,9 +112,7 @@ impl Weights {
 
     /// The shape of a tensor, if it exists.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.tensors
-            .get(name)
-            .map(|(_, entry)| entry.shape.as_slice())
+        self.tensors.get(name).map(|(_, entry)| entry.shape.as_slice())
     }
 
     /// The tensor `name` as `f32` (`f16` and `bf16` are widened), which must have this shape.
@@ -139,11 +120,7 @@ impl Weights {
     /// # Errors
     /// [`Error::Weights`] when it is missing, has another shape, or is no float of 16 or 32 bits.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        Ok(Tensor::from_vec(
-            self.floats(name, shape)?,
-            shape,
-            &CandleDevice::Cpu,
-        )?)
+        Ok(Tensor::from_vec(self.floats(name, shape)?, shape, &CandleDevice::Cpu)?)
     }
 
     /// The values of [`Weights::get`], row-major.
@@ -152,48 +129,21 @@ impl Weights {
     /// As [`Weights::get`].
     pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         let Some((shard, entry)) = self.tensors.get(name) else {
-            let file = self
-                .shards
-                .first()
-                .map_or_else(PathBuf::new, |shard| shard.path.clone());
-            return Err(Error::Weights {
-                file,
-                tensor: name.to_owned(),
-                reason: "is missing".to_owned(),
-            });
+            let file = self.shards.first().map_or_else(PathBuf::new, |shard| shard.path.clone());
+            return Err(Error::Weights { file, tensor: name.to_owned(), reason: "is missing".to_owned() });
         };
         let shard = &self.shards[*shard];
         if entry.shape != shape {
-            return Err(shard.fault(
-                name,
-                format!("has shape {:?}, expected {shape:?}", entry.shape),
-            ));
+            return Err(shard.fault(name, format!("has shape {:?}, expected {shape:?}", entry.shape)));
         }
         let (start, end) = entry.data_offsets;
         let bytes = &shard.bytes[shard.data + start..shard.data + end];
         let floats: Vec<f32> = match entry.dtype.as_str() {
-            "F32" => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| f32::from_le_bytes(*bytes))
-                .collect(),
-            "F16" => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| f16::from_le_bytes(*bytes).to_f32())
-                .collect(),
-            "BF16" => bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|bytes| bf16::from_le_bytes(*bytes).to_f32())
-                .collect(),
+            "F32" => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+            "F16" => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+            "BF16" => bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
             other => {
-                return Err(
-                    shard.fault(name, format!("has type {other}, expected F32, F16 or BF16"))
-                );
+                return Err(shard.fault(name, format!("has type {other}, expected F32, F16 or BF16")));
             }
         };
         if floats.iter().any(|value| !value.is_finite()) {
@@ -215,23 +165,13 @@ impl Shard {
     /// Maps a file and checks its header: every tensor lies in the file, is as long as its shape
     /// says, and shares no byte with another.
     fn open(path: &Path) -> Result<(Self, BTreeMap<String, Entry>)> {
-        let io = |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        };
+        let io = |source| Error::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
-        #[expect(
-            unsafe_code,
-            reason = "a memory map is the only way to open gigabytes at once"
-        )]
+        #[expect(unsafe_code, reason = "a memory map is the only way to open gigabytes at once")]
         // SAFETY: the map is read-only and private to this value. Model files are written once and
         // replaced by rename, so nobody changes the bytes under us; every read is bounds-checked.
         let bytes = unsafe { Mmap::map(&file) }.map_err(io)?;
-        let mut shard = Self {
-            path: path.to_owned(),
-            bytes,
-            data: 0,
-        };
+        let mut shard = Self { path: path.to_owned(), bytes, data: 0 };
         let entries = shard.header()?;
         Ok((shard, entries))
     }
@@ -239,17 +179,11 @@ impl Shard {
     fn header(&mut self) -> Result<BTreeMap<String, Entry>> {
         let fault = |reason: String| self.fault("header", reason);
         let Some((length, rest)) = self.bytes.split_first_chunk::<LENGTH>() else {
-            return Err(fault(format!(
-                "the file has only {} bytes",
-                self.bytes.len()
-            )));
+            return Err(fault(format!("the file has only {} bytes", self.bytes.len())));
         };
         let length = u64::from_le_bytes(*length);
         if length > MAX_HEADER || length > rest.len() as u64 {
-            return Err(fault(format!(
-                "claims {length} bytes of a file of {}",
-                self.bytes.len()
-            )));
+            return Err(fault(format!("claims {length} bytes of a file of {}", self.bytes.len())));
         }
         let (header, data) = rest.split_at(length as usize);
         let mut raw: BTreeMap<String, serde_json::Value> =
@@ -258,43 +192,22 @@ impl Shard {
 
         let mut entries = BTreeMap::new();
         for (name, value) in raw {
-            let entry: Entry = serde_json::from_value(value)
-                .map_err(|error| self.fault(&name, error.to_string()))?;
+            let entry: Entry = serde_json::from_value(value).map_err(|error| self.fault(&name, error.to_string()))?;
             let (start, end) = entry.data_offsets;
             if start > end || end > data.len() {
-                return Err(self.fault(
-                    &name,
-                    format!(
-                        "bytes {start}..{end} lie outside the {} of data",
-                        data.len()
-                    ),
-                ));
+                return Err(self.fault(&name, format!("bytes {start}..{end} lie outside the {} of data", data.len())));
             }
-            let elements = entry
-                .shape
-                .iter()
-                .try_fold(1_usize, |product, size| product.checked_mul(*size));
+            let elements = entry.shape.iter().try_fold(1_usize, |product, size| product.checked_mul(*size));
             let size = entry.width().and_then(|width| elements?.checked_mul(width));
             if size.is_some_and(|size| size != end - start) || elements.is_none() {
-                let reason = format!(
-                    "{} of {:?} cannot have {} bytes",
-                    entry.dtype,
-                    entry.shape,
-                    end - start
-                );
+                let reason = format!("{} of {:?} cannot have {} bytes", entry.dtype, entry.shape, end - start);
                 return Err(self.fault(&name, reason));
             }
             entries.insert(name, entry);
         }
-        let mut spans: Vec<_> = entries
-            .iter()
-            .map(|(name, entry)| (entry.data_offsets, name))
-            .collect();
+        let mut spans: Vec<_> = entries.iter().map(|(name, entry)| (entry.data_offsets, name)).collect();
         spans.sort_unstable();
-        if let Some([(_, first), (_, second)]) = spans
-            .array_windows()
-            .find(|[left, right]| left.0.1 > right.0.0)
-        {
+        if let Some([(_, first), (_, second)]) = spans.array_windows().find(|[left, right]| left.0.1 > right.0.0) {
             return Err(self.fault(second, format!("shares bytes with `{first}`")));
         }
         self.data = LENGTH + length as usize;
@@ -302,11 +215,7 @@ impl Shard {
     }
 
     fn fault(&self, tensor: &str, reason: impl Into<String>) -> Error {
-        Error::Weights {
-            file: self.path.clone(),
-            tensor: tensor.to_owned(),
-            reason: reason.into(),
-        }
+        Error::Weights { file: self.path.clone(), tensor: tensor.to_owned(), reason: reason.into() }
     }
 }
 

@@ -23,9 +23,7 @@ struct Case {
 }
 
 fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn cases(name: &str) -> Vec<Case> {
@@ -40,11 +38,7 @@ fn tiny() -> SentenceEncoder {
 #[track_caller]
 fn assert_close(found: &[f32], expected: &[f32], what: &str) {
     assert_eq!(found.len(), expected.len(), "{what}");
-    let worst = found
-        .iter()
-        .zip(expected)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max);
+    let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
     assert!(worst < 1e-5, "{what}: off by {worst}");
 }
 
@@ -68,37 +62,20 @@ fn ids_and_hidden_states_are_those_of_transformers() {
 #[test]
 fn hidden_states_are_those_of_candle_transformers() {
     let folder = fixture("tiny");
-    let config: Config =
-        serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
+    let config: Config = serde_json::from_slice(&std::fs::read(folder.join("config.json")).unwrap()).unwrap();
     let bytes = std::fs::read(folder.join("model.safetensors")).unwrap();
-    let weights =
-        VarBuilder::from_buffered_safetensors(bytes, DType::F32, &CandleDevice::Cpu).unwrap();
+    let weights = VarBuilder::from_buffered_safetensors(bytes, DType::F32, &CandleDevice::Cpu).unwrap();
     let oracle = BertModel::load(weights, &config).unwrap();
     let bert = Bert::load(&folder).unwrap();
     for length in [1, 2, 13, 64] {
         let ids: Vec<u32> = (0..length).map(|token| token * 37 % 128).collect();
-        let types: Vec<u32> = (0..length)
-            .map(|token| u32::from(token > length / 2))
-            .collect();
+        let types: Vec<u32> = (0..length).map(|token| u32::from(token > length / 2)).collect();
         let mut batch = Packed::default();
         batch.push_typed(&ids, &types);
         let found = bert.forward(&batch).unwrap().flatten_all().unwrap();
-        let row = |values| {
-            Tensor::new(values, &CandleDevice::Cpu)
-                .unwrap()
-                .unsqueeze(0)
-                .unwrap()
-        };
-        let expected = oracle
-            .forward(&row(&*ids), &row(&*types), None)
-            .unwrap()
-            .flatten_all()
-            .unwrap();
-        assert_close(
-            &found.to_vec1().unwrap(),
-            &expected.to_vec1().unwrap(),
-            &format!("{length} tokens"),
-        );
+        let row = |values| Tensor::new(values, &CandleDevice::Cpu).unwrap().unsqueeze(0).unwrap();
+        let expected = oracle.forward(&row(&*ids), &row(&*types), None).unwrap().flatten_all().unwrap();
+        assert_close(&found.to_vec1().unwrap(), &expected.to_vec1().unwrap(), &format!("{length} tokens"));
     }
 }
 
@@ -122,14 +99,8 @@ fn minilm_vectors_are_those_of_sentence_transformers() {
     assert_eq!(cases.len(), 20);
     let texts: Vec<&str> = cases.iter().map(|case| case.text.as_str()).collect();
     for (vector, case) in encoder.encode(&texts).unwrap().iter().zip(&cases) {
-        let dot = |a: &[f32], b: &[f32]| {
-            a.iter()
-                .zip(b)
-                .map(|(a, b)| f64::from(*a) * f64::from(*b))
-                .sum::<f64>()
-        };
-        let cosine = dot(vector, &case.vector)
-            / (dot(vector, vector) * dot(&case.vector, &case.vector)).sqrt();
+        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let cosine = dot(vector, &case.vector) / (dot(vector, vector) * dot(&case.vector, &case.vector)).sqrt();
         assert!(cosine > 0.9999, "cosine {cosine} for {:?}", case.text);
     }
 }
@@ -137,12 +108,9 @@ fn minilm_vectors_are_those_of_sentence_transformers() {
 #[test]
 fn a_vector_does_not_depend_on_neighbours_order_or_threads() {
     let lengths = [0, 3, 90, 1, 17, 40, 2, 90, 5, 33, 8];
-    let texts: Vec<String> = (0..60)
-        .map(|i| "dose of insulin ".repeat(lengths[i % lengths.len()]) + &i.to_string())
-        .collect();
-    let single = Device::Cpu {
-        threads: NonZero::<usize>::MIN,
-    };
+    let texts: Vec<String> =
+        (0..60).map(|i| "dose of insulin ".repeat(lengths[i % lengths.len()]) + &i.to_string()).collect();
+    let single = Device::Cpu { threads: NonZero::<usize>::MIN };
     let alone = SentenceEncoder::open(&fixture("tiny"), single).unwrap();
     let together = tiny().encode(&texts).unwrap();
     let unit = |vector: &[f32]| (vector.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5;
@@ -161,36 +129,19 @@ fn hard_texts_have_vectors() {
     let texts = ["", " \u{200b}\u{0}\n", "漢字仮名", &long];
     let vectors = encoder.encode(&texts).unwrap();
     assert!(vectors.iter().flatten().all(|value| value.is_finite()));
-    assert_eq!(
-        vectors[3],
-        encoder.encode(&[&long[..2000]]).unwrap()[0],
-        "cut where the window ends"
-    );
-    assert_ne!(
-        vectors[3],
-        encoder.encode_windowed(&[&long], 16).unwrap()[0]
-    );
+    assert_eq!(vectors[3], encoder.encode(&[&long[..2000]]).unwrap()[0], "cut where the window ends");
+    assert_ne!(vectors[3], encoder.encode_windowed(&[&long], 16).unwrap()[0]);
     let error = encoder.encode_windowed(&["x"], 2).unwrap_err();
     assert!(error.to_string().contains("leave no room"), "{error}");
     let beyond = encoder.encode_windowed(&[&long], usize::MAX).unwrap();
-    assert_eq!(
-        beyond,
-        encoder.encode_windowed(&[&long], 64).unwrap(),
-        "never beyond the positions"
-    );
+    assert_eq!(beyond, encoder.encode_windowed(&[&long], 64).unwrap(), "never beyond the positions");
 }
 
 #[test]
 fn a_folder_tells_what_it_is() {
     let encoder = tiny();
-    assert_eq!(
-        (encoder.name(), encoder.dimension(), encoder.max_tokens()),
-        ("tiny", 32, 48)
-    );
-    assert_eq!(
-        (&*encoder.prompts().query, &*encoder.prompts().passage),
-        ("query: ", "passage: ")
-    );
+    assert_eq!((encoder.name(), encoder.dimension(), encoder.max_tokens()), ("tiny", 32, 48));
+    assert_eq!((&*encoder.prompts().query, &*encoder.prompts().passage), ("query: ", "passage: "));
     assert_eq!(encoder.fingerprint().len(), 64);
     assert_eq!(encoder.fingerprint(), tiny().fingerprint());
 }

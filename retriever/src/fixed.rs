@@ -68,7 +68,7 @@ impl Retrieve for Fixed {
         Ok(chunks.iter().map(find).collect())
     }
 
-    fn snapshot(&self) -> &str {
+    fn snapshot(&self) -> &'static str {
         "fixed"
     }
 }

@@ -1,14 +1,11 @@
 //! The tokenizer of the static encoder against the `tokenizers` crate: the same ids on any text.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
 use retriever::embed::{WordPiece, bundled};
 use tokenizers::Tokenizer;
-use tokenizers::models::wordpiece::WordPiece as Reference;
-use tokenizers::normalizers::BertNormalizer;
-use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 
 /// A little vocabulary with every printable ASCII character, so that few words are unknown.
 fn little() -> Vec<String> {
@@ -33,11 +30,20 @@ struct Pair {
 impl Pair {
     fn new(vocabulary: &[String]) -> Self {
         let ours = WordPiece::new(vocabulary.iter().map(String::as_str)).unwrap();
-        let ids = vocabulary.iter().cloned().zip(0..).collect();
-        let model = Reference::builder().vocab(ids).unk_token("[UNK]".to_owned()).build().unwrap();
-        let mut theirs = Tokenizer::new(model);
-        theirs.with_normalizer(Some(BertNormalizer::default())).unwrap();
-        theirs.with_pre_tokenizer(Some(BertPreTokenizer));
+        let ids: BTreeMap<&String, usize> = vocabulary.iter().zip(0..).collect();
+        // as in the tokenizer.json of bert-base-uncased
+        let file = serde_json::json!({
+            "version": "1.0",
+            "added_tokens": [],
+            "normalizer": {
+                "type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": true, "strip_accents": null, "lowercase": true
+            },
+            "pre_tokenizer": { "type": "BertPreTokenizer" },
+            "model": {
+                "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": ids
+            }
+        });
+        let theirs = Tokenizer::from_bytes(file.to_string()).unwrap();
         Self { ours, theirs }
     }
 

@@ -79,8 +79,7 @@ pub(super) struct Cards(Vec<(i64, String)>);
 
 impl Cards {
     pub(super) fn new(connection: &Connection) -> rusqlite::Result<Self> {
-        let mut statement =
-            connection.prepare_cached("SELECT number, name FROM collections ORDER BY name")?;
+        let mut statement = connection.prepare_cached("SELECT number, name FROM collections ORDER BY name")?;
         let names = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         names.collect::<rusqlite::Result<_>>().map(Self)
     }
@@ -94,17 +93,10 @@ impl Cards {
     pub(super) fn read_whole(&self, row: &Row<'_>) -> rusqlite::Result<(Card, Rest)> {
         let facts: Facts<'static> = json(row, 6)?;
         let numbers: Option<String> = row.get(7)?;
-        let numbers: Vec<i64> = numbers
-            .iter()
-            .flat_map(|list| list.split(','))
-            .filter_map(|number| number.parse().ok())
-            .collect();
-        let collections = self
-            .0
-            .iter()
-            .filter(|(number, _)| numbers.contains(number))
-            .map(|(_, name)| name.clone())
-            .collect();
+        let numbers: Vec<i64> =
+            numbers.iter().flat_map(|list| list.split(',')).filter_map(|number| number.parse().ok()).collect();
+        let collections =
+            self.0.iter().filter(|(number, _)| numbers.contains(number)).map(|(_, name)| name.clone()).collect();
         let card = Card {
             id: document_id(row, 0)?,
             title: row.get(1)?,
@@ -119,13 +111,7 @@ impl Cards {
             standing: named(row, 5)?,
             collections,
         };
-        Ok((
-            card,
-            Rest {
-                language: facts.language.map(Cow::into_owned),
-                corrections: facts.corrections.into_owned(),
-            },
-        ))
+        Ok((card, Rest { language: facts.language.map(Cow::into_owned), corrections: facts.corrections.into_owned() }))
     }
 }
 
@@ -137,21 +123,14 @@ pub(super) struct Rest {
 }
 
 /// Reads a value that is stored by its name.
-pub(super) fn named<T: FromStr<Err = crate::Error>>(
-    row: &Row<'_>,
-    index: usize,
-) -> rusqlite::Result<T> {
+pub(super) fn named<T: FromStr<Err = crate::Error>>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
     let name = row.get_ref(index)?.as_str()?;
-    name.parse()
-        .map_err(|error: crate::Error| unreadable(index, error))
+    name.parse().map_err(|error: crate::Error| unreadable(index, error))
 }
 
 /// Reads a publication date.
 pub(super) fn date(row: &Row<'_>, index: usize) -> rusqlite::Result<Option<PartialDate>> {
-    Ok(row
-        .get_ref(index)?
-        .as_str_or_null()?
-        .and_then(PartialDate::parse))
+    Ok(row.get_ref(index)?.as_str_or_null()?.and_then(PartialDate::parse))
 }
 
 /// Reads a document id.
@@ -161,17 +140,11 @@ pub(super) fn document_id(row: &Row<'_>, index: usize) -> rusqlite::Result<Docum
 }
 
 /// Reads a JSON column.
-pub(super) fn json<T: serde::de::DeserializeOwned>(
-    row: &Row<'_>,
-    index: usize,
-) -> rusqlite::Result<T> {
+pub(super) fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, index: usize) -> rusqlite::Result<T> {
     serde_json::from_str(row.get_ref(index)?.as_str()?).map_err(|error| unreadable(index, error))
 }
 
 /// A column that holds what this program never wrote.
-pub(super) fn unreadable(
-    index: usize,
-    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> rusqlite::Error {
+pub(super) fn unreadable(index: usize, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(index, Type::Text, error.into())
 }

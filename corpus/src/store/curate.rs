@@ -16,7 +16,8 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] without a reason or a tag; else when the database cannot be written.
     pub fn tag(&mut self, ids: &[DocumentId], tag: &str, reason: &str) -> Result<u64> {
-        let sql = "INSERT INTO tags (document, tag) SELECT number, ?2 FROM documents WHERE id = ?1 ON CONFLICT DO NOTHING";
+        let sql =
+            "INSERT INTO tags (document, tag) SELECT number, ?2 FROM documents WHERE id = ?1 ON CONFLICT DO NOTHING";
         self.retag("tag", sql, ids, tag, reason)
     }
 
@@ -29,25 +30,14 @@ impl Store {
         self.retag("untag", sql, ids, tag, reason)
     }
 
-    fn retag(
-        &mut self,
-        verb: &str,
-        sql: &str,
-        ids: &[DocumentId],
-        tag: &str,
-        reason: &str,
-    ) -> Result<u64> {
+    fn retag(&mut self, verb: &str, sql: &str, ids: &[DocumentId], tag: &str, reason: &str) -> Result<u64> {
         needed("reason", reason)?;
         let tag = needed("tag", tag)?;
         self.write(|write| {
             let mut changed = 0;
             for id in ids {
                 if write.tx.prepare_cached(sql)?.execute([id.as_str(), tag])? > 0 {
-                    let change = if verb == "tag" {
-                        (None, Some(tag))
-                    } else {
-                        (Some(tag), None)
-                    };
+                    let change = if verb == "tag" { (None, Some(tag)) } else { (Some(tag), None) };
                     write.audit(verb, Some(id), change, reason)?;
                     changed += 1;
                 }
@@ -61,13 +51,7 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] without a reason; else when the database cannot be written.
     pub fn quarantine(&mut self, ids: &[DocumentId], reason: &str) -> Result<u64> {
-        self.rule(
-            "quarantine",
-            ids,
-            reason,
-            |verdict| verdict.curated = Standing::Quarantined,
-            standing,
-        )
+        self.rule("quarantine", ids, reason, |verdict| verdict.curated = Standing::Quarantined, standing)
     }
 
     /// Takes documents out: not evidence, kept for [`Store::restore`].
@@ -75,13 +59,7 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] without a reason; else when the database cannot be written.
     pub fn remove(&mut self, ids: &[DocumentId], reason: &str) -> Result<u64> {
-        self.rule(
-            "remove",
-            ids,
-            reason,
-            |verdict| verdict.curated = Standing::Removed,
-            standing,
-        )
+        self.rule("remove", ids, reason, |verdict| verdict.curated = Standing::Removed, standing)
     }
 
     /// Brings back what was quarantined, removed, or deleted by its source.
@@ -89,8 +67,7 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] without a reason; else when the database cannot be written.
     pub fn restore(&mut self, ids: &[DocumentId], reason: &str) -> Result<u64> {
-        let restore =
-            |verdict: &mut Verdict| (verdict.curated, verdict.deleted) = (Standing::Active, false);
+        let restore = |verdict: &mut Verdict| (verdict.curated, verdict.deleted) = (Standing::Active, false);
         self.rule("restore", ids, reason, restore, standing)
     }
 
@@ -114,13 +91,7 @@ impl Store {
     /// # Errors
     /// [`Error::Input`] without a reason; else when the database cannot be written.
     pub fn set_level(&mut self, ids: &[DocumentId], level: Level, reason: &str) -> Result<u64> {
-        self.rule(
-            "level",
-            ids,
-            reason,
-            |verdict| verdict.ruled_level = Some(level),
-            |verdict| verdict.level().as_str(),
-        )
+        self.rule("level", ids, reason, |verdict| verdict.ruled_level = Some(level), |verdict| verdict.level().as_str())
     }
 
     fn rule(
@@ -142,12 +113,7 @@ impl Store {
                 change(&mut entry.verdict);
                 if entry.verdict != before {
                     write.settle(&entry)?;
-                    write.audit(
-                        verb,
-                        Some(id),
-                        (Some(show(before)), Some(show(entry.verdict))),
-                        reason,
-                    )?;
+                    write.audit(verb, Some(id), (Some(show(before)), Some(show(entry.verdict))), reason)?;
                     changed += 1;
                 }
             }
@@ -180,11 +146,8 @@ fn needed<'a>(what: &str, given: &'a str) -> Result<&'a str> {
 impl Write<'_> {
     /// See [`Store::drop_collection`].
     pub(super) fn drop_collection(&mut self, name: &str, reason: &str) -> Result<u64> {
-        let number = self.tx.query_row(
-            "SELECT number FROM collections WHERE name = ?",
-            [name],
-            |row| row.get::<_, i64>(0),
-        );
+        let number =
+            self.tx.query_row("SELECT number FROM collections WHERE name = ?", [name], |row| row.get::<_, i64>(0));
         let Some(number) = number.optional()? else {
             return Ok(0);
         };
@@ -193,32 +156,21 @@ impl Write<'_> {
         let members = self
             .tx
             .prepare(sql)?
-            .query_map([number], |row| {
-                Ok((document_id(row, 0)?, row.get(1)?, row.get(2)?))
-            })?
+            .query_map([number], |row| Ok((document_id(row, 0)?, row.get(1)?, row.get(2)?)))?
             .collect::<rusqlite::Result<Vec<(DocumentId, i64, bool)>>>()?;
-        self.tx
-            .execute("DELETE FROM memberships WHERE collection = ?", [number])?;
+        self.tx.execute("DELETE FROM memberships WHERE collection = ?", [number])?;
         let mut dropped = 0;
         for (id, mark, stays) in members {
             if !stays {
-                self.tx
-                    .prepare_cached("DELETE FROM documents WHERE id = ?")?
-                    .execute([id.as_str()])?;
+                self.tx.prepare_cached("DELETE FROM documents WHERE id = ?")?.execute([id.as_str()])?;
                 self.shift(mark, 0);
                 dropped += 1;
             } else if let Some(entry) = self.entry(&id)? {
                 self.settle(&entry)?;
             }
         }
-        self.tx
-            .execute("DELETE FROM collections WHERE number = ?", [number])?;
-        self.audit(
-            "drop-collection",
-            None,
-            (Some(name), None),
-            &format!("{reason} ({dropped} documents)"),
-        )?;
+        self.tx.execute("DELETE FROM collections WHERE number = ?", [number])?;
+        self.audit("drop-collection", None, (Some(name), None), &format!("{reason} ({dropped} documents)"))?;
         Ok(dropped)
     }
 }

@@ -39,7 +39,9 @@ impl Store {
                         document: document.id.clone(),
                         ordinal: row.get(WIDTH)?,
                         heading: row.get(WIDTH + 3)?,
-                        text: text.ok_or_else(|| unreadable(WIDTH + 1, format!("chunk {id} lies outside its text")))?.to_owned(),
+                        text: text
+                            .ok_or_else(|| unreadable(WIDTH + 1, format!("chunk {id} lies outside its text")))?
+                            .to_owned(),
                         span,
                     };
                     Ok(ChunkInContext { chunk, document })

@@ -71,14 +71,10 @@ impl Store {
         progress: &mut dyn FnMut(&Ingested),
     ) -> Result<Ingested> {
         if collection.trim().is_empty() {
-            return Err(Error::Input(
-                "a collection needs a name: give one with --collection NAME".to_owned(),
-            ));
+            return Err(Error::Input("a collection needs a name: give one with --collection NAME".to_owned()));
         }
         if collection == STARTER && !self.is_empty()? && !self.only_starter()? {
-            return Err(Error::Input(
-                "the starter collection is used only while a home holds nothing else".to_owned(),
-            ));
+            return Err(Error::Input("the starter collection is used only while a home holds nothing else".to_owned()));
         }
         let (mut run, mut done) = (None, Ingested::default());
         let mut records = records.map(Item::new);
@@ -94,14 +90,7 @@ impl Store {
             }
             (run, done) = self.write(|write| {
                 let rulings = Rulings::new(&write.tx)?;
-                let mut writer = Writer {
-                    write,
-                    collection,
-                    number: None,
-                    run,
-                    rulings,
-                    done,
-                };
+                let mut writer = Writer { write, collection, number: None, run, rulings, done };
                 batch.iter().try_for_each(|item| writer.item(item))?;
                 Ok((writer.run, writer.done))
             })?;
@@ -183,21 +172,14 @@ impl Writer<'_, '_> {
         } else if new.content == entry.content && !entry.verdict.deleted {
             if version > entry.version {
                 let sql = "UPDATE documents SET version = ? WHERE number = ?";
-                self.write
-                    .tx
-                    .prepare_cached(sql)?
-                    .execute(params![version, entry.number])?;
+                self.write.tx.prepare_cached(sql)?.execute(params![version, entry.number])?;
             }
             self.done.unchanged += 1;
         } else {
             self.replace(&mut entry, new)?;
             joined = true;
         }
-        if joined {
-            self.write.settle(&entry)
-        } else {
-            Ok(())
-        }
+        if joined { self.write.settle(&entry) } else { Ok(()) }
     }
 
     fn add(&mut self, new: &Prepared, collection: i64) -> Result<()> {
@@ -206,20 +188,11 @@ impl Writer<'_, '_> {
         let ruling = self.rulings.of(&self.write.tx, &new.names)?;
         if let Some((status, reason)) = &ruling {
             verdict.ruled_status = Some(*status);
-            let change = (
-                Some(new.document.status.as_str()),
-                Some(verdict.status().as_str()),
-            );
-            self.write
-                .audit("status", Some(&new.document.id), change, reason)?;
+            let change = (Some(new.document.status.as_str()), Some(verdict.status().as_str()));
+            self.write.audit("status", Some(&new.document.id), change, reason)?;
         }
         let chunks = new.chunks.len() as u32;
-        let mark = mark(
-            verdict,
-            chunks,
-            &new.content,
-            vec![self.collection.to_owned()],
-        );
+        let mark = mark(verdict, chunks, &new.content, vec![self.collection.to_owned()]);
         let number = new.insert(self.write, verdict, mark, run)?;
         self.write.join(number, collection)?;
         self.write.shift(0, mark);
@@ -232,9 +205,7 @@ impl Writer<'_, '_> {
         let run = self.run()?;
         let id = &new.document.id;
         let before = entry.verdict;
-        entry
-            .verdict
-            .hear_source(new.document.status, new.document.level);
+        entry.verdict.hear_source(new.document.status, new.document.level);
         if let Some((status, _)) = self.rulings.of(&self.write.tx, &new.names)? {
             entry.verdict.ruled_status.get_or_insert(status);
         }
@@ -246,11 +217,9 @@ impl Writer<'_, '_> {
         let state = |version: u32, status: Status| format!("version {version}, {status}");
         let was = state(entry.version, before.status());
         let is = state(new.document.version, entry.verdict.status());
-        self.write
-            .audit(verb, Some(id), (Some(&was), Some(&is)), reason)?;
+        self.write.audit(verb, Some(id), (Some(&was), Some(&is)), reason)?;
         new.replace(self.write, entry.number, run)?;
-        (entry.version, entry.content, entry.chunks) =
-            (new.document.version, new.content, new.chunks.len() as u32);
+        (entry.version, entry.content, entry.chunks) = (new.document.version, new.content, new.chunks.len() as u32);
         self.done.updated += 1;
         self.done.chunks += u64::from(entry.chunks);
         Ok(())
@@ -265,12 +234,8 @@ impl Writer<'_, '_> {
         }
         let before = entry.verdict.standing();
         entry.verdict.deleted = true;
-        let change = (
-            Some(before.as_str()),
-            Some(entry.verdict.standing().as_str()),
-        );
-        self.write
-            .audit("remove", Some(id), change, "deleted by its source")?;
+        let change = (Some(before.as_str()), Some(entry.verdict.standing().as_str()));
+        self.write.audit("remove", Some(id), change, "deleted by its source")?;
         self.write.settle(&entry)?;
         self.done.deleted += 1;
         Ok(())
@@ -281,31 +246,14 @@ impl Writer<'_, '_> {
         if self.done.rejected > REJECTS_KEPT {
             return Ok(());
         }
-        let Rejected {
-            file,
-            position,
-            reason,
-            excerpt,
-        } = rejected;
+        let Rejected { file, position, reason, excerpt } = rejected;
         let known = "SELECT 1 FROM rejects WHERE file = ? AND position = ? AND reason = ?";
-        if self
-            .write
-            .tx
-            .prepare_cached(known)?
-            .exists([file, position, reason])?
-        {
+        if self.write.tx.prepare_cached(known)?.exists([file, position, reason])? {
             return Ok(());
         }
         let run = self.run()?;
         let sql = "INSERT OR REPLACE INTO rejects (run, at, file, position, reason, excerpt) VALUES (?, ?, ?, ?, ?, ?)";
-        self.write.tx.prepare_cached(sql)?.execute(params![
-            run,
-            self.write.now,
-            file,
-            position,
-            reason,
-            excerpt
-        ])?;
+        self.write.tx.prepare_cached(sql)?.execute(params![run, self.write.now, file, position, reason, excerpt])?;
         Ok(())
     }
 
@@ -329,9 +277,7 @@ impl Writer<'_, '_> {
             return Ok(run);
         }
         let sql = "INSERT INTO runs (collection, started) VALUES (?, ?)";
-        self.write
-            .tx
-            .execute(sql, [self.collection, &self.write.now])?;
+        self.write.tx.execute(sql, [self.collection, &self.write.now])?;
         let run = self.write.tx.last_insert_rowid();
         self.run = Some(run);
         Ok(run)

@@ -21,20 +21,14 @@ impl Names {
     }
 
     pub(super) fn of(identifiers: &Identifiers) -> Self {
-        let Identifiers {
-            pmid, pmcid, doi, ..
-        } = identifiers;
+        let Identifiers { pmid, pmcid, doi, .. } = identifiers;
         Self::new(pmid.as_deref(), pmcid.as_deref(), doi.as_deref())
     }
 
     /// Whatever a person can have meant by `name`. A bare number is a PubMed id.
     pub(super) fn guess(name: &str) -> Self {
         let upper = name.to_ascii_uppercase();
-        Self::new(
-            Some(&upper),
-            upper.starts_with("PMC").then_some(&upper),
-            Some(name),
-        )
+        Self::new(Some(&upper), upper.starts_with("PMC").then_some(&upper), Some(name))
     }
 }
 
@@ -45,34 +39,13 @@ mod tests {
     #[test]
     fn guesses_what_people_write() {
         for name in ["123", "0123", "PMID 123", "pmid:123", "PMID: 123"] {
-            assert_eq!(
-                Names::guess(name),
-                Names {
-                    pmid: Some("123".to_owned()),
-                    ..Names::default()
-                },
-                "{name}"
-            );
+            assert_eq!(Names::guess(name), Names { pmid: Some("123".to_owned()), ..Names::default() }, "{name}");
         }
         for name in ["PMC9", "pmc9"] {
-            assert_eq!(
-                Names::guess(name),
-                Names {
-                    pmcid: Some("PMC9".to_owned()),
-                    ..Names::default()
-                },
-                "{name}"
-            );
+            assert_eq!(Names::guess(name), Names { pmcid: Some("PMC9".to_owned()), ..Names::default() }, "{name}");
         }
         for name in ["10.1/aB", "doi:10.1/AB", "https://doi.org/10.1/ab"] {
-            assert_eq!(
-                Names::guess(name),
-                Names {
-                    doi: Some("10.1/ab".to_owned()),
-                    ..Names::default()
-                },
-                "{name}"
-            );
+            assert_eq!(Names::guess(name), Names { doi: Some("10.1/ab".to_owned()), ..Names::default() }, "{name}");
         }
         for name in ["", "0", "metformin", "10 mg/d", "é"] {
             assert_eq!(Names::guess(name), Names::default(), "{name}");

@@ -29,19 +29,12 @@ impl Store {
     /// When the database cannot be written; nothing is applied then.
     pub fn apply_notices(&mut self, notices: &[Notice], registry: &str) -> Result<Applied> {
         self.write(|write| {
-            let mut applied = Applied {
-                notices: notices.len() as u64,
-                ..Applied::default()
-            };
-            let (cleared, graver): (Vec<&Notice>, Vec<&Notice>) = notices
-                .iter()
-                .partition(|notice| notice.status == Status::Ok);
+            let mut applied = Applied { notices: notices.len() as u64, ..Applied::default() };
+            let (cleared, graver): (Vec<&Notice>, Vec<&Notice>) =
+                notices.iter().partition(|notice| notice.status == Status::Ok);
             for notice in graver.into_iter().chain(cleared) {
-                let reason = if notice.reason.trim().is_empty() {
-                    registry
-                } else {
-                    &format!("{registry}: {}", notice.reason)
-                };
+                let reason =
+                    if notice.reason.trim().is_empty() { registry } else { &format!("{registry}: {}", notice.reason) };
                 let names = Names::new(notice.pmid.as_deref(), None, notice.doi.as_deref());
                 keep(write, &names, notice.status, reason)?;
                 for id in find(&write.tx, &names)? {
@@ -68,23 +61,14 @@ fn rule(write: &mut Write<'_>, id: &DocumentId, said: Status, reason: &str) -> R
     let after = entry.verdict.status();
     write.settle(&entry)?;
     if before != after {
-        write.audit(
-            "status",
-            Some(id),
-            (Some(before.as_str()), Some(after.as_str())),
-            reason,
-        )?;
+        write.audit("status", Some(id), (Some(before.as_str()), Some(after.as_str())), reason)?;
     }
     Ok(before != after)
 }
 
 /// What holds once `said` comes after `before`.
 fn climb(before: Option<Status>, said: Status) -> Status {
-    if said == Status::Ok {
-        said
-    } else {
-        before.map_or(said, |before| before.max(said))
-    }
+    if said == Status::Ok { said } else { before.map_or(said, |before| before.max(said)) }
 }
 
 /// Keeps a notice under each of the work's names.
@@ -93,14 +77,8 @@ fn keep(write: &Write<'_>, names: &Names, said: Status, reason: &str) -> Result<
         let before = lookup(&write.tx, &name)?.map(|(status, _)| status);
         let status = climb(before, said);
         if before != Some(status) {
-            let sql =
-                "INSERT OR REPLACE INTO notices (name, status, reason, at) VALUES (?, ?, ?, ?)";
-            write.tx.prepare_cached(sql)?.execute(params![
-                name,
-                status.as_str(),
-                reason,
-                write.now
-            ])?;
+            let sql = "INSERT OR REPLACE INTO notices (name, status, reason, at) VALUES (?, ?, ?, ?)";
+            write.tx.prepare_cached(sql)?.execute(params![name, status.as_str(), reason, write.now])?;
         }
     }
     Ok(())
@@ -110,9 +88,7 @@ fn keep(write: &Write<'_>, names: &Names, said: Status, reason: &str) -> Result<
 fn find(connection: &Connection, names: &Names) -> Result<Vec<DocumentId>> {
     let sql = "SELECT id FROM documents WHERE pmid = ?1 UNION SELECT id FROM documents WHERE doi = ?2 ORDER BY 1";
     let mut statement = connection.prepare_cached(sql)?;
-    let ids = statement.query_map(params![names.pmid, names.doi], |row| {
-        super::card::document_id(row, 0)
-    })?;
+    let ids = statement.query_map(params![names.pmid, names.doi], |row| super::card::document_id(row, 0))?;
     Ok(ids.collect::<rusqlite::Result<_>>()?)
 }
 
@@ -124,18 +100,12 @@ pub(super) struct Rulings {
 
 impl Rulings {
     pub(super) fn new(connection: &Connection) -> Result<Self> {
-        let any = connection.query_row("SELECT EXISTS (SELECT 1 FROM notices)", [], |row| {
-            row.get(0)
-        })?;
+        let any = connection.query_row("SELECT EXISTS (SELECT 1 FROM notices)", [], |row| row.get(0))?;
         Ok(Self { any })
     }
 
     /// The gravest word on a work of these names, and why.
-    pub(super) fn of(
-        self,
-        connection: &Connection,
-        names: &Names,
-    ) -> Result<Option<(Status, String)>> {
+    pub(super) fn of(self, connection: &Connection, names: &Names) -> Result<Option<(Status, String)>> {
         let mut gravest = None;
         if self.any {
             for name in keys(names) {
@@ -147,15 +117,11 @@ impl Rulings {
 }
 
 fn lookup(connection: &Connection, name: &str) -> Result<Option<(Status, String)>> {
-    let mut statement =
-        connection.prepare_cached("SELECT status, reason FROM notices WHERE name = ?")?;
-    Ok(statement
-        .query_row([name], |row| Ok((super::card::named(row, 0)?, row.get(1)?)))
-        .optional()?)
+    let mut statement = connection.prepare_cached("SELECT status, reason FROM notices WHERE name = ?")?;
+    Ok(statement.query_row([name], |row| Ok((super::card::named(row, 0)?, row.get(1)?))).optional()?)
 }
 
 fn keys(names: &Names) -> impl Iterator<Item = String> {
     let pmid = names.pmid.as_ref().map(|pmid| format!("pmid:{pmid}"));
-    pmid.into_iter()
-        .chain(names.doi.as_ref().map(|doi| format!("doi:{doi}")))
+    pmid.into_iter().chain(names.doi.as_ref().map(|doi| format!("doi:{doi}")))
 }

@@ -25,12 +25,8 @@ impl Store {
         create(path)?;
         Self::open_existing(path).map_err(|error| match error.at(path) {
             // The file is writable but nothing can be laid beside it.
-            Error::Database(rusqlite::Error::SqliteFailure(failure, _))
-                if failure.code == ErrorCode::CannotOpen =>
-            {
-                Error::ReadOnly {
-                    path: path.to_owned(),
-                }
+            Error::Database(rusqlite::Error::SqliteFailure(failure, _)) if failure.code == ErrorCode::CannotOpen => {
+                Error::ReadOnly { path: path.to_owned() }
             }
             error => error,
         })
@@ -41,9 +37,7 @@ impl Store {
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_TIMEOUT)?;
         if connection.is_readonly("main")? {
-            return Err(Error::ReadOnly {
-                path: path.to_owned(),
-            });
+            return Err(Error::ReadOnly { path: path.to_owned() });
         }
         check(&connection, path, true)?;
         switch_to_wal(&connection)?;
@@ -66,42 +60,27 @@ impl Store {
             Ok(_) => {}
             Err(source) if source.kind() == io::ErrorKind::NotFound => {
                 let home = path.parent().unwrap_or(path).display();
-                return Err(Error::Input(format!(
-                    "no documents in {home} yet: run `anamnesis corpus add PATH`"
-                )));
+                return Err(Error::Input(format!("no documents in {home} yet: run `anamnesis corpus add PATH`")));
             }
             Err(source) => {
-                return Err(Error::File {
-                    action: "read",
-                    path: path.to_owned(),
-                    source,
-                });
+                return Err(Error::File { action: "read", path: path.to_owned(), source });
             }
         }
         let shared = read_only(path, path, OpenFlags::empty());
         let connection = match shared {
             Err(Error::Database(rusqlite::Error::SqliteFailure(failure, _)))
-                if matches!(
-                    failure.code,
-                    ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure
-                ) =>
+                if matches!(failure.code, ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure) =>
             {
                 read_alone(path)
             }
             other => other,
         };
-        connection
-            .map(|connection| Self::with(connection, path))
-            .map_err(|error| error.at(path))
+        connection.map(|connection| Self::with(connection, path)).map_err(|error| error.at(path))
     }
 
     fn with(connection: Connection, path: &Path) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
-        Self {
-            connection,
-            path: path.to_owned(),
-            who: operator(),
-        }
+        Self { connection, path: path.to_owned(), who: operator() }
     }
 
     /// How long a write waits for another writer before it gives up with [`Error::Locked`]; 5 s unless set.
@@ -121,15 +100,9 @@ impl Store {
 /// Makes the folder and an empty file, where the operating system's own words say why it cannot.
 fn create(path: &Path) -> Result<()> {
     let fail = |action, path: PathBuf, source: io::Error| match source.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            Error::ReadOnly { path }
-        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Error::ReadOnly { path },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full { path },
-        _ => Error::File {
-            action,
-            path,
-            source,
-        },
+        _ => Error::File { action, path, source },
     };
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder).map_err(|source| fail("create", folder.to_owned(), source))?;
@@ -144,36 +117,22 @@ fn create(path: &Path) -> Result<()> {
 fn check(connection: &Connection, path: &Path, writable: bool) -> Result<()> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, found) = (pragma("application_id")?, pragma("user_version")?);
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let is_new = application == 0 && found == 0 && tables == 0;
     // SQLite takes a file that is too short for a header for a new one, and would write over it.
     let is_stub = is_new && fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len()));
     if is_stub {
-        return Err(Error::Unusable {
-            path: path.to_owned(),
-            reason: "it is cut off".to_owned(),
-        });
+        return Err(Error::Unusable { path: path.to_owned(), reason: "it is cut off".to_owned() });
     }
     if application != i64::from(schema::APPLICATION_ID) && !is_new {
         let reason = "it belongs to another program".to_owned();
-        return Err(Error::Unusable {
-            path: path.to_owned(),
-            reason,
-        });
+        return Err(Error::Unusable { path: path.to_owned(), reason });
     }
     if is_new && !writable {
-        return Err(Error::Input(format!(
-            "{} is empty: run `anamnesis corpus add PATH`",
-            path.display()
-        )));
+        return Err(Error::Input(format!("{} is empty: run `anamnesis corpus add PATH`", path.display())));
     }
     if found > schema::VERSION {
-        return Err(Error::Format {
-            path: path.to_owned(),
-            found,
-            supported: schema::VERSION,
-        });
+        return Err(Error::Format { path: path.to_owned(), found, supported: schema::VERSION });
     }
     if found < schema::VERSION && !writable {
         return Err(Error::Input(format!(
@@ -190,8 +149,7 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
     loop {
         match connection.pragma_update(None, "journal_mode", "WAL") {
             Err(error)
-                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
-                    && start.elapsed() < BUSY_TIMEOUT =>
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && start.elapsed() < BUSY_TIMEOUT =>
             {
                 thread::sleep(Duration::from_millis(10));
             }
@@ -205,17 +163,12 @@ fn switch_to_wal(connection: &Connection) -> rusqlite::Result<()> {
 fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let migrations = schema::migrations();
     connection.set_transaction_behavior(TransactionBehavior::Immediate);
-    let outcome = migrations
-        .to_latest(connection)
-        .or_else(|_| migrations.to_latest(connection));
+    let outcome = migrations.to_latest(connection).or_else(|_| migrations.to_latest(connection));
     connection.set_transaction_behavior(TransactionBehavior::Deferred);
     match outcome {
         Ok(()) => check(connection, path, true),
         Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err.into()),
-        Err(other) => Err(Error::Unusable {
-            path: path.to_owned(),
-            reason: other.to_string(),
-        }),
+        Err(other) => Err(Error::Unusable { path: path.to_owned(), reason: other.to_string() }),
     }
 }
 
@@ -234,19 +187,11 @@ fn read_alone(path: &Path) -> Result<Connection> {
     let mut log = path.as_os_str().to_owned();
     log.push("-wal");
     if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-        let reason =
-            "it was not closed and its folder is read-only (open it once where it can be written)"
-                .to_owned();
-        return Err(Error::Unusable {
-            path: path.to_owned(),
-            reason,
-        });
+        let reason = "it was not closed and its folder is read-only (open it once where it can be written)".to_owned();
+        return Err(Error::Unusable { path: path.to_owned(), reason });
     }
-    let absolute = std::path::absolute(path).map_err(|source| Error::File {
-        action: "find",
-        path: path.to_owned(),
-        source,
-    })?;
+    let absolute =
+        std::path::absolute(path).map_err(|source| Error::File { action: "find", path: path.to_owned(), source })?;
     let name = format!("file:{}?immutable=1", percent_encoded(&absolute));
     read_only(path, Path::new(&name), OpenFlags::SQLITE_OPEN_URI)
 }

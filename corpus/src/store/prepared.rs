@@ -26,14 +26,7 @@ impl Prepared {
         let facts = json(&Facts::of(&document));
         let sections = json(&document.sections);
         let content = content(&document, &chunks, &facts, &sections);
-        Self {
-            names: Names::of(&document.identifiers),
-            document,
-            chunks,
-            content,
-            facts,
-            sections,
-        }
+        Self { names: Names::of(&document.identifiers), document, chunks, content, facts, sections }
     }
 
     /// Bytes it holds, about.
@@ -42,16 +35,8 @@ impl Prepared {
     }
 
     /// Writes the rows of a document that is not there yet and returns its number.
-    pub(super) fn insert(
-        &self,
-        write: &Write<'_>,
-        verdict: Verdict,
-        mark: i64,
-        run: i64,
-    ) -> Result<i64> {
-        let Self {
-            document, names, ..
-        } = self;
+    pub(super) fn insert(&self, write: &Write<'_>, verdict: Verdict, mark: i64, run: i64) -> Result<i64> {
+        let Self { document, names, .. } = self;
         let sql = "INSERT INTO documents (id, version, pmid, pmcid, doi, date, own_status, ruled_status, status, own_level, level,
                    curated, deleted, standing, chunks, content, mark, run, added, title, facts)
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
@@ -85,9 +70,7 @@ impl Prepared {
 
     /// Writes all that a source says over the document `number`; verdict and mark are the caller's.
     pub(super) fn replace(&self, write: &Write<'_>, number: i64, run: i64) -> Result<()> {
-        let Self {
-            document, names, ..
-        } = self;
+        let Self { document, names, .. } = self;
         let sql = "UPDATE documents SET version = ?, pmid = ?, pmcid = ?, doi = ?, date = ?, chunks = ?, content = ?, run = ?,
                    title = ?, facts = ? WHERE number = ?";
         write.tx.prepare_cached(sql)?.execute(params![
@@ -103,36 +86,19 @@ impl Prepared {
             self.facts,
             number,
         ])?;
-        write
-            .tx
-            .prepare_cached("DELETE FROM chunks WHERE document = ?")?
-            .execute([number])?;
-        write
-            .tx
-            .prepare_cached("DELETE FROM texts WHERE document = ?")?
-            .execute([number])?;
+        write.tx.prepare_cached("DELETE FROM chunks WHERE document = ?")?.execute([number])?;
+        write.tx.prepare_cached("DELETE FROM texts WHERE document = ?")?.execute([number])?;
         self.insert_text(write, number)
     }
 
     fn insert_text(&self, write: &Write<'_>, number: i64) -> Result<()> {
         let sql = "INSERT INTO texts (document, sections, text) VALUES (?, ?, ?)";
-        write.tx.prepare_cached(sql)?.execute(params![
-            number,
-            self.sections,
-            self.document.text
-        ])?;
+        write.tx.prepare_cached(sql)?.execute(params![number, self.sections, self.document.text])?;
         let sql = "INSERT INTO chunks (document, ordinal, id, start, stop, heading) VALUES (?, ?, ?, ?, ?, ?)";
         let mut statement = write.tx.prepare_cached(sql)?;
         for chunk in &self.chunks {
             let (start, stop) = (chunk.span.start as i64, chunk.span.end as i64);
-            statement.execute(params![
-                number,
-                chunk.ordinal,
-                chunk.id.as_bytes(),
-                start,
-                stop,
-                chunk.heading
-            ])?;
+            statement.execute(params![number, chunk.ordinal, chunk.id.as_bytes(), start, stop, chunk.heading])?;
         }
         Ok(())
     }
@@ -142,28 +108,15 @@ impl Prepared {
 /// rules count as changed when they are added again.
 fn content(document: &Document, chunks: &[Chunk], facts: &str, sections: &str) -> Content {
     let mut hasher = blake3::Hasher::new();
-    let date = document
-        .date
-        .map(|date| date.to_string())
-        .unwrap_or_default();
-    for field in [
-        &document.title,
-        &document.text,
-        facts,
-        sections,
-        &date,
-        document.status.as_str(),
-        document.level.as_str(),
-    ] {
-        hasher
-            .update(&(field.len() as u64).to_le_bytes())
-            .update(field.as_bytes());
+    let date = document.date.map(|date| date.to_string()).unwrap_or_default();
+    for field in
+        [&document.title, &document.text, facts, sections, &date, document.status.as_str(), document.level.as_str()]
+    {
+        hasher.update(&(field.len() as u64).to_le_bytes()).update(field.as_bytes());
     }
     for chunk in chunks {
         // The id covers start and text.
-        hasher
-            .update(chunk.id.as_bytes())
-            .update(&(chunk.heading.len() as u64).to_le_bytes());
+        hasher.update(chunk.id.as_bytes()).update(&(chunk.heading.len() as u64).to_le_bytes());
         hasher.update(chunk.heading.as_bytes());
     }
     let mut content = Content::default();

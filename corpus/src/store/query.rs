@@ -103,11 +103,8 @@ impl Store {
             let Some((mut stored, number)) = stored.optional()? else {
                 return Ok(None);
             };
-            let mut statement =
-                db.prepare_cached("SELECT tag FROM tags WHERE document = ? ORDER BY tag")?;
-            stored.tags = statement
-                .query_map([number], |row| row.get(0))?
-                .collect::<rusqlite::Result<_>>()?;
+            let mut statement = db.prepare_cached("SELECT tag FROM tags WHERE document = ? ORDER BY tag")?;
+            stored.tags = statement.query_map([number], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             Ok(Some(stored))
         })
     }
@@ -124,7 +121,8 @@ impl Store {
             let sql = "SELECT id FROM documents WHERE id = ?1 UNION SELECT id FROM documents WHERE pmid = ?2
                        UNION SELECT id FROM documents WHERE pmcid = ?3 UNION SELECT id FROM documents WHERE doi = ?4";
             let mut statement = db.prepare_cached(sql)?;
-            let found = statement.query_map(params![name, names.pmid, names.pmcid, names.doi], |row| document_id(row, 0))?;
+            let found =
+                statement.query_map(params![name, names.pmid, names.pmcid, names.doi], |row| document_id(row, 0))?;
             let mut ids = found.collect::<rusqlite::Result<Vec<_>>>()?;
             let mut exists = db.prepare_cached("SELECT 1 FROM documents WHERE id = ?")?;
             for source in sources(db)? {
@@ -149,8 +147,7 @@ impl Store {
         let standing = listing.standing.map(Standing::as_str);
         let after = listing.after.as_ref().map(DocumentId::as_str);
         if let Some(collection) = &listing.collection {
-            let inside =
-                "EXISTS (SELECT 1 FROM memberships m JOIN collections c ON c.number = m.collection
+            let inside = "EXISTS (SELECT 1 FROM memberships m JOIN collections c ON c.number = m.collection
                           WHERE m.document = d.number AND c.name = ?)";
             wanted.push((inside, collection));
         }
@@ -163,18 +160,15 @@ impl Store {
         if let Some(after) = &after {
             wanted.push(("d.id > ?", after));
         }
-        let mut sql = "SELECT d.id, d.title, d.date, d.level, d.status, d.standing, d.chunks FROM documents d WHERE 1".to_owned();
+        let mut sql =
+            "SELECT d.id, d.title, d.date, d.level, d.status, d.standing, d.chunks FROM documents d WHERE 1".to_owned();
         for (condition, _) in &wanted {
             sql.push_str(" AND ");
             sql.push_str(condition);
         }
         sql.push_str(" ORDER BY d.id LIMIT ?");
         let limit = listing.limit.map_or(-1, i64::from);
-        let values: Vec<&dyn ToSql> = wanted
-            .iter()
-            .map(|(_, value)| *value)
-            .chain([&limit as &dyn ToSql])
-            .collect();
+        let values: Vec<&dyn ToSql> = wanted.iter().map(|(_, value)| *value).chain([&limit as &dyn ToSql]).collect();
         self.read(|db| {
             let mut statement = db.prepare(&sql)?;
             let rows = statement.query_map(&values[..], |row| {

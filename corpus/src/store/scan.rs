@@ -15,10 +15,7 @@ impl Store {
     ///
     /// # Errors
     /// Those of `visit`, and when the database cannot be read.
-    pub fn scan<E: From<Error>>(
-        &self,
-        visit: &mut dyn FnMut(&Card, &Chunk) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn scan<E: From<Error>>(&self, visit: &mut dyn FnMut(&Card, &Chunk) -> Result<(), E>) -> Result<(), E> {
         let mut stopped = None;
         let outcome = self.read(|db| {
             let cards = Cards::new(db)?;
@@ -26,7 +23,8 @@ impl Store {
                 "SELECT {COLUMNS}, d.number, t.text FROM documents d JOIN texts t ON t.document = d.number
                  WHERE d.standing = 'active' AND d.status <> 'retracted' AND d.chunks > 0 ORDER BY d.id"
             ))?;
-            let mut chunks = db.prepare("SELECT ordinal, id, start, stop, heading FROM chunks WHERE document = ? ORDER BY ordinal")?;
+            let mut chunks =
+                db.prepare("SELECT ordinal, id, start, stop, heading FROM chunks WHERE document = ? ORDER BY ordinal")?;
             let mut documents = documents.query([])?;
             while let Some(row) = documents.next()? {
                 let card = cards.read(row)?;
@@ -36,7 +34,9 @@ impl Store {
                 while let Some(row) = chunks.next()? {
                     let id = ChunkId::from_bytes(row.get(1)?);
                     let span = row.get::<_, u32>(2)? as usize..row.get::<_, u32>(3)? as usize;
-                    let text = text.get(span.clone()).ok_or_else(|| unreadable(2, format!("chunk {id} lies outside its text")))?;
+                    let text = text
+                        .get(span.clone())
+                        .ok_or_else(|| unreadable(2, format!("chunk {id} lies outside its text")))?;
                     let chunk = Chunk {
                         id,
                         document: card.id.clone(),
@@ -88,8 +88,7 @@ impl Store {
     /// When the database cannot be read.
     pub fn data_version(&self) -> Result<i64> {
         self.read(|db| {
-            let mut statement =
-                db.prepare_cached("SELECT value FROM state WHERE name = 'writes'")?;
+            let mut statement = db.prepare_cached("SELECT value FROM state WHERE name = 'writes'")?;
             Ok(statement.query_row([], |row| row.get(0))?)
         })
     }

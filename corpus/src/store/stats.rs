@@ -96,13 +96,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn is_empty(&self) -> Result<bool> {
-        self.read(|db| {
-            Ok(
-                db.query_row("SELECT NOT EXISTS (SELECT 1 FROM documents)", [], |row| {
-                    row.get(0)
-                })?,
-            )
-        })
+        self.read(|db| Ok(db.query_row("SELECT NOT EXISTS (SELECT 1 FROM documents)", [], |row| row.get(0))?))
     }
 
     /// Does the home hold the starter collection and nothing else?
@@ -117,10 +111,7 @@ impl Store {
 }
 
 fn tallies<T>(counts: impl IntoIterator<Item = (T, u64)>) -> Vec<Tally<T>> {
-    counts
-        .into_iter()
-        .map(|(of, documents)| Tally { of, documents })
-        .collect()
+    counts.into_iter().map(|(of, documents)| Tally { of, documents }).collect()
 }
 
 fn count(connection: &Connection, sql: &str) -> Result<u64> {
@@ -130,13 +121,9 @@ fn count(connection: &Connection, sql: &str) -> Result<u64> {
 /// The sources of all documents, in order. The ids of a source lie together, between `source:` and
 /// `source;`, so the index on ids is asked once a source.
 pub(super) fn sources(connection: &Connection) -> Result<Vec<String>> {
-    let mut first =
-        connection.prepare_cached("SELECT id FROM documents WHERE id >= ? ORDER BY id LIMIT 1")?;
+    let mut first = connection.prepare_cached("SELECT id FROM documents WHERE id >= ? ORDER BY id LIMIT 1")?;
     let (mut from, mut sources) = (String::new(), Vec::new());
-    while let Some(id) = first
-        .query_row([&from], |row| document_id(row, 0))
-        .optional()?
-    {
+    while let Some(id) = first.query_row([&from], |row| document_id(row, 0)).optional()? {
         let source = id.source();
         from = format!("{source};");
         sources.push(source.to_owned());
@@ -145,15 +132,11 @@ pub(super) fn sources(connection: &Connection) -> Result<Vec<String>> {
 }
 
 fn tally_sources(connection: &Connection) -> Result<Vec<Tally<String>>> {
-    let mut size = connection.prepare_cached(
-        "SELECT count(*) FROM documents WHERE id >= ?1 || ':' AND id < ?1 || ';'",
-    )?;
+    let mut size =
+        connection.prepare_cached("SELECT count(*) FROM documents WHERE id >= ?1 || ':' AND id < ?1 || ';'")?;
     let tally = |source: String| {
         let documents = size.query_row([&source], |row| row.get::<_, i64>(0))? as u64;
-        Ok(Tally {
-            of: source,
-            documents,
-        })
+        Ok(Tally { of: source, documents })
     };
     sources(connection)?.into_iter().map(tally).collect()
 }

@@ -42,12 +42,7 @@ fn document(key: &str, text: &str) -> Document {
 }
 
 fn documents(keys: std::ops::Range<u32>) -> impl Iterator<Item = Document> {
-    keys.map(|key| {
-        document(
-            &key.to_string(),
-            &format!("Text of document {key}. It says nothing else."),
-        )
-    })
+    keys.map(|key| document(&key.to_string(), &format!("Text of document {key}. It says nothing else.")))
 }
 
 fn add(store: &mut Store, documents: impl IntoIterator<Item = Document>) -> Ingested {
@@ -59,20 +54,12 @@ fn add_to(
     collection: &str,
     documents: impl IntoIterator<Item = Document>,
 ) -> Result<Ingested, Error> {
-    let records = documents
-        .into_iter()
-        .map(|document| Ok(Record::Document(Box::new(document))));
+    let records = documents.into_iter().map(|document| Ok(Record::Document(Box::new(document))));
     store.ingest(collection, records, &mut |_| {})
 }
 
 fn delete(store: &mut Store, key: &str) -> Ingested {
-    store
-        .ingest(
-            "main",
-            std::iter::once(Ok(Record::Delete(id(key)))),
-            &mut |_| {},
-        )
-        .unwrap()
+    store.ingest("main", std::iter::once(Ok(Record::Delete(id(key)))), &mut |_| {}).unwrap()
 }
 
 fn reject(position: &str) -> Rejected {
@@ -98,10 +85,5 @@ fn scanned(store: &Store) -> Vec<(String, String)> {
 }
 
 fn rows(store: &Store, table: &str) -> i64 {
-    store
-        .connection
-        .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-            row.get(0)
-        })
-        .unwrap()
+    store.connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
 }

@@ -24,13 +24,7 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn trace(&self, id: &str) -> Result<Option<String>> {
-        self.read(|db| {
-            Ok(db
-                .query_row("SELECT json FROM traces WHERE id = ?", [id], |row| {
-                    row.get(0)
-                })
-                .optional()?)
-        })
+        self.read(|db| Ok(db.query_row("SELECT json FROM traces WHERE id = ?", [id], |row| row.get(0)).optional()?))
     }
 
     /// Ids and times of the latest traces, latest first, at most `limit`.
@@ -39,8 +33,7 @@ impl Store {
     /// When the database cannot be read.
     pub fn traces(&self, limit: u32) -> Result<Vec<(String, String)>> {
         self.read(|db| {
-            let mut statement =
-                db.prepare("SELECT id, created FROM traces ORDER BY created DESC, id LIMIT ?")?;
+            let mut statement = db.prepare("SELECT id, created FROM traces ORDER BY created DESC, id LIMIT ?")?;
             let rows = statement.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?)))?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })

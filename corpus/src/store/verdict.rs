@@ -17,14 +17,7 @@ pub(super) struct Verdict {
 
 impl Verdict {
     pub(super) fn new(own_status: Status, own_level: Level) -> Self {
-        Self {
-            own_status,
-            ruled_status: None,
-            own_level,
-            ruled_level: None,
-            curated: Standing::Active,
-            deleted: false,
-        }
+        Self { own_status, ruled_status: None, own_level, ruled_level: None, curated: Standing::Active, deleted: false }
     }
 
     /// The graver of the source's word and the ruling; only a ruling of `ok` clears a document.
@@ -41,11 +34,7 @@ impl Verdict {
     }
 
     pub(super) fn standing(self) -> Standing {
-        if self.deleted {
-            Standing::Removed
-        } else {
-            self.curated
-        }
+        if self.deleted { Standing::Removed } else { self.curated }
     }
 
     /// May its chunks be found?
@@ -99,10 +88,7 @@ mod tests {
         verdict.deleted = true;
         assert_eq!(verdict.standing(), Standing::Removed);
         verdict.hear_source(Status::Ok, Level::Opinion);
-        assert_eq!(
-            (verdict.status(), verdict.standing()),
-            (Status::Retracted, Standing::Quarantined)
-        );
+        assert_eq!((verdict.status(), verdict.standing()), (Status::Retracted, Standing::Quarantined));
         assert!(!verdict.is_shown());
     }
 }

@@ -35,34 +35,19 @@ impl Store {
     /// Runs `work` as one transaction that holds the writer's lock from its start; nothing of it stays
     /// when it fails.
     pub(super) fn write<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
-        let Self {
-            connection,
-            path,
-            who,
-        } = self;
+        let Self { connection, path, who } = self;
         let run = || {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let now = jiff::Timestamp::now().to_string();
-            let mut write = Write {
-                tx,
-                now,
-                who,
-                drift: 0,
-            };
+            let mut write = Write { tx, now, who, drift: 0 };
             let before = write.tx.total_changes();
             let value = work(&mut write)?;
             if write.tx.total_changes() != before {
-                write.tx.execute(
-                    "UPDATE state SET value = value + 1 WHERE name = 'writes'",
-                    [],
-                )?;
+                write.tx.execute("UPDATE state SET value = value + 1 WHERE name = 'writes'", [])?;
             }
             if write.drift != 0 {
                 let mark: i64 = write.tx.query_row(MARK, [], |row| row.get(0))?;
-                write.tx.execute(
-                    "UPDATE state SET value = ? WHERE name = 'mark'",
-                    [mark.wrapping_add(write.drift)],
-                )?;
+                write.tx.execute("UPDATE state SET value = ? WHERE name = 'mark'", [mark.wrapping_add(write.drift)])?;
             }
             write.tx.commit()?;
             Ok(value)
@@ -85,9 +70,7 @@ impl Write<'_> {
     ) -> Result<()> {
         let sql = "INSERT INTO audit (at, who, verb, document, before, after, reason) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let document = document.map(DocumentId::as_str);
-        self.tx.prepare_cached(sql)?.execute(params![
-            self.now, self.who, verb, document, before, after, reason
-        ])?;
+        self.tx.prepare_cached(sql)?.execute(params![self.now, self.who, verb, document, before, after, reason])?;
         Ok(())
     }
 
@@ -98,15 +81,9 @@ impl Write<'_> {
         let entry = statement.query_row([id.as_str()], |row| {
             let verdict = Verdict {
                 own_status: named(row, 2)?,
-                ruled_status: row
-                    .get::<_, Option<String>>(3)?
-                    .map(|_| named(row, 3))
-                    .transpose()?,
+                ruled_status: row.get::<_, Option<String>>(3)?.map(|_| named(row, 3)).transpose()?,
                 own_level: named(row, 4)?,
-                ruled_level: row
-                    .get::<_, Option<String>>(5)?
-                    .map(|_| named(row, 5))
-                    .transpose()?,
+                ruled_level: row.get::<_, Option<String>>(5)?.map(|_| named(row, 5)).transpose()?,
                 curated: named(row, 6)?,
                 deleted: row.get(7)?,
             };
@@ -124,26 +101,14 @@ impl Write<'_> {
 
     /// The number of `collection`, made if it is new.
     pub(super) fn collection(&self, name: &str) -> Result<i64> {
-        self.tx.execute(
-            "INSERT INTO collections (name) VALUES (?) ON CONFLICT DO NOTHING",
-            [name],
-        )?;
-        Ok(self.tx.query_row(
-            "SELECT number FROM collections WHERE name = ?",
-            [name],
-            |row| row.get(0),
-        )?)
+        self.tx.execute("INSERT INTO collections (name) VALUES (?) ON CONFLICT DO NOTHING", [name])?;
+        Ok(self.tx.query_row("SELECT number FROM collections WHERE name = ?", [name], |row| row.get(0))?)
     }
 
     /// Adds a document to a collection; `true` if it was not there.
     pub(super) fn join(&self, document: i64, collection: i64) -> Result<bool> {
-        let sql =
-            "INSERT INTO memberships (document, collection) VALUES (?, ?) ON CONFLICT DO NOTHING";
-        Ok(self
-            .tx
-            .prepare_cached(sql)?
-            .execute([document, collection])?
-            > 0)
+        let sql = "INSERT INTO memberships (document, collection) VALUES (?, ?) ON CONFLICT DO NOTHING";
+        Ok(self.tx.prepare_cached(sql)?.execute([document, collection])? > 0)
     }
 
     /// Writes a document's verdict and mark after either, or its collections, changed.
@@ -184,24 +149,15 @@ impl Write<'_> {
 
 /// A hash of all that an index takes from a document, zero when it takes nothing. The home's fingerprint
 /// is the wrapping sum of these, so it costs nothing to keep and does not depend on the order of adding.
-pub(super) fn mark(
-    verdict: Verdict,
-    chunks: u32,
-    content: &Content,
-    mut collections: Vec<String>,
-) -> i64 {
+pub(super) fn mark(verdict: Verdict, chunks: u32, content: &Content, mut collections: Vec<String>) -> i64 {
     if chunks == 0 || !verdict.is_shown() {
         return 0;
     }
     collections.sort_unstable();
     let mut hasher = blake3::Hasher::new();
-    hasher
-        .update(content)
-        .update(&[verdict.status() as u8, verdict.level() as u8]);
+    hasher.update(content).update(&[verdict.status() as u8, verdict.level() as u8]);
     for name in collections {
-        hasher
-            .update(&(name.len() as u64).to_le_bytes())
-            .update(name.as_bytes());
+        hasher.update(&(name.len() as u64).to_le_bytes()).update(name.as_bytes());
     }
     let mut mark = [0; 8];
     hasher.finalize_xof().fill(&mut mark);

@@ -15,24 +15,12 @@ pub(crate) struct Attention {
 
 /// `out` (L, D) from `qkv` (L, 3 D): queries, keys and values side by side, each split in `heads`.
 /// Queries come with the factor 1 / sqrt(D / heads) in them.
-pub(crate) fn attention(
-    isa: Isa,
-    memory: &mut Attention,
-    heads: usize,
-    width: usize,
-    qkv: &[f32],
-    out: &mut [f32],
-) {
-    assert_eq!(
-        qkv.len(),
-        3 * out.len(),
-        "a query, a key and a value for each output"
-    );
+pub(crate) fn attention(isa: Isa, memory: &mut Attention, heads: usize, width: usize, qkv: &[f32], out: &mut [f32]) {
+    assert_eq!(qkv.len(), 3 * out.len(), "a query, a key and a value for each output");
     let length = out.len() / width;
     let size = width / heads;
     for head in 0..heads {
-        let row =
-            |part: usize, token: usize| &qkv[(token * 3 + part) * width + head * size..][..size];
+        let row = |part: usize, token: usize| &qkv[(token * 3 + part) * width + head * size..][..size];
         memory.lay_out(length, size, |token| row(1, token), |token| row(2, token));
         for first in (0..length).step_by(ROWS) {
             let queries = std::array::from_fn(|query| row(0, (first + query).min(length - 1)));
@@ -59,12 +47,9 @@ impl Attention {
         key: impl Fn(usize) -> &'a [f32],
         value: impl Fn(usize) -> &'a [f32],
     ) {
-        self.keys
-            .resize(length.div_ceil(COLUMNS) * size, Line::ZERO);
-        self.values
-            .resize(size.div_ceil(COLUMNS) * length, Line::ZERO);
-        self.scores
-            .resize(length.next_multiple_of(COLUMNS) * ROWS, 0.0);
+        self.keys.resize(length.div_ceil(COLUMNS) * size, Line::ZERO);
+        self.values.resize(size.div_ceil(COLUMNS) * length, Line::ZERO);
+        self.scores.resize(length.next_multiple_of(COLUMNS) * ROWS, 0.0);
         for token in 0..length {
             let lines = &mut self.keys[token / COLUMNS * size..][..size];
             for (line, value) in lines.iter_mut().zip(key(token)) {
@@ -115,26 +100,16 @@ mod tests {
     fn oracle(heads: usize, width: usize, qkv: &[f32]) -> Vec<f64> {
         let length = qkv.len() / 3 / width;
         let size = width / heads;
-        let at = |part: usize, token: usize, column: usize| {
-            f64::from(qkv[(token * 3 + part) * width + column])
-        };
+        let at = |part: usize, token: usize, column: usize| f64::from(qkv[(token * 3 + part) * width + column]);
         let mut out = vec![0.0; length * width];
         for head in 0..heads {
             for query in 0..length {
                 let columns = head * size..(head + 1) * size;
-                let score = |key| {
-                    columns
-                        .clone()
-                        .map(|c| at(0, query, c) * at(1, key, c))
-                        .sum::<f64>()
-                        .exp()
-                };
+                let score = |key| columns.clone().map(|c| at(0, query, c) * at(1, key, c)).sum::<f64>().exp();
                 let scores: Vec<f64> = (0..length).map(score).collect();
                 let sum: f64 = scores.iter().sum();
                 for column in columns.clone() {
-                    let mean = (0..length)
-                        .map(|key| scores[key] / sum * at(2, key, column))
-                        .sum();
+                    let mean = (0..length).map(|key| scores[key] / sum * at(2, key, column)).sum();
                     out[query * width + column] = mean;
                 }
             }
@@ -146,14 +121,7 @@ mod tests {
     fn agrees_with_its_definition_whatever_was_there_before() {
         for isa in Isa::all() {
             let mut memory = Attention::default();
-            for (length, heads, size) in [
-                (70, 2, 32),
-                (1, 1, 8),
-                (12, 3, 16),
-                (33, 2, 64),
-                (5, 2, 48),
-                (13, 4, 1),
-            ] {
+            for (length, heads, size) in [(70, 2, 32), (1, 1, 8), (12, 3, 16), (33, 2, 64), (5, 2, 48), (13, 4, 1)] {
                 let width = heads * size;
                 let qkv = numbers(length as u64, length * 3 * width);
                 let mut out = vec![f32::NAN; length * width];

@@ -1,8 +1,5 @@
 //! The exact Gaussian error linear unit: x Phi(x) = x/2 (1 + erf(x / sqrt 2)) (arXiv 1606.08415).
-#![expect(
-    clippy::inline_always,
-    reason = "must be compiled with the features of their caller"
-)]
+#![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 use super::math::{erf, fma};
 
@@ -24,16 +21,8 @@ mod tests {
         let exact: Vec<f64> = (values.iter().map(|value| f64::from(*value)))
             .map(|x| 0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2)))
             .collect();
-        assert_close(
-            &values.iter().map(|x| gelu::<true>(*x)).collect::<Vec<_>>(),
-            &exact,
-            2e-6,
-        );
-        assert_close(
-            &values.iter().map(|x| gelu::<false>(*x)).collect::<Vec<_>>(),
-            &exact,
-            2e-6,
-        );
+        assert_close(&values.iter().map(|x| gelu::<true>(*x)).collect::<Vec<_>>(), &exact, 2e-6);
+        assert_close(&values.iter().map(|x| gelu::<false>(*x)).collect::<Vec<_>>(), &exact, 2e-6);
         assert_eq!(gelu::<true>(0.0), 0.0);
     }
 }

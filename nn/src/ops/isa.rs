@@ -36,11 +36,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => vec![Self(Level::Portable), Self(Level::Avx2)],
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => vec![
-                Self(Level::Portable),
-                Self(Level::Avx2),
-                Self(Level::Avx512),
-            ],
+            Level::Avx512 => vec![Self(Level::Portable), Self(Level::Avx2), Self(Level::Avx512)],
         }
     }
 

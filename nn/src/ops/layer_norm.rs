@@ -1,8 +1,5 @@
 //! Layer normalisation over the last dimension (arXiv 1607.06450), in place.
-#![expect(
-    clippy::inline_always,
-    reason = "must be compiled with the features of their caller"
-)]
+#![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 use super::isa::for_each_isa;
 use super::math::{LANES, fma, total};
@@ -49,11 +46,7 @@ fn squares<const FMA: bool>(row: &[f32], mean: f32) -> f32 {
             *lane = fma::<FMA>(value - mean, value - mean, *lane);
         }
     }
-    total(lanes)
-        + rest
-            .iter()
-            .map(|value| (value - mean) * (value - mean))
-            .sum::<f32>()
+    total(lanes) + rest.iter().map(|value| (value - mean) * (value - mean)).sum::<f32>()
 }
 
 #[cfg(test)]
@@ -67,15 +60,9 @@ mod tests {
         let mut y = Vec::new();
         for row in x.chunks_exact(width) {
             let mean = row.iter().map(|x| f64::from(*x)).sum::<f64>() / width as f64;
-            let variance = row
-                .iter()
-                .map(|x| (f64::from(*x) - mean).powi(2))
-                .sum::<f64>()
-                / width as f64;
+            let variance = row.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / width as f64;
             let scale = (variance + epsilon).sqrt();
-            y.extend((0..width).map(|i| {
-                (f64::from(row[i]) - mean) / scale * f64::from(gain[i]) + f64::from(bias[i])
-            }));
+            y.extend((0..width).map(|i| (f64::from(row[i]) - mean) / scale * f64::from(gain[i]) + f64::from(bias[i])));
         }
         y
     }
@@ -85,10 +72,7 @@ mod tests {
         for isa in Isa::all() {
             for width in [1, 5, 16, 33, 384] {
                 // A mean far from zero is what a one-pass variance would stumble over.
-                let mut x: Vec<f32> = numbers(1, 7 * width)
-                    .iter()
-                    .map(|value| value + 20.0)
-                    .collect();
+                let mut x: Vec<f32> = numbers(1, 7 * width).iter().map(|value| value + 20.0).collect();
                 let (gain, bias) = (numbers(2, width), numbers(3, width));
                 let expected = oracle(&x, &gain, &bias, 1e-5);
                 layer_norm(isa, &mut x, &gain, &bias, 1e-5);

@@ -1,8 +1,5 @@
 //! y = x W^T + b, with what follows a linear layer fused into its last step.
-#![expect(
-    clippy::inline_always,
-    reason = "must be compiled with the features of their caller"
-)]
+#![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 use super::gelu::gelu;
 use super::isa::{Isa, for_each_isa};
@@ -38,11 +35,7 @@ impl Linear {
     /// A layer from a weight as it is stored, (outputs, inputs), and its bias, (outputs).
     pub(crate) fn new(weight: &[f32], bias: &[f32], inputs: usize) -> Self {
         let outputs = bias.len();
-        assert_eq!(
-            weight.len(),
-            outputs * inputs,
-            "a weight is as large as its bias and inputs say"
-        );
+        assert_eq!(weight.len(), outputs * inputs, "a weight is as large as its bias and inputs say");
         let lines = outputs.div_ceil(COLUMNS);
         let mut panels = vec![Line::ZERO; lines * inputs];
         for (output, row) in weight.chunks_exact(inputs).enumerate() {
@@ -55,12 +48,7 @@ impl Linear {
         for (output, value) in bias.iter().enumerate() {
             padded[output / COLUMNS].0[output % COLUMNS] = *value;
         }
-        Self {
-            panels,
-            bias: padded,
-            inputs,
-            outputs,
-        }
+        Self { panels, bias: padded, inputs, outputs }
     }
 
     /// Width of a result row.
@@ -70,37 +58,19 @@ impl Linear {
 
     /// `y` from `x`: (T, inputs) to (T, outputs).
     pub(crate) fn forward(&self, isa: Isa, x: &[f32], y: &mut [f32], after: After) {
-        assert_eq!(
-            x.len() * self.outputs,
-            y.len() * self.inputs,
-            "as many rows out as in"
-        );
-        for (x, y) in x
-            .chunks(BLOCK * self.inputs)
-            .zip(y.chunks_mut(BLOCK * self.outputs))
-        {
+        assert_eq!(x.len() * self.outputs, y.len() * self.inputs, "as many rows out as in");
+        for (x, y) in x.chunks(BLOCK * self.inputs).zip(y.chunks_mut(BLOCK * self.outputs)) {
             self.block(isa, x, y, after);
         }
     }
 
     fn block(&self, isa: Isa, x: &[f32], y: &mut [f32], after: After) {
         let mut tile = EMPTY;
-        for (number, (panel, bias)) in self
-            .panels
-            .chunks_exact(self.inputs)
-            .zip(&self.bias)
-            .enumerate()
-        {
-            for (x, y) in x
-                .chunks(ROWS * self.inputs)
-                .zip(y.chunks_mut(ROWS * self.outputs))
-            {
+        for (number, (panel, bias)) in self.panels.chunks_exact(self.inputs).zip(&self.bias).enumerate() {
+            for (x, y) in x.chunks(ROWS * self.inputs).zip(y.chunks_mut(ROWS * self.outputs)) {
                 multiply(isa, &rows(x, self.inputs), panel, &mut tile);
                 let start = number * COLUMNS;
-                let place = Place {
-                    stride: self.outputs,
-                    width: COLUMNS.min(self.outputs - start),
-                };
+                let place = Place { stride: self.outputs, width: COLUMNS.min(self.outputs - start) };
                 finish(isa, &tile, bias, after, &mut y[start..], place);
             }
         }
@@ -126,13 +96,7 @@ for_each_isa! {
 }
 
 #[inline(always)]
-fn finish_body<const FMA: bool>(
-    tile: &Tile,
-    bias: &Line,
-    after: After,
-    out: &mut [f32],
-    place: Place,
-) {
+fn finish_body<const FMA: bool>(tile: &Tile, bias: &Line, after: After, out: &mut [f32], place: Place) {
     for (sums, out) in tile.iter().zip(out.chunks_mut(place.stride)) {
         let out = &mut out[..place.width];
         let mut row = sums.0;
@@ -169,10 +133,7 @@ mod tests {
     fn oracle(x: &[f32], weight: &[f32], bias: &[f32], before: &[f32], after: After) -> Vec<f64> {
         let inputs = weight.len() / bias.len();
         let dot = |row: &[f32], weights: &[f32]| -> f64 {
-            row.iter()
-                .zip(weights)
-                .map(|(a, b)| f64::from(*a) * f64::from(*b))
-                .sum()
+            row.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
         };
         let mut y = Vec::new();
         for row in x.chunks_exact(inputs) {
@@ -191,13 +152,7 @@ mod tests {
     #[test]
     fn agrees_with_the_plain_product_at_every_edge() {
         for isa in Isa::all() {
-            for (tokens, inputs, outputs) in [
-                (1, 1, 1),
-                (11, 7, 31),
-                (12, 32, 32),
-                (13, 33, 70),
-                (200, 48, 96),
-            ] {
+            for (tokens, inputs, outputs) in [(1, 1, 1), (11, 7, 31), (12, 32, 32), (13, 33, 70), (200, 48, 96)] {
                 let x = numbers(1, tokens * inputs);
                 let weight = numbers(2, outputs * inputs);
                 let bias = numbers(3, outputs);

@@ -2,10 +2,7 @@
 //!
 //! `FMA` says whether the surrounding function is compiled with fused multiply-add; without the
 //! instruction, `f32::mul_add` would be a call into the C library.
-#![expect(
-    clippy::inline_always,
-    reason = "must be compiled with the features of their caller"
-)]
+#![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 /// `a * b + c`.
 #[inline(always)]
@@ -35,17 +32,8 @@ pub(super) fn exp<const FMA: bool>(x: f32) -> f32 {
     let n = shifted - ROUND;
     let r = fma::<FMA>(n, -0.693_359_4, clamped);
     let r = fma::<FMA>(n, 2.121_944_4e-4, r);
-    let tail = polynomial::<FMA, 6>(
-        r,
-        [
-            1.987_569_1e-4,
-            1.398_199_9e-3,
-            8.333_452e-3,
-            4.166_579_6e-2,
-            0.166_666_65,
-            0.5,
-        ],
-    );
+    let tail =
+        polynomial::<FMA, 6>(r, [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5]);
     let mantissa = fma::<FMA>(tail, r * r, r + 1.0);
     let power = f32::from_bits((shifted.to_bits() << 23).wrapping_add(0x3f80_0000));
     if x < -87.0 { 0.0 } else { mantissa * power }
@@ -59,26 +47,10 @@ pub(super) fn erf<const FMA: bool>(x: f32) -> f32 {
     let square = x * x;
     let above = polynomial::<FMA, 7>(
         square,
-        [
-            -2.726_142_3e-10,
-            2.770_681_4e-8,
-            -2.101_024e-6,
-            -5.692_506_5e-5,
-            -7.349_906e-4,
-            -2.954_6e-3,
-            -1.609_603_3e-2,
-        ],
+        [-2.726_142_3e-10, 2.770_681_4e-8, -2.101_024e-6, -5.692_506_5e-5, -7.349_906e-4, -2.954_6e-3, -1.609_603_3e-2],
     );
-    let below = polynomial::<FMA, 5>(
-        square,
-        [
-            -1.456_607_2e-5,
-            -2.133_740_6e-4,
-            -1.682_827e-3,
-            -7.373_329e-3,
-            -1.426_473_9e-2,
-        ],
-    );
+    let below =
+        polynomial::<FMA, 5>(square, [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2]);
     x * above / below
 }
 
@@ -110,10 +82,7 @@ mod tests {
             let x = step as f32 / 100.0;
             let exact = f64::from(x).exp();
             for value in [exp::<true>(x), exp::<false>(x)] {
-                assert!(
-                    (f64::from(value) / exact - 1.0).abs() < 4e-7,
-                    "exp({x}) = {value}"
-                );
+                assert!((f64::from(value) / exact - 1.0).abs() < 4e-7, "exp({x}) = {value}");
             }
         }
         assert_eq!(exp::<true>(f32::NEG_INFINITY), 0.0);

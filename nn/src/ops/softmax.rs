@@ -1,8 +1,5 @@
 //! The softmax of attention: exponentials now, division when the values have been summed.
-#![expect(
-    clippy::inline_always,
-    reason = "must be compiled with the features of their caller"
-)]
+#![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 use super::isa::for_each_isa;
 use super::math::{LANES, exp, total};
@@ -48,10 +45,7 @@ mod tests {
     use crate::ops::testing::{assert_close, numbers};
 
     fn oracle(row: &[f32]) -> Vec<f64> {
-        let max = row
-            .iter()
-            .map(|x| f64::from(*x))
-            .fold(f64::NEG_INFINITY, f64::max);
+        let max = row.iter().map(|x| f64::from(*x)).fold(f64::NEG_INFINITY, f64::max);
         let powers: Vec<f64> = row.iter().map(|x| (f64::from(*x) - max).exp()).collect();
         let sum: f64 = powers.iter().sum();
         powers.iter().map(|power| power / sum).collect()
@@ -62,10 +56,7 @@ mod tests {
         for isa in Isa::all() {
             for length in [1, 2, 15, 16, 17, 250] {
                 for scale in [0.1, 10.0, 1e4] {
-                    let mut row: Vec<f32> = numbers(length as u64, length)
-                        .iter()
-                        .map(|x| x * scale)
-                        .collect();
+                    let mut row: Vec<f32> = numbers(length as u64, length).iter().map(|x| x * scale).collect();
                     let expected = oracle(&row);
                     let factor = exponentials(isa, &mut row);
                     let found: Vec<f32> = row.iter().map(|power| power * factor).collect();

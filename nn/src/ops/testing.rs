@@ -37,9 +37,6 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f64], tolerance: f64) {
     let worst = (0..found.len()).max_by(|a, b| off(*a).total_cmp(&off(*b)));
     if let Some(worst) = worst {
         let (got, want) = (found[worst], expected[worst]);
-        assert!(
-            off(worst) <= tolerance,
-            "element {worst}: found {got}, expected {want}"
-        );
+        assert!(off(worst) <= tolerance, "element {worst}: found {got}, expected {want}");
     }
 }

@@ -34,18 +34,12 @@ pub(super) fn multiply(isa: Isa, rows: &[&[f32]; ROWS], panel: &[Line], tile: &m
     match isa.level() {
         Level::Portable => portable(rows, panel, tile),
         #[cfg(target_arch = "x86_64")]
-        #[expect(
-            unsafe_code,
-            reason = "a function for instructions that not every processor has"
-        )]
+        #[expect(unsafe_code, reason = "a function for instructions that not every processor has")]
         // SAFETY: an `Isa` of this level exists only where these instructions were detected, and
         // every row was found to be as long as the panel.
         Level::Avx2 => unsafe { x86::avx2(rows, panel, tile) },
         #[cfg(target_arch = "x86_64")]
-        #[expect(
-            unsafe_code,
-            reason = "a function for instructions that not every processor has"
-        )]
+        #[expect(unsafe_code, reason = "a function for instructions that not every processor has")]
         // SAFETY: as above.
         Level::Avx512 => unsafe { x86::avx512(rows, panel, tile) },
     }
@@ -64,14 +58,11 @@ fn portable(rows: &[&[f32]; ROWS], panel: &[Line], tile: &mut Tile) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[expect(
-    unsafe_code,
-    reason = "explicit vectors, which no compiler keeps in registers by itself"
-)]
+#[expect(unsafe_code, reason = "explicit vectors, which no compiler keeps in registers by itself")]
 mod x86 {
     use std::arch::x86_64::{
-        _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_store_ps,
-        _mm512_fmadd_ps, _mm512_load_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps,
+        _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_store_ps, _mm512_fmadd_ps,
+        _mm512_load_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps,
     };
 
     use super::{COLUMNS, Line, ROWS, Tile};

@@ -7,10 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-const TINY: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/fixtures/tiny/model.safetensors"
-);
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny/model.safetensors");
 
 fn folder(bytes: &[u8]) -> TempDir {
     let home = tempfile::tempdir().unwrap();
@@ -30,10 +27,7 @@ fn file(header: &str, data: usize) -> Vec<u8> {
 fn refused(header: &str, data: usize, expect: &str) {
     let home = folder(&file(header, data));
     let message = Weights::open(home.path()).unwrap_err().to_string();
-    assert!(
-        message.contains("model.safetensors") && message.contains(expect),
-        "{message}"
-    );
+    assert!(message.contains("model.safetensors") && message.contains(expect), "{message}");
 }
 
 #[test]
@@ -41,38 +35,14 @@ fn headers_that_lie_are_refused_by_tensor() {
     let tensor = |start: usize, end: usize, shape: &str| {
         format!(r#"{{"dtype":"F32","shape":{shape},"data_offsets":[{start},{end}]}}"#)
     };
-    refused(
-        &format!(r#"{{"a":{}}}"#, tensor(0, 16, "[2,2]")),
-        8,
-        "`a`: bytes 0..16 lie outside the 8",
-    );
-    refused(
-        &format!(r#"{{"a":{}}}"#, tensor(8, 0, "[2]")),
-        8,
-        "`a`: bytes 8..0",
-    );
-    refused(
-        &format!(r#"{{"a":{}}}"#, tensor(0, 8, "[3]")),
-        8,
-        "`a`: F32 of [3] cannot have 8 bytes",
-    );
+    refused(&format!(r#"{{"a":{}}}"#, tensor(0, 16, "[2,2]")), 8, "`a`: bytes 0..16 lie outside the 8");
+    refused(&format!(r#"{{"a":{}}}"#, tensor(8, 0, "[2]")), 8, "`a`: bytes 8..0");
+    refused(&format!(r#"{{"a":{}}}"#, tensor(0, 8, "[3]")), 8, "`a`: F32 of [3] cannot have 8 bytes");
     let huge = "[4294967296,4294967296,4294967296]";
-    refused(
-        &format!(r#"{{"a":{}}}"#, tensor(0, 8, huge)),
-        8,
-        "`a`: F32 of",
-    );
-    let overlap = format!(
-        r#"{{"a":{},"b":{}}}"#,
-        tensor(0, 8, "[2]"),
-        tensor(4, 12, "[2]")
-    );
+    refused(&format!(r#"{{"a":{}}}"#, tensor(0, 8, huge)), 8, "`a`: F32 of");
+    let overlap = format!(r#"{{"a":{},"b":{}}}"#, tensor(0, 8, "[2]"), tensor(4, 12, "[2]"));
     refused(&overlap, 12, "`b`: shares bytes with `a`");
-    refused(
-        r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#,
-        4,
-        "`a`",
-    );
+    refused(r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "`a`");
     refused(r#"{"a":7}"#, 4, "`a`");
     refused("[]", 0, "`header`");
     refused("{", 0, "`header`");
@@ -83,19 +53,11 @@ fn lengths_that_lie_are_refused() {
     for (bytes, expect) in [
         (vec![], "only 0 bytes"),
         (vec![1, 2, 3], "only 3 bytes"),
-        (
-            u64::MAX.to_le_bytes().to_vec(),
-            "claims 18446744073709551615 bytes",
-        ),
+        (u64::MAX.to_le_bytes().to_vec(), "claims 18446744073709551615 bytes"),
         (file("{}", 0)[..9].to_vec(), "claims 2 bytes of a file of 9"),
     ] {
-        let message = Weights::open(folder(&bytes).path())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            message.contains("`header`") && message.contains(expect),
-            "{message}"
-        );
+        let message = Weights::open(folder(&bytes).path()).unwrap_err().to_string();
+        assert!(message.contains("`header`") && message.contains(expect), "{message}");
     }
 }
 
@@ -104,10 +66,7 @@ fn a_file_cut_short_is_refused() {
     let whole = fs::read(TINY).unwrap();
     for length in [7, 8, 100, whole.len() / 2, whole.len() - 1] {
         let home = folder(&whole[..length]);
-        assert!(
-            matches!(Weights::open(home.path()), Err(Error::Weights { .. })),
-            "{length} bytes"
-        );
+        assert!(matches!(Weights::open(home.path()), Err(Error::Weights { .. })), "{length} bytes");
     }
 }
 
@@ -120,29 +79,14 @@ fn tensors_are_read_with_the_shape_that_is_expected() {
         "none":{"dtype":"F32","shape":[0],"data_offsets":[16,16]},
         "nan":{"dtype":"F32","shape":[1],"data_offsets":[16,20]}}"#;
     let mut bytes = file(header, 0);
-    bytes.extend(
-        [f16::from_f32(1.5), f16::from_f32(-2.0)]
-            .iter()
-            .flat_map(|value| value.to_le_bytes()),
-    );
-    bytes.extend(
-        [bf16::from_f32(3.0), bf16::from_f32(0.25)]
-            .iter()
-            .flat_map(|value| value.to_le_bytes()),
-    );
+    bytes.extend([f16::from_f32(1.5), f16::from_f32(-2.0)].iter().flat_map(|value| value.to_le_bytes()));
+    bytes.extend([bf16::from_f32(3.0), bf16::from_f32(0.25)].iter().flat_map(|value| value.to_le_bytes()));
     bytes.extend(1_i64.to_le_bytes());
     bytes.extend(f32::NAN.to_le_bytes());
     let home = folder(&bytes);
     let weights = Weights::open(home.path()).unwrap();
     assert_eq!(weights.floats("half", &[2]).unwrap(), [1.5, -2.0]);
-    assert_eq!(
-        weights
-            .get("brain", &[1, 2])
-            .unwrap()
-            .to_vec2::<f32>()
-            .unwrap(),
-        [[3.0, 0.25]]
-    );
+    assert_eq!(weights.get("brain", &[1, 2]).unwrap().to_vec2::<f32>().unwrap(), [[3.0, 0.25]]);
     assert_eq!(weights.floats("none", &[0]).unwrap(), [0.0; 0]);
     assert_eq!(weights.shape("brain"), Some([1, 2].as_slice()));
     for (name, shape, expect) in [
@@ -152,26 +96,19 @@ fn tensors_are_read_with_the_shape_that_is_expected() {
         ("lost", vec![1], "is missing"),
     ] {
         let message = weights.floats(name, &shape).unwrap_err().to_string();
-        assert!(
-            message.contains(&format!("`{name}`")) && message.contains(expect),
-            "{message}"
-        );
+        assert!(message.contains(&format!("`{name}`")) && message.contains(expect), "{message}");
     }
 }
 
 #[test]
 fn shards_are_one_set_of_tensors() {
     let home = tempfile::tempdir().unwrap();
-    let one =
-        |name: &str| format!(r#"{{"{name}":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#);
+    let one = |name: &str| format!(r#"{{"{name}":{{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}}}"#);
     let write = |name: &str, bytes: &[u8]| fs::write(home.path().join(name), bytes).unwrap();
     let index = "model.safetensors.index.json";
     write("1.safetensors", &file(&one("a"), 4));
     write("2.safetensors", &file(&one("b"), 4));
-    write(
-        index,
-        br#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#,
-    );
+    write(index, br#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#);
     let weights = Weights::open(home.path()).unwrap();
     assert!(weights.contains("a") && weights.floats("b", &[1]).is_ok());
 
@@ -180,22 +117,13 @@ fn shards_are_one_set_of_tensors() {
         let message = Weights::open(home.path()).unwrap_err().to_string();
         assert!(message.contains(expect), "{message}");
     };
-    check(
-        r#"{"weight_map":{"a":"2.safetensors"}}"#,
-        "`a`: listed in the index",
-    );
-    check(
-        r#"{"weight_map":{"a":"../1.safetensors"}}"#,
-        "is no plain file name",
-    );
+    check(r#"{"weight_map":{"a":"2.safetensors"}}"#, "`a`: listed in the index");
+    check(r#"{"weight_map":{"a":"../1.safetensors"}}"#, "is no plain file name");
     check(r#"{"weight_map":{"a":".."}}"#, "is no plain file name");
     check(r#"{"weight_map":{"a":"3.safetensors"}}"#, "3.safetensors");
     check("{}", "weight_map");
     write("2.safetensors", &file(&one("a"), 4));
-    check(
-        r#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#,
-        "`a`: also stands in another shard",
-    );
+    check(r#"{"weight_map":{"a":"1.safetensors","b":"2.safetensors"}}"#, "`a`: also stands in another shard");
 }
 
 proptest! {

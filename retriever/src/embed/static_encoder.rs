@@ -165,7 +165,9 @@ impl Embed for StaticEncoder {
 pub(super) fn normalise(vector: &mut [f32]) {
     let norm = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
     if norm > 1e-12 && norm.is_finite() {
-        vector.iter_mut().for_each(|x| *x /= norm);
+        for x in vector.iter_mut() {
+            *x /= norm;
+        }
     } else {
         let equal = 1.0 / (vector.len() as f32).sqrt();
         vector.fill(equal);

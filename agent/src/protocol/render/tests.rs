@@ -1,16 +1,15 @@
-use corpus::store::ChunkInContext;
-use corpus::{Document, DocumentId, chunk::chunk};
 use proptest::prelude::*;
-use retriever::Ledger;
+use retriever::{Fixed, Ledger, Query, Retrieve};
 
 use super::super::parse;
 use super::*;
 
 fn evidence(title: &str, text: &str) -> Evidence {
-    let document = Document::plain(DocumentId::new("test", "1"), title, text);
+    let library = Fixed::new([("1", title, text)]);
+    let found = library.retrieve(&Query::new(text)).unwrap();
     let mut ledger = Ledger::new(100_000);
-    for chunk in chunk(&document) {
-        ledger.admit(ChunkInContext::new(chunk, &document));
+    for chunk in library.read(&[found[0].chunk]).unwrap().into_iter().flatten() {
+        ledger.admit(chunk);
     }
     ledger.entries()[0].clone()
 }

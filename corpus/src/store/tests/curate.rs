@@ -5,12 +5,7 @@ use crate::registry::Notice;
 use crate::{Level, Standing, Status};
 
 fn notice(pmid: Option<&str>, doi: Option<&str>, status: Status) -> Notice {
-    Notice {
-        pmid: pmid.map(str::to_owned),
-        doi: doi.map(str::to_owned),
-        status,
-        reason: "fabricated data".to_owned(),
-    }
+    Notice { pmid: pmid.map(str::to_owned), doi: doi.map(str::to_owned), status, reason: "fabricated data".to_owned() }
 }
 
 fn status(store: &Store, key: &str) -> Status {
@@ -26,40 +21,24 @@ fn a_registry_retracts_what_it_names_and_nothing_else() {
         document.identifiers.doi = Some(doi.to_owned());
         document
     };
-    add(
-        &mut store,
-        documents(0..20).chain([by_doi("a", "10.1/AbC"), by_doi("b", "10.1/abd")]),
-    );
+    add(&mut store, documents(0..20).chain([by_doi("a", "10.1/AbC"), by_doi("b", "10.1/abd")]));
     let notices = [
         notice(Some("3"), None, Status::Retracted),
-        notice(
-            Some("0"),
-            Some("https://doi.org/10.1/aBc"),
-            Status::Retracted,
-        ),
+        notice(Some("0"), Some("https://doi.org/10.1/aBc"), Status::Retracted),
         notice(Some("7"), None, Status::Concern),
         notice(Some("4711"), None, Status::Retracted),
         notice(None, None, Status::Retracted),
     ];
     let applied = store.apply_notices(&notices, "list.tsv").unwrap();
-    assert_eq!(
-        (applied.notices, applied.matched, applied.changed),
-        (5, 3, 3)
-    );
-    assert_eq!(
-        store.withdrawn().unwrap(),
-        [DocumentId::new("pmc", "a"), id("3")]
-    );
+    assert_eq!((applied.notices, applied.matched, applied.changed), (5, 3, 3));
+    assert_eq!(store.withdrawn().unwrap(), [DocumentId::new("pmc", "a"), id("3")]);
     assert_eq!(status(&store, "7"), Status::Concern);
     assert_eq!(scanned(&store).len(), 20);
     let again = store.apply_notices(&notices, "list.tsv").unwrap();
     assert_eq!((again.matched, again.changed), (3, 0));
     let log = store.audit(Some(&id("3")), 5).unwrap();
     assert_eq!(log.len(), 1);
-    assert_eq!(
-        (log[0].before.as_deref(), log[0].after.as_deref()),
-        (Some("ok"), Some("retracted"))
-    );
+    assert_eq!((log[0].before.as_deref(), log[0].after.as_deref()), (Some("ok"), Some("retracted")));
     assert_eq!(log[0].reason, "list.tsv: fabricated data");
 }
 
@@ -67,9 +46,7 @@ fn a_registry_retracts_what_it_names_and_nothing_else() {
 fn a_registry_holds_for_documents_that_come_later() {
     let home = Home::new();
     let mut store = home.open();
-    store
-        .apply_notices(&[notice(Some("2"), None, Status::Retracted)], "list")
-        .unwrap();
+    store.apply_notices(&[notice(Some("2"), None, Status::Retracted)], "list").unwrap();
     add(&mut store, documents(0..4));
     assert_eq!(store.withdrawn().unwrap(), [id("2")]);
     let mut newer = document("2", "Another text, still not to be trusted.");
@@ -84,29 +61,12 @@ fn a_reinstatement_clears_and_a_milder_notice_does_not() {
     let mut store = home.open();
     add(&mut store, documents(0..3));
     let (gone, mild, back) = (Status::Retracted, Status::Corrected, Status::Ok);
-    store
-        .apply_notices(
-            &[notice(Some("1"), None, gone), notice(Some("2"), None, gone)],
-            "first",
-        )
-        .unwrap();
-    store
-        .apply_notices(&[notice(Some("1"), None, mild)], "second")
-        .unwrap();
+    store.apply_notices(&[notice(Some("1"), None, gone), notice(Some("2"), None, gone)], "first").unwrap();
+    store.apply_notices(&[notice(Some("1"), None, mild)], "second").unwrap();
     assert_eq!(status(&store, "1"), Status::Retracted);
-    store
-        .apply_notices(
-            &[notice(Some("1"), None, back), notice(Some("1"), None, gone)],
-            "third",
-        )
-        .unwrap();
-    assert_eq!(
-        (status(&store, "1"), status(&store, "2")),
-        (Status::Ok, Status::Retracted)
-    );
-    store
-        .apply_notices(&[notice(Some("1"), None, gone)], "fourth")
-        .unwrap();
+    store.apply_notices(&[notice(Some("1"), None, back), notice(Some("1"), None, gone)], "third").unwrap();
+    assert_eq!((status(&store, "1"), status(&store, "2")), (Status::Ok, Status::Retracted));
+    store.apply_notices(&[notice(Some("1"), None, gone)], "fourth").unwrap();
     assert_eq!(status(&store, "1"), Status::Retracted);
 }
 
@@ -121,50 +81,19 @@ fn every_verb_counts_what_it_changed_and_logs_it() {
     assert_eq!(store.quarantine(&ids, "odd doses").unwrap(), 0);
     assert_eq!(store.restore(&ids[..1], "checked").unwrap(), 1);
     assert_eq!(store.remove(&ids[..1], "duplicate").unwrap(), 1);
-    assert_eq!(
-        store
-            .set_status(&[id("2")], Status::Concern, "letter to the editor")
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        store
-            .set_level(&[id("2")], Level::Guideline, "mislabelled")
-            .unwrap(),
-        1
-    );
+    assert_eq!(store.set_status(&[id("2")], Status::Concern, "letter to the editor").unwrap(), 1);
+    assert_eq!(store.set_level(&[id("2")], Level::Guideline, "mislabelled").unwrap(), 1);
     assert_eq!(store.tag(&[id("2")], "renal", "topic").unwrap(), 1);
     assert_eq!(store.tag(&[id("2")], "renal", "topic").unwrap(), 0);
     let stored = store.document(&id("2")).unwrap().unwrap();
-    assert_eq!(
-        (stored.document.status, stored.document.level),
-        (Status::Concern, Level::Guideline)
-    );
+    assert_eq!((stored.document.status, stored.document.level), (Status::Concern, Level::Guideline));
     assert_eq!(stored.tags, ["renal"]);
     assert_eq!(store.untag(&[id("2")], "renal", "topic").unwrap(), 1);
-    assert_eq!(
-        store.document(&id("0")).unwrap().unwrap().standing,
-        Standing::Removed
-    );
+    assert_eq!(store.document(&id("0")).unwrap().unwrap().standing, Standing::Removed);
     let log = store.audit(None, 100).unwrap();
     let verbs: Vec<_> = log.iter().rev().map(|row| row.verb.as_str()).collect();
-    assert_eq!(
-        verbs,
-        [
-            "quarantine",
-            "quarantine",
-            "restore",
-            "remove",
-            "status",
-            "level",
-            "tag",
-            "untag"
-        ]
-    );
-    assert!(
-        log.iter()
-            .all(|row| row.who == "curator" && !row.reason.is_empty())
-    );
+    assert_eq!(verbs, ["quarantine", "quarantine", "restore", "remove", "status", "level", "tag", "untag"]);
+    assert!(log.iter().all(|row| row.who == "curator" && !row.reason.is_empty()));
     assert!(matches!(store.remove(&ids, "  "), Err(Error::Input(_))));
     assert!(matches!(store.tag(&ids, "", "x"), Err(Error::Input(_))));
 }
@@ -179,9 +108,7 @@ fn a_clearance_holds_until_the_source_says_worse() {
         [document]
     };
     add(&mut store, version(1, Status::Concern));
-    store
-        .set_status(&[id("1")], Status::Ok, "resolved by the editor")
-        .unwrap();
+    store.set_status(&[id("1")], Status::Ok, "resolved by the editor").unwrap();
     add(&mut store, version(2, Status::Concern));
     assert_eq!(status(&store, "1"), Status::Ok);
     add(&mut store, version(3, Status::Retracted));
@@ -194,15 +121,10 @@ fn the_audit_log_cannot_be_rewritten() {
     let mut store = home.open();
     add(&mut store, documents(0..1));
     store.remove(&[id("0")], "a reason").unwrap();
-    for sql in [
-        "UPDATE audit SET reason = 'another'",
-        "DELETE FROM audit",
-        "INSERT OR REPLACE INTO audit SELECT * FROM audit",
-    ] {
-        store
-            .connection
-            .execute_batch("PRAGMA recursive_triggers = ON")
-            .unwrap();
+    for sql in
+        ["UPDATE audit SET reason = 'another'", "DELETE FROM audit", "INSERT OR REPLACE INTO audit SELECT * FROM audit"]
+    {
+        store.connection.execute_batch("PRAGMA recursive_triggers = ON").unwrap();
         let error = store.connection.execute(sql, []).unwrap_err();
         assert!(error.to_string().contains("append-only"), "{sql}: {error}");
     }

@@ -15,42 +15,14 @@ fn the_same_again_changes_nothing() {
         documents.chain([Err(reject("line 3")), Ok(Record::Delete(id("absent")))])
     };
     let first = store.ingest("main", records(), &mut |_| {}).unwrap();
-    assert_eq!(
-        first,
-        Ingested {
-            added: 1500,
-            chunks: 1500,
-            rejected: 1,
-            ..Ingested::default()
-        }
-    );
+    assert_eq!(first, Ingested { added: 1500, chunks: 1500, rejected: 1, ..Ingested::default() });
     let state = |store: &Store| {
-        let tables = [
-            "documents",
-            "chunks",
-            "texts",
-            "memberships",
-            "audit",
-            "rejects",
-            "runs",
-            "collections",
-        ];
-        (
-            store.fingerprint().unwrap(),
-            store.data_version().unwrap(),
-            tables.map(|table| rows(store, table)),
-        )
+        let tables = ["documents", "chunks", "texts", "memberships", "audit", "rejects", "runs", "collections"];
+        (store.fingerprint().unwrap(), store.data_version().unwrap(), tables.map(|table| rows(store, table)))
     };
     let before = state(&store);
     let second = store.ingest("main", records(), &mut |_| {}).unwrap();
-    assert_eq!(
-        second,
-        Ingested {
-            unchanged: 1500,
-            rejected: 1,
-            ..Ingested::default()
-        }
-    );
+    assert_eq!(second, Ingested { unchanged: 1500, rejected: 1, ..Ingested::default() });
     assert_eq!(state(&store), before);
 }
 
@@ -87,10 +59,7 @@ fn newer_and_equal_versions_replace_and_older_ones_do_not() {
     assert_eq!(add(&mut store, version(3, "Second, mended.")).unchanged, 1);
     assert_eq!(add(&mut store, version(2, "Late.")).ignored, 1);
     assert_eq!(add(&mut store, version(4, "Fourth.")).updated, 1);
-    assert_eq!(
-        scanned(&store),
-        [("pubmed:1".to_owned(), "Fourth.".to_owned())]
-    );
+    assert_eq!(scanned(&store), [("pubmed:1".to_owned(), "Fourth.".to_owned())]);
     assert_eq!(rows(&store, "chunks"), 1);
     let log = store.audit(Some(&id("1")), 10).unwrap();
     assert_eq!(log[0].after.as_deref(), Some("version 4, ok"));
@@ -108,21 +77,11 @@ fn a_deleted_record_can_come_again() {
     assert_eq!(store.withdrawn().unwrap(), [id("1")]);
     assert_eq!(
         add(&mut store, documents(0..3)),
-        Ingested {
-            updated: 1,
-            unchanged: 2,
-            chunks: 1,
-            ..Ingested::default()
-        }
+        Ingested { updated: 1, unchanged: 2, chunks: 1, ..Ingested::default() }
     );
     assert_eq!(scanned(&store).len(), 3);
     assert_eq!(store.fingerprint().unwrap(), before);
-    let verbs: Vec<_> = store
-        .audit(Some(&id("1")), 9)
-        .unwrap()
-        .into_iter()
-        .map(|row| row.verb)
-        .collect();
+    let verbs: Vec<_> = store.audit(Some(&id("1")), 9).unwrap().into_iter().map(|row| row.verb).collect();
     assert_eq!(verbs, ["restore", "remove"]);
 }
 
@@ -143,20 +102,12 @@ fn what_a_curator_removed_stays_out_when_its_source_brings_more() {
 fn rejects_are_kept_with_place_and_reason() {
     let home = Home::new();
     let mut store = home.open();
-    let records = [
-        Err(reject("line 1")),
-        Ok(Record::Document(Box::new(document("1", "Text.")))),
-        Err(reject("line 3")),
-    ];
-    let done = store
-        .ingest("main", records.into_iter(), &mut |_| {})
-        .unwrap();
+    let records =
+        [Err(reject("line 1")), Ok(Record::Document(Box::new(document("1", "Text.")))), Err(reject("line 3"))];
+    let done = store.ingest("main", records.into_iter(), &mut |_| {}).unwrap();
     assert_eq!((done.added, done.rejected), (1, 2));
     let kept = store.rejected(10).unwrap();
-    assert_eq!(
-        kept.iter().map(|row| &row.rejected).collect::<Vec<_>>(),
-        [&reject("line 1"), &reject("line 3")]
-    );
+    assert_eq!(kept.iter().map(|row| &row.rejected).collect::<Vec<_>>(), [&reject("line 1"), &reject("line 3")]);
     assert_eq!(store.rejected(1).unwrap().len(), 1);
 }
 
@@ -167,25 +118,14 @@ fn the_starter_leaves_when_a_real_document_comes() {
     assert!(store.is_empty().unwrap());
     add_to(&mut store, STARTER, documents(0..3)).unwrap();
     assert!(store.only_starter().unwrap() && !store.is_empty().unwrap());
-    let none = store
-        .ingest("main", std::iter::once(Err(reject("line 1"))), &mut |_| {})
-        .unwrap();
+    let none = store.ingest("main", std::iter::once(Err(reject("line 1"))), &mut |_| {}).unwrap();
     assert_eq!(none.starter_removed, 0);
-    let done = add(
-        &mut store,
-        [
-            document("9", "Real."),
-            document("1", "A starter's id, and real."),
-        ],
-    );
+    let done = add(&mut store, [document("9", "Real."), document("1", "A starter's id, and real.")]);
     assert_eq!((done.added, done.starter_removed), (2, 3));
     assert_eq!(scanned(&store).len(), 2);
     assert_eq!((rows(&store, "texts"), rows(&store, "chunks")), (2, 2));
     assert!(!store.only_starter().unwrap());
-    assert!(matches!(
-        add_to(&mut store, STARTER, documents(0..3)),
-        Err(Error::Input(_))
-    ));
+    assert!(matches!(add_to(&mut store, STARTER, documents(0..3)), Err(Error::Input(_))));
 }
 
 #[test]
@@ -194,20 +134,11 @@ fn a_document_can_be_in_several_collections() {
     let mut store = home.open();
     add_to(&mut store, "a", documents(0..2)).unwrap();
     let before = store.fingerprint().unwrap();
-    assert_eq!(
-        add_to(&mut store, "b", documents(1..3)).unwrap().unchanged,
-        1
-    );
+    assert_eq!(add_to(&mut store, "b", documents(1..3)).unwrap().unchanged, 1);
     assert_ne!(store.fingerprint().unwrap(), before);
-    assert_eq!(
-        store.document(&id("1")).unwrap().unwrap().collections,
-        ["a", "b"]
-    );
+    assert_eq!(store.document(&id("1")).unwrap().unwrap().collections, ["a", "b"]);
     assert_eq!(store.drop_collection("b", "a test").unwrap(), 1);
-    assert_eq!(
-        store.document(&id("1")).unwrap().unwrap().collections,
-        ["a"]
-    );
+    assert_eq!(store.document(&id("1")).unwrap().unwrap().collections, ["a"]);
     assert_eq!(store.fingerprint().unwrap(), before);
     assert_eq!(store.drop_collection("no such", "a test").unwrap(), 0);
 }
@@ -216,19 +147,11 @@ fn a_document_can_be_in_several_collections() {
 fn a_full_disk_loses_nothing_that_was_committed() {
     let home = Home::new();
     let mut store = home.open();
-    let pages: i64 = store
-        .connection
-        .query_row("PRAGMA page_count", [], |row| row.get(0))
-        .unwrap();
-    store
-        .connection
-        .execute_batch(&format!("PRAGMA max_page_count = {}", pages + 200))
-        .unwrap();
+    let pages: i64 = store.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+    store.connection.execute_batch(&format!("PRAGMA max_page_count = {}", pages + 200)).unwrap();
     let mut kept = Ingested::default();
     let records = documents(0..5000).map(|document| Ok(Record::Document(Box::new(document))));
-    let error = store
-        .ingest("main", records, &mut |done| kept = *done)
-        .unwrap_err();
+    let error = store.ingest("main", records, &mut |done| kept = *done).unwrap_err();
     assert!(matches!(error, Error::Full { .. }), "{error}");
     assert!(error.to_string().contains("nothing committed was lost"));
     assert!(kept.added > 0 && kept.added < 5000);
@@ -236,10 +159,7 @@ fn a_full_disk_loses_nothing_that_was_committed() {
     drop(store);
     let mut store = home.open();
     let rest = add(&mut store, documents(0..5000));
-    assert_eq!(
-        (rest.unchanged, rest.added),
-        (kept.added, 5000 - kept.added)
-    );
+    assert_eq!((rest.unchanged, rest.added), (kept.added, 5000 - kept.added));
 }
 
 #[test]
@@ -247,13 +167,8 @@ fn a_second_writer_waits_and_then_says_so() {
     let home = Home::new();
     let mut other = home.open();
     let mut store = home.open();
-    store
-        .set_busy_timeout(std::time::Duration::from_millis(50))
-        .unwrap();
-    let held = other
-        .connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .unwrap();
+    store.set_busy_timeout(std::time::Duration::from_millis(50)).unwrap();
+    let held = other.connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
     let error = add_to(&mut store, "main", documents(0..1)).unwrap_err();
     assert!(matches!(error, Error::Locked { .. }), "{error}");
     assert!(store.is_empty().unwrap(), "readers do not wait");
@@ -266,10 +181,7 @@ fn notices_give_no_chunks_and_so_no_mark() {
     let home = Home::new();
     let mut store = home.open();
     let before = store.fingerprint().unwrap();
-    add(
-        &mut store,
-        [Document::plain(id("1"), "A title and nothing more", "")],
-    );
+    add(&mut store, [Document::plain(id("1"), "A title and nothing more", "")]);
     let stored = store.document(&id("1")).unwrap().unwrap();
     let chunks = crate::chunk::chunk(&stored.document);
     assert_eq!(scanned(&store).len(), chunks.len());

@@ -18,11 +18,7 @@ fn makes_the_home_and_opens_it_again() {
     let home = Home::new();
     add(&mut home.open(), documents(0..3));
     assert_eq!(home.open().stats().unwrap().documents, 3);
-    let mode: String = home
-        .open()
-        .connection
-        .query_row("PRAGMA journal_mode", [], |row| row.get(0))
-        .unwrap();
+    let mode: String = home.open().connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
     assert_eq!(mode, "wal");
 }
 
@@ -43,20 +39,11 @@ fn first_openings_at_once_all_succeed() {
 fn a_newer_format_is_refused_and_left_alone() {
     let home = Home::new();
     let store = home.open();
-    store
-        .connection
-        .pragma_update(None, "user_version", schema::VERSION + 1)
-        .unwrap();
+    store.connection.pragma_update(None, "user_version", schema::VERSION + 1).unwrap();
     drop(store);
     let before = fs::read(home.path()).unwrap();
-    for error in [
-        Store::open(&home.path()).unwrap_err(),
-        Store::open_read_only(&home.path()).unwrap_err(),
-    ] {
-        assert!(
-            matches!(error, Error::Format { found, .. } if found == schema::VERSION + 1),
-            "{error}"
-        );
+    for error in [Store::open(&home.path()).unwrap_err(), Store::open_read_only(&home.path()).unwrap_err()] {
+        assert!(matches!(error, Error::Format { found, .. } if found == schema::VERSION + 1), "{error}");
     }
     assert_eq!(fs::read(home.path()).unwrap(), before);
 }
@@ -65,18 +52,11 @@ fn a_newer_format_is_refused_and_left_alone() {
 fn an_older_format_is_brought_up_to_date() {
     let home = Home::new();
     fs::create_dir_all(home.path().parent().unwrap()).unwrap();
-    fs::write(
-        home.path(),
-        include_bytes!("../../../tests/fixtures/store_v1.db"),
-    )
-    .unwrap();
+    fs::write(home.path(), include_bytes!("../../../tests/fixtures/store_v1.db")).unwrap();
     let store = home.open();
     let stored = store.document(&id("1")).unwrap().unwrap();
     assert_eq!(stored.document.title, "Title of 1");
-    let version: i64 = store
-        .connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .unwrap();
+    let version: i64 = store.connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
     assert_eq!(version, schema::VERSION);
     assert_eq!(scanned(&store).len(), 2);
     assert_eq!(store.withdrawn().unwrap(), [id("2")]);
@@ -87,10 +67,7 @@ fn an_empty_file_becomes_a_home() {
     let home = Home::new();
     fs::create_dir_all(home.path().parent().unwrap()).unwrap();
     fs::write(home.path(), "").unwrap();
-    assert!(matches!(
-        Store::open_read_only(&home.path()),
-        Err(Error::Input(_))
-    ));
+    assert!(matches!(Store::open_read_only(&home.path()), Err(Error::Input(_))));
     assert!(home.open().is_empty().unwrap());
 }
 
@@ -98,25 +75,12 @@ fn an_empty_file_becomes_a_home() {
 fn files_of_others_are_refused_and_left_alone() {
     let home = Home::new();
     fs::create_dir_all(home.path().parent().unwrap()).unwrap();
-    Connection::open(home.path())
-        .unwrap()
-        .execute_batch("CREATE TABLE bookmarks (url TEXT)")
-        .unwrap();
+    Connection::open(home.path()).unwrap().execute_batch("CREATE TABLE bookmarks (url TEXT)").unwrap();
     let foreign = fs::read(home.path()).unwrap();
-    let garbage: Vec<u8> = (0..9000_u32)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
-        .collect();
-    for bytes in [
-        foreign,
-        garbage,
-        b"hello".to_vec(),
-        b"SQLite format 3\0".to_vec(),
-    ] {
+    let garbage: Vec<u8> = (0..9000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for bytes in [foreign, garbage, b"hello".to_vec(), b"SQLite format 3\0".to_vec()] {
         fs::write(home.path(), &bytes).unwrap();
-        for opened in [
-            Store::open(&home.path()),
-            Store::open_read_only(&home.path()),
-        ] {
+        for opened in [Store::open(&home.path()), Store::open_read_only(&home.path())] {
             let error = opened.unwrap_err();
             assert!(matches!(error, Error::Unusable { .. }), "{error:?}");
         }
@@ -129,19 +93,7 @@ fn a_truncated_file_is_an_error_at_any_length() {
     let home = Home::new();
     add(&mut home.open(), documents(0..300));
     let whole = fs::read(home.path()).unwrap();
-    for length in [
-        1,
-        99,
-        100,
-        512,
-        4095,
-        4096,
-        5000,
-        8192,
-        whole.len() / 2,
-        whole.len() - 4096,
-        whole.len() - 1,
-    ] {
+    for length in [1, 99, 100, 512, 4095, 4096, 5000, 8192, whole.len() / 2, whole.len() - 4096, whole.len() - 1] {
         fs::write(home.path(), &whole[..length]).unwrap();
         let use_it = |store: Store| {
             let mut chunks = 0;
@@ -151,14 +103,10 @@ fn a_truncated_file_is_an_error_at_any_length() {
             })?;
             store.stats().map(|stats| (stats, chunks))
         };
-        for outcome in [
-            Store::open_read_only(&home.path()).and_then(use_it),
-            Store::open(&home.path()).and_then(use_it),
-        ] {
-            assert!(
-                matches!(outcome, Err(Error::Unusable { .. })),
-                "{length}: {outcome:?}"
-            );
+        for outcome in
+            [Store::open_read_only(&home.path()).and_then(use_it), Store::open(&home.path()).and_then(use_it)]
+        {
+            assert!(matches!(outcome, Err(Error::Unusable { .. })), "{length}: {outcome:?}");
         }
         for beside in ["-wal", "-shm"] {
             let _ = fs::remove_file(format!("{}{beside}", home.path().display()));
@@ -173,9 +121,7 @@ fn flipped_bytes_never_panic() {
     let whole = fs::read(home.path()).unwrap();
     let mut place = 12_345_usize;
     for _ in 0..60 {
-        place = place
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        place = place.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let mut bytes = whole.clone();
         let at = (place >> 20) % bytes.len();
         bytes[at] ^= 0xff;
@@ -192,10 +138,7 @@ fn flipped_bytes_never_panic() {
 fn a_missing_home_names_the_command_that_makes_one() {
     let home = Home::new();
     let error = Store::open_read_only(&home.path()).unwrap_err();
-    assert!(
-        error.to_string().contains("anamnesis corpus add"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("anamnesis corpus add"), "{error}");
     assert!(!home.path().try_exists().unwrap(), "nothing is made");
 }
 
@@ -213,17 +156,10 @@ fn reads_where_no_shared_memory_file_can_be_made() {
     forbid_shared_memory(&home.path());
     let mut store = Store::open_read_only(&home.path()).unwrap();
     assert_eq!(scanned(&store).len(), 3);
-    for error in [
-        store.remove(&[id("1")], "a reason").unwrap_err(),
-        store.put_trace("t", "now", "{}").unwrap_err(),
-    ] {
+    for error in [store.remove(&[id("1")], "a reason").unwrap_err(), store.put_trace("t", "now", "{}").unwrap_err()] {
         assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
     }
-    fs::write(
-        format!("{}-wal", home.path().display()),
-        "left by a killed writer",
-    )
-    .unwrap();
+    fs::write(format!("{}-wal", home.path().display()), "left by a killed writer").unwrap();
     let error = Store::open_read_only(&home.path()).unwrap_err();
     assert!(error.to_string().contains("not closed"), "{error}");
 }
@@ -235,12 +171,5 @@ fn a_home_whose_name_has_odd_characters_is_read_too() {
     let path = folder.path().join("100% o'clock? #1 é").join("corpus.db");
     add(&mut Store::open(&path).unwrap(), documents(0..2));
     forbid_shared_memory(&path);
-    assert_eq!(
-        Store::open_read_only(&path)
-            .unwrap()
-            .stats()
-            .unwrap()
-            .documents,
-        2
-    );
+    assert_eq!(Store::open_read_only(&path).unwrap().stats().unwrap().documents, 2);
 }

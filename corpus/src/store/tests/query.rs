@@ -6,15 +6,8 @@ use crate::store::Listing;
 use crate::{ChunkId, Level, PartialDate, SectionKind, Status};
 
 fn rich() -> Document {
-    let mut builder = Builder::new(
-        DocumentId::new("pmc", "PMC77"),
-        "β-blockers \"and\" 100% of it",
-    );
-    builder.section(
-        "Methods > Participants",
-        SectionKind::Body,
-        "Ünïcode: 1.73 m². A second sentence follows here.",
-    );
+    let mut builder = Builder::new(DocumentId::new("pmc", "PMC77"), "β-blockers \"and\" 100% of it");
+    builder.section("Methods > Participants", SectionKind::Body, "Ünïcode: 1.73 m². A second sentence follows here.");
     builder.section("Table 1", SectionKind::Table, "dose | 5 mg\nrate | 12%");
     let document = builder.document();
     document.version = 3;
@@ -28,10 +21,7 @@ fn rich() -> Document {
     document.licence = Some("CC BY".to_owned());
     document.publication_types = vec!["Randomized Controlled Trial".to_owned()];
     document.mesh = vec!["Adrenergic beta-Antagonists".to_owned()];
-    document.corrections = vec![Correction {
-        relation: "ErratumIn".to_owned(),
-        pmid: Some("1".to_owned()),
-    }];
+    document.corrections = vec![Correction { relation: "ErratumIn".to_owned(), pmid: Some("1".to_owned()) }];
     document.status = Status::Corrected;
     document.level = Level::Rct;
     builder.finish()
@@ -44,10 +34,7 @@ fn a_document_comes_back_as_it_went_in() {
     add(&mut store, [rich()]);
     let stored = store.document(&rich().id).unwrap().unwrap();
     assert_eq!(stored.document, rich());
-    assert_eq!(
-        (stored.collections, stored.changed),
-        (vec!["main".to_owned()], None)
-    );
+    assert_eq!((stored.collections, stored.changed), (vec!["main".to_owned()], None));
     assert_eq!(store.document(&id("none")).unwrap(), None);
 }
 
@@ -62,18 +49,10 @@ fn chunks_come_back_in_the_order_asked_for() {
     let found = store.chunks(&ids).unwrap();
     assert_eq!(found.len(), ids.len());
     assert!(found[1].is_none());
-    let chunks: Vec<_> = found
-        .iter()
-        .flatten()
-        .map(|found| found.chunk.clone())
-        .rev()
-        .collect();
+    let chunks: Vec<_> = found.iter().flatten().map(|found| found.chunk.clone()).rev().collect();
     assert_eq!(chunks, cut);
     let card = &found[0].as_ref().unwrap().document;
-    assert_eq!(
-        (card.date.unwrap().year, card.status, card.level),
-        (2021, Status::Corrected, Level::Rct)
-    );
+    assert_eq!((card.date.unwrap().year, card.status, card.level), (2021, Status::Corrected, Level::Rct));
     assert_eq!(card.licence.as_deref(), Some("CC BY"));
 }
 
@@ -81,31 +60,14 @@ fn chunks_come_back_in_the_order_asked_for() {
 fn ids_with_quotes_and_per_cent_are_only_names() {
     let home = Home::new();
     let mut store = home.open();
-    let keys = [
-        "it's",
-        "100%",
-        "a_b",
-        "x\"; DROP TABLE documents; --",
-        "a:b:c",
-        "\\",
-        "é",
-    ];
-    let make = |key: &&str| {
-        Document::plain(
-            DocumentId::new("notes", key),
-            "",
-            &format!("Text of {key}."),
-        )
-    };
+    let keys = ["it's", "100%", "a_b", "x\"; DROP TABLE documents; --", "a:b:c", "\\", "é"];
+    let make = |key: &&str| Document::plain(DocumentId::new("notes", key), "", &format!("Text of {key}."));
     add(&mut store, keys.iter().map(make));
     for key in keys {
         let expected = DocumentId::new("notes", key);
         let only = std::slice::from_ref(&expected);
         assert_eq!(store.resolve(key).unwrap(), only, "{key}");
-        assert_eq!(
-            store.document(&expected).unwrap().unwrap().document.id,
-            expected
-        );
+        assert_eq!(store.document(&expected).unwrap().unwrap().document.id, expected);
         assert_eq!(store.remove(only, "it's 100%").unwrap(), 1);
         assert_eq!(store.audit(Some(&expected), 5).unwrap().len(), 1);
     }
@@ -117,25 +79,12 @@ fn ids_with_quotes_and_per_cent_are_only_names() {
 fn resolves_every_name_a_person_would_type() {
     let home = Home::new();
     let mut store = home.open();
-    let beir = Document::plain(
-        DocumentId::new("scifact", "4242"),
-        "",
-        "A BEIR document of the same number.",
-    );
-    add(
-        &mut store,
-        [rich(), beir.clone(), document("4242", "The PubMed record.")],
-    );
+    let beir = Document::plain(DocumentId::new("scifact", "4242"), "", "A BEIR document of the same number.");
+    add(&mut store, [rich(), beir.clone(), document("4242", "The PubMed record.")]);
     let three = [DocumentId::new("pmc", "PMC77"), id("4242"), beir.id.clone()];
     assert_eq!(store.resolve("4242").unwrap(), three);
     assert_eq!(store.resolve(" PMID: 4242 ").unwrap(), three[..2]);
-    for name in [
-        "PMC77",
-        "pmc77",
-        "pmc:PMC77",
-        "10.1000/XY(1)",
-        "https://doi.org/10.1000/xy(1)",
-    ] {
+    for name in ["PMC77", "pmc77", "pmc:PMC77", "10.1000/XY(1)", "https://doi.org/10.1000/xy(1)"] {
         assert_eq!(store.resolve(name).unwrap(), three[..1], "{name}");
     }
     assert_eq!(store.resolve("scifact:4242").unwrap(), three[2..]);
@@ -147,33 +96,19 @@ fn lists_in_pages_and_by_filter() {
     let mut store = home.open();
     add(&mut store, documents(0..25));
     add_to(&mut store, "other", documents(20..30)).unwrap();
-    store
-        .set_status(&[id("3"), id("22")], Status::Retracted, "a reason")
-        .unwrap();
+    store.set_status(&[id("3"), id("22")], Status::Retracted, "a reason").unwrap();
     let (mut after, mut seen) = (None, Vec::new());
     loop {
-        let page = store
-            .list(&Listing {
-                after,
-                limit: Some(7),
-                ..Listing::default()
-            })
-            .unwrap();
+        let page = store.list(&Listing { after, limit: Some(7), ..Listing::default() }).unwrap();
         let Some(last) = page.last() else { break };
         after = Some(last.id.clone());
         seen.extend(page.into_iter().map(|row| row.id));
     }
     assert_eq!(seen.len(), 30);
     assert!(seen.is_sorted());
-    let retracted = Listing {
-        status: Some(Status::Retracted),
-        ..Listing::default()
-    };
+    let retracted = Listing { status: Some(Status::Retracted), ..Listing::default() };
     assert_eq!(store.list(&retracted).unwrap().len(), 2);
-    let both = Listing {
-        collection: Some("other".to_owned()),
-        ..retracted
-    };
+    let both = Listing { collection: Some("other".to_owned()), ..retracted };
     let row = &store.list(&both).unwrap()[0];
     assert_eq!((row.id.clone(), row.chunks), (id("22"), 1));
 }
@@ -183,43 +118,19 @@ fn tallies_agree_with_what_was_added() {
     let home = Home::new();
     let mut store = home.open();
     add(&mut store, documents(0..10).chain([rich()]));
-    store
-        .set_status(&[id("3")], Status::Retracted, "a reason")
-        .unwrap();
+    store.set_status(&[id("3")], Status::Retracted, "a reason").unwrap();
     let stats = store.stats().unwrap();
     assert_eq!((stats.documents, stats.rejected), (11, 0));
     assert_eq!(
-        stats
-            .sources
-            .iter()
-            .map(|tally| (tally.of.as_str(), tally.documents))
-            .collect::<Vec<_>>(),
+        stats.sources.iter().map(|tally| (tally.of.as_str(), tally.documents)).collect::<Vec<_>>(),
         [("pmc", 1), ("pubmed", 10)]
     );
     assert_eq!(
-        stats
-            .statuses
-            .iter()
-            .map(|tally| (tally.of, tally.documents))
-            .collect::<Vec<_>>(),
-        [
-            (Status::Ok, 9),
-            (Status::Corrected, 1),
-            (Status::Retracted, 1)
-        ]
+        stats.statuses.iter().map(|tally| (tally.of, tally.documents)).collect::<Vec<_>>(),
+        [(Status::Ok, 9), (Status::Corrected, 1), (Status::Retracted, 1)]
     );
-    assert_eq!(
-        stats
-            .levels
-            .iter()
-            .map(|tally| tally.of)
-            .collect::<Vec<_>>(),
-        [Level::Rct, Level::Unclassified]
-    );
-    assert_eq!(
-        stats.dates,
-        PartialDate::parse("2021-03").map(|date| (date, date))
-    );
+    assert_eq!(stats.levels.iter().map(|tally| tally.of).collect::<Vec<_>>(), [Level::Rct, Level::Unclassified]);
+    assert_eq!(stats.dates, PartialDate::parse("2021-03").map(|date| (date, date)));
     assert_eq!(stats.collections[0].documents, 11);
     assert!(stats.bytes > 0);
 }
@@ -233,11 +144,7 @@ fn a_scan_can_be_ended_and_may_ask_the_store() {
     let stopped = store.scan::<Error>(&mut |_, chunk| {
         seen += 1;
         assert!(store.chunks(&[chunk.id])?[0].is_some());
-        if seen == 3 {
-            Err(Error::Input("enough".to_owned()))
-        } else {
-            Ok(())
-        }
+        if seen == 3 { Err(Error::Input("enough".to_owned())) } else { Ok(()) }
     });
     assert!(matches!(stopped, Err(Error::Input(_))));
     assert_eq!((seen, scanned(&store).len()), (3, 5));
@@ -247,22 +154,11 @@ fn a_scan_can_be_ended_and_may_ask_the_store() {
 fn traces_are_kept_by_id() {
     let home = Home::new();
     let mut store = home.open();
-    store
-        .put_trace("b", "2026-01-01T00:00:00Z", "{\"n\":1}")
-        .unwrap();
-    store
-        .put_trace("a", "2026-01-02T00:00:00Z", "{\"n\":2}")
-        .unwrap();
-    store
-        .put_trace("b", "2026-01-01T00:00:00Z", "{\"n\":3}")
-        .unwrap();
+    store.put_trace("b", "2026-01-01T00:00:00Z", "{\"n\":1}").unwrap();
+    store.put_trace("a", "2026-01-02T00:00:00Z", "{\"n\":2}").unwrap();
+    store.put_trace("b", "2026-01-01T00:00:00Z", "{\"n\":3}").unwrap();
     assert_eq!(store.trace("b").unwrap().as_deref(), Some("{\"n\":3}"));
     assert_eq!(store.trace("c").unwrap(), None);
-    let latest: Vec<_> = store
-        .traces(9)
-        .unwrap()
-        .into_iter()
-        .map(|(id, _)| id)
-        .collect();
+    let latest: Vec<_> = store.traces(9).unwrap().into_iter().map(|(id, _)| id).collect();
     assert_eq!(latest, ["a", "b"]);
 }
