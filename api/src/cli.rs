@@ -97,6 +97,7 @@ enum Outcome {
 
 /// Parses the arguments of this process, runs the command and reports how it went: 0 done, 1 nothing
 /// found or abstained, 2 error.
+#[must_use]
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.verbose);

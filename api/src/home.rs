@@ -1,6 +1,6 @@
 //! [`Home`]: what a user's data directory holds, and how it is opened.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -26,11 +26,6 @@ impl Home {
                 .join("anamnesis"),
         };
         Ok(Self { root })
-    }
-
-    /// Where it is.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
     }
 
     /// The database file.

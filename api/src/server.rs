@@ -185,6 +185,7 @@ impl Signals {
 struct Interface;
 
 /// The interface of the service, as its types have it. `api/openapi.json` is the same, checked in.
+#[must_use]
 pub fn openapi() -> utoipa::openapi::OpenApi {
     Interface::openapi()
 }

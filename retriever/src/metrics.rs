@@ -119,7 +119,7 @@ mod tests {
         assert!((metrics.ndcg_at_10 - f64::midpoint(q1, q2)).abs() < 1e-12);
         assert_eq!(metrics.queries, 2, "a query without a relevant document is not counted");
         assert!((metrics.mrr - f64::midpoint(1.0, 0.5)).abs() < 1e-12);
-        assert!((metrics.map - f64::midpoint((1.0 + 2.0 / 3.0) / 2.0, 0.5)).abs() < 1e-12);
+        assert!((metrics.map - f64::midpoint(f64::midpoint(1.0, 2.0 / 3.0), 0.5)).abs() < 1e-12);
         assert_eq!(metrics.recall_at_10, 1.0);
     }
 

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// The question
     question: String,
     /// Who decomposes and answers: `extractive` (no model), or `openai:URL#MODEL` (any compatible
-    /// endpoint; its key is read from OPENAI_API_KEY)
+    /// endpoint; its key is read from `OPENAI_API_KEY`)
     #[arg(long, value_name = "POLICY", default_value = "extractive")]
     policy: String,
     #[command(flatten)]
@@ -74,9 +74,9 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         output.note(format!("this episode was not kept: {error:#}"));
     }
     if output.is_json() {
-        output.json(&wire::Answer::of(&trace).with_warnings(warnings))?
+        output.json(&wire::Answer::of(&trace).with_warnings(warnings))?;
     } else {
-        show_answer(&trace, output)?
+        show_answer(&trace, output)?;
     }
     Ok(if trace.answer.is_answered() { Outcome::Done } else { Outcome::Nothing })
 }
@@ -140,8 +140,8 @@ fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
         agent::Outcome::Answered => {
             output.line(format!("{HEADING}Answer{HEADING:#}"))?;
             for sentence in &answer.sentences {
-                let cites: String = sentence.cites.iter().map(|label| format!("[{label}]")).collect();
-                output.line(format!("{} {LABEL}{cites}{LABEL:#}", sentence.text))?;
+                let cites: Vec<_> = sentence.cites.iter().map(|label| format!("[{label}]")).collect();
+                output.line(format!("{} {LABEL}{}{LABEL:#}", sentence.text, cites.concat()))?;
             }
         }
         agent::Outcome::Abstained(code) => {

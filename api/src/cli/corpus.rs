@@ -16,6 +16,7 @@ use crate::output::Output;
 
 /// What can be done with a corpus.
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one value lives for one run")]
 pub(crate) enum Command {
     /// Add documents from files, folders and archives; .gz, .zst and .xz are read directly
     ///

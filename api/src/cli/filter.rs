@@ -30,7 +30,7 @@ pub(crate) struct FilterArgs {
     /// Publication status: ok, corrected, concern (repeatable)
     #[arg(long, value_name = "STATUS")]
     status: Vec<Status>,
-    /// MeSH heading or topic (repeatable)
+    /// `MeSH` heading or topic (repeatable)
     #[arg(long, value_name = "HEADING")]
     mesh: Vec<String>,
 }

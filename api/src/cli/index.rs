@@ -141,7 +141,7 @@ fn list(home: &Home, output: &Output) -> Result<Outcome> {
         match &entry.manifest {
             Ok(manifest) if output.is_json() => output.json(&json!({ "current": is_current, "manifest": manifest }))?,
             Err(error) if output.is_json() => {
-                output.json(&json!({ "id": entry.id, "current": is_current, "error": error.to_string() }))?
+                output.json(&json!({ "id": entry.id, "current": is_current, "error": error.to_string() }))?;
             }
             Ok(manifest) => output.line(format!(
                 "{} {LABEL}{}{LABEL:#}  {} documents, {} chunks, {}",
@@ -152,7 +152,7 @@ fn list(home: &Home, output: &Output) -> Result<Outcome> {
                 describe_vectors(manifest),
             ))?,
             Err(error) => {
-                output.line(format!("{} {LABEL}{}{LABEL:#}  {error}", if is_current { "*" } else { " " }, entry.id))?
+                output.line(format!("{} {LABEL}{}{LABEL:#}  {error}", if is_current { "*" } else { " " }, entry.id))?;
             }
         }
     }
@@ -205,9 +205,9 @@ fn describe_vectors(manifest: &Manifest) -> String {
 /// One result, in the form asked for.
 fn say(output: &Output, json: &impl serde::Serialize, line: String) -> Result<Outcome> {
     if output.is_json() {
-        output.json(json)?
+        output.json(json)?;
     } else {
-        output.line(line)?
+        output.line(line)?;
     }
     Ok(Outcome::Done)
 }

@@ -28,9 +28,9 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     let Some(name) = &args.trace else {
         for (id, created) in store.traces(1_000)? {
             if output.is_json() {
-                output.json(&json!({ "id": id, "created": created }))?
+                output.json(&json!({ "id": id, "created": created }))?;
             } else {
-                output.line(format!("{LABEL}{id}{LABEL:#}  {created}"))?
+                output.line(format!("{LABEL}{id}{LABEL:#}  {created}"))?;
             }
         }
         return Ok(Outcome::Done);

@@ -100,14 +100,14 @@ fn check(target: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// Whether `host[:port]` names this machine's loopback.
 fn is_loopback(authority: &str) -> bool {
-    let (host, rest) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, rest)) => (address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), rest),
-        None => {
-            let end = authority.find(':').unwrap_or(authority.len());
-            let name = &authority[..end];
-            let address = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-            (address || name.eq_ignore_ascii_case("localhost"), &authority[end..])
-        }
+    let (host, rest) = if let Some((address, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'))
+    {
+        (address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), rest)
+    } else {
+        let end = authority.find(':').unwrap_or(authority.len());
+        let name = &authority[..end];
+        let address = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        (address || name.eq_ignore_ascii_case("localhost"), &authority[end..])
     };
     host && (rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
 }

@@ -74,13 +74,12 @@ fn write(home: &Home, entries: &Receiver<Entry>) {
 }
 
 fn put(home: &Home, open: &mut Option<Store>, id: &str, created: &str, json: &str) -> Result<()> {
-    let store = match open {
-        Some(store) => store,
-        None => {
-            let store = home.store()?;
-            store.set_busy_timeout(BUSY)?;
-            open.insert(store)
-        }
+    let store = if let Some(store) = open {
+        store
+    } else {
+        let store = home.store()?;
+        store.set_busy_timeout(BUSY)?;
+        open.insert(store)
     };
     Ok(store.put_trace(id, created, json)?)
 }

@@ -57,7 +57,7 @@ fn what_curators_take_out_answers_nothing_at_once() {
     let home = Home::with_trials();
     let titles = |home: &Home| -> Vec<String> {
         let output = home.run(&["search", "zolmarin migraine", "--json"]);
-        String::from_utf8(output.stdout).unwrap().lines().map(|line| line.to_owned()).collect()
+        String::from_utf8(output.stdout).unwrap().lines().map(std::borrow::ToOwned::to_owned).collect()
     };
     let found = |home: &Home| titles(home).iter().any(|line| line.contains("\"t1\""));
     assert!(found(&home));

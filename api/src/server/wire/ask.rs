@@ -130,7 +130,7 @@ pub(crate) struct Citation {
     document: String,
     /// The chunk: `/v1/chunks/{id}` has its text.
     chunk: String,
-    /// PubMed id.
+    /// `PubMed` id.
     pmid: Option<String>,
     /// The document's title.
     title: String,

@@ -60,7 +60,7 @@ fn texts(count: usize) -> Vec<String> {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % limit
     };
-    let mut text = || (0..3 + below(6)).map(|_| format!("{} ", char::from(b'a' + below(26) as u8))).collect();
+    let mut text = || (0..3 + below(6)).flat_map(|_| [char::from(b'a' + below(26) as u8), ' ']).collect();
     (0..count).map(|_| text()).collect()
 }
 
