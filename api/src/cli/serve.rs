@@ -23,7 +23,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     listen: SocketAddr,
     /// Who decomposes and answers: `extractive` (no model), or `openai:URL#MODEL` (any compatible
-    /// endpoint; its key is read from `OPENAI_API_KEY`)
+    /// endpoint; its key is read from OPENAI_API_KEY)
     #[arg(long, value_name = "POLICY", default_value = "extractive")]
     policy: String,
     /// Requests answered at once [default: the number of cores]

@@ -104,8 +104,7 @@ impl Episode {
             )));
         }
         // less than the time-out, so that an episode that takes too long ends with what it has
-        let wall_ms =
-            u64::try_from(service.timeout.checked_sub(service.timeout / 20).unwrap().as_millis()).unwrap_or(u64::MAX);
+        let wall_ms = u64::try_from(service.timeout.mul_f64(0.95).as_millis()).unwrap_or(u64::MAX);
         let task = Ask {
             query: Query { filter: request.filter.unwrap_or_default().to_domain()?, ..Query::new("") },
             budget: request.budget.unwrap_or_default().to_domain(wall_ms.max(1))?,

@@ -100,16 +100,15 @@ fn check(target: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
 
 /// Whether `host[:port]` names this machine's loopback.
 fn is_loopback(authority: &str) -> bool {
-    let (host, rest) = if let Some((address, rest)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'))
-    {
-        (address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), rest)
+    let bracketed = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (is_ours, port) = if let Some((address, port)) = bracketed {
+        (address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), port)
     } else {
-        let end = authority.find(':').unwrap_or(authority.len());
-        let name = &authority[..end];
-        let address = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        (address || name.eq_ignore_ascii_case("localhost"), &authority[end..])
+        let (name, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
+        let is_address = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+        (is_address || name.eq_ignore_ascii_case("localhost"), port)
     };
-    host && (rest.is_empty() || rest.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
+    is_ours && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
 }
 
 #[cfg(test)]

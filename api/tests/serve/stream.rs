@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::{Home, QUESTION, Server, lasting};
 use crate::model::Model;
 
-/// Where `SQLite` keeps the version of a database's layout.
+/// Where SQLite keeps the version of a database's layout.
 const USER_VERSION: u64 = 60;
 
 /// Asks for a stream; gives the names and data of its events.

@@ -84,6 +84,7 @@ fn bounded<T: Copy + Ord + std::fmt::Display>(field: &str, asked: Option<T>, usu
 /// An answer, or an abstention with its reason. The same object everywhere: as JSON, and as the last
 /// event of a stream.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
 pub(crate) struct Answer {
     /// The answer without labels, or in an abstention why there is none.
     answer: String,
@@ -130,7 +131,7 @@ pub(crate) struct Citation {
     document: String,
     /// The chunk: `/v1/chunks/{id}` has its text.
     chunk: String,
-    /// `PubMed` id.
+    /// PubMed id.
     pmid: Option<String>,
     /// The document's title.
     title: String,
@@ -148,6 +149,7 @@ pub(crate) struct Citation {
 
 /// Milliseconds.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
 pub(crate) struct Timings {
     /// The whole episode.
     total_ms: f64,

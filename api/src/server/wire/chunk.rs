@@ -26,9 +26,9 @@ pub(crate) struct Chunk {
     text: String,
     /// The document's title.
     title: String,
-    /// `PubMed` id.
+    /// PubMed id.
     pmid: Option<String>,
-    /// `PubMed` Central id.
+    /// PubMed Central id.
     pmcid: Option<String>,
     /// Digital object identifier.
     doi: Option<String>,

@@ -97,7 +97,7 @@ pub(crate) struct EvidenceItem {
     chunk: String,
     /// Its document.
     document: String,
-    /// `PubMed` id.
+    /// PubMed id.
     pmid: Option<String>,
     /// The document's title.
     title: String,

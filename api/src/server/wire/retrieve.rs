@@ -37,7 +37,7 @@ pub(crate) struct Filter {
     collections: Vec<String>,
     /// What publishers say of them.
     statuses: Vec<Status>,
-    /// `MeSH` headings or topics.
+    /// MeSH headings or topics.
     mesh: Vec<String>,
 }
 
@@ -174,7 +174,7 @@ pub(crate) struct Hit {
     chunk: String,
     /// Its document.
     document: String,
-    /// `PubMed` id.
+    /// PubMed id.
     pmid: Option<String>,
     /// The document's title.
     title: String,
