@@ -127,7 +127,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "anamnesis", &mut script);
-            output.raw(&script)?;
+            Output::raw(&script)?;
             Ok(Outcome::Done)
         }
     }

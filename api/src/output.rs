@@ -38,10 +38,11 @@ impl Output {
     }
 
     /// One result as one line of JSON.
+    #[expect(clippy::unused_self, reason = "results go through the output, in either form")]
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<()> {
         let mut line = serde_json::to_vec(value)?;
         line.push(b'\n');
-        self.raw(&line)
+        Self::raw(&line)
     }
 
     /// A line for a person; styles are dropped where they cannot be shown.
@@ -52,7 +53,7 @@ impl Output {
     }
 
     /// Bytes as they are.
-    pub(crate) fn raw(&self, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn raw(bytes: &[u8]) -> Result<()> {
         let mut out = std::io::stdout().lock();
         out.write_all(bytes)?;
         out.flush()?;

@@ -40,7 +40,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         bail!("no trace {id} in this home: see `anamnesis replay --list`");
     };
     if args.export {
-        output.raw(format!("{stored}\n").as_bytes())?;
+        Output::raw(format!("{stored}\n").as_bytes())?;
         return Ok(Outcome::Done);
     }
     let recorded = Trace::from_json(&stored)?;

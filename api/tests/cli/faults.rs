@@ -9,12 +9,11 @@ use crate::harness::{Home, path};
 /// A corpus large enough that adding and building it takes a while.
 fn many(count: usize) -> String {
     let words = ["insulin", "heart", "trial", "placebo", "renal", "dose", "risk", "adults", "therapy", "outcome"];
-    let mut text = String::new();
-    for id in 0..count {
+    let line = |id: usize| {
         let body: Vec<_> = (0..60).map(|at| words[(id * 7 + at * 3 + id / 10) % words.len()]).collect();
-        text.push_str(&format!("{{\"id\":\"d{id}\",\"title\":\"Report {id}\",\"text\":\"{}.\"}}\n", body.join(" ")));
-    }
-    text
+        format!("{{\"id\":\"d{id}\",\"title\":\"Report {id}\",\"text\":\"{}.\"}}\n", body.join(" "))
+    };
+    (0..count).map(line).collect::<Vec<_>>().concat()
 }
 
 fn spawn(home: &Home, args: &[&str]) -> std::process::Child {

@@ -6,6 +6,8 @@
 //! * `search`: hits, filters, explanations, TREC runs and evaluation;
 //! * `faults`: read-only and locked homes, kills, odd input.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 mod ask;
 mod corpus;
 mod faults;
