@@ -10,6 +10,7 @@ mod replay;
 mod search;
 mod serve;
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -143,8 +144,12 @@ fn start_logging(verbose: u8) {
     let filter = format!(
         "warn,anamnesis={level},api={level},agent={level},retriever={level},indexes={level},corpus={level},nn={level}"
     );
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .without_time()
+        .finish();
     // a second call in one process (tests) keeps the first subscriber
     let _ = tracing::subscriber::set_global_default(subscriber);
 }

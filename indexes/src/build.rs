@@ -19,11 +19,8 @@ use crate::manifest::{FORMAT_VERSION, MANIFEST};
 use crate::mapped::{digest, map, sync_folder, write_synced};
 use crate::snapshot::{CHUNKS, FACETS, LEXICAL, Snapshot};
 use crate::snapshots::{Lock, Snapshots};
-use crate::vectors::{MATRIX, Vectors, build_graph};
+use crate::vectors::{GRAPH, MATRIX, Vectors, build_graph};
 use crate::{EncoderCard, Error, FileCard, Manifest, Result, Slot, SnapshotId, VectorCard, VectorIndex, analyzer};
-
-/// From so many chunks on, `Auto` builds a graph.
-const GRAPH_FROM: usize = 50_000;
 
 /// Slots are numbered below tantivy's end mark.
 const MAX_CHUNKS: usize = (1 << 31) - 2;
@@ -34,7 +31,7 @@ const UNIT_TOLERANCE: f32 = 1e-3;
 /// Which index of vectors to build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VectorKind {
-    /// `Flat` under 50,000 chunks, else `Hnsw`.
+    /// `Flat` under 50,000 chunks, else `Hnsw` if the graph finds enough, else `Flat` again.
     #[default]
     Auto,
     /// An exact scan.
@@ -56,6 +53,8 @@ pub struct BuildOptions {
     pub corpus_fingerprint: String,
     /// The least share of true neighbours among the ten found that a graph must reach.
     pub recall_threshold: f64,
+    /// From so many chunks on, `Auto` builds a graph.
+    pub graph_from: usize,
     /// Links of a graph's node above its ground layer, 2 to 64; twice as many on it.
     pub m: usize,
     /// Candidates kept while a node is linked, at least `m`.
@@ -63,7 +62,7 @@ pub struct BuildOptions {
 }
 
 impl BuildOptions {
-    /// The defaults, at a given time: no encoder, `Auto`, recall 0.95, m 16, ef_construction 200.
+    /// The defaults, at a given time: no encoder, `Auto` from 50,000, recall 0.95, m 16, ef_construction 200.
     pub fn at(created: Timestamp) -> Self {
         Self {
             created,
@@ -71,6 +70,7 @@ impl BuildOptions {
             encoder: None,
             corpus_fingerprint: String::new(),
             recall_threshold: 0.95,
+            graph_from: 50_000,
             m: 16,
             ef_construction: 200,
         }
@@ -306,7 +306,7 @@ impl Build {
         card.dimension = encoder.dimension;
         let total = self.ids.len();
         card.kind = match self.options.vectors {
-            VectorKind::Auto if total < GRAPH_FROM => VectorIndex::Flat,
+            VectorKind::Auto if total < self.options.graph_from => VectorIndex::Flat,
             VectorKind::Flat => VectorIndex::Flat,
             VectorKind::Auto | VectorKind::Hnsw => VectorIndex::Hnsw,
         };
@@ -319,16 +319,26 @@ impl Build {
         Ok(card)
     }
 
-    /// Measures what the default search finds and refuses a graph that finds too little.
+    /// Measures what the default search finds. A graph that finds too little is refused where it was
+    /// asked for by name; where the choice was ours, the exact scan takes its place.
     fn measure(&self, manifest: &mut Manifest) -> Result<()> {
-        if manifest.vectors.kind == VectorIndex::Hnsw {
-            let (measured, sample) = Vectors::open(&self.folder, manifest)?.recall_at_10()?;
-            let threshold = self.options.recall_threshold;
-            if measured < threshold {
-                return Err(Error::Recall { measured, threshold });
-            }
-            (manifest.vectors.recall_at_10, manifest.vectors.sample) = (Some(measured), sample);
+        if manifest.vectors.kind != VectorIndex::Hnsw {
+            return Ok(());
         }
+        let (measured, sample) = Vectors::open(&self.folder, manifest)?.recall_at_10()?;
+        let threshold = self.options.recall_threshold;
+        if measured >= threshold {
+            (manifest.vectors.recall_at_10, manifest.vectors.sample) = (Some(measured), sample);
+            return Ok(());
+        }
+        if self.options.vectors == VectorKind::Hnsw {
+            return Err(Error::Recall { measured, threshold });
+        }
+        tracing::warn!(measured, threshold, "the vector graph finds too little: vectors will be scanned exactly");
+        let graph = self.folder.join(GRAPH);
+        fs::remove_file(&graph).map_err(Error::io("remove", &graph))?;
+        manifest.files.remove(GRAPH);
+        manifest.vectors.kind = VectorIndex::Flat;
         Ok(())
     }
 }

@@ -1,3 +1,5 @@
+//! Every path through the loop, played by scripted policies.
+
 use std::cell::Cell;
 
 use corpus::ChunkId;

@@ -47,7 +47,7 @@ pub(crate) enum Command {
     },
     /// Delete snapshots that are neither current nor among the newest
     Gc {
-        /// How many to keep, the current one among them
+        /// How many of the newest to keep; the current one is kept besides
         #[arg(long, value_name = "N", default_value_t = 2)]
         keep: usize,
     },

@@ -79,7 +79,7 @@ fn a_registry_retracts_by_pmid() {
     let registry = home.write("registry.tsv", "pmid\tyear\n90000003\t2011\n12345\t1999\n");
     home.succeed(&["corpus", "retract", "--registry", path(&registry)]);
     assert_eq!(home.json(&["corpus", "list", "--status", "retracted"]).len(), 1);
-    home.expect(&["search", "feverfew"], 1);
+    home.expect(&["search", "feverfew", "--arm", "lexical"], 1);
 }
 
 #[test]

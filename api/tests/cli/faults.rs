@@ -6,11 +6,17 @@ use std::time::Duration;
 
 use crate::harness::{Home, path};
 
-/// A corpus large enough that adding and building it takes a while.
+/// A corpus large enough that adding and building it takes a while: each report of a topic of its own.
 fn many(count: usize) -> String {
-    let words = ["insulin", "heart", "trial", "placebo", "renal", "dose", "risk", "adults", "therapy", "outcome"];
+    let words = [
+        "insulin", "heart", "trial", "placebo", "renal", "dose", "risk", "adults", "therapy", "outcome", "asthma", "lung",
+        "stroke", "bleeding", "vaccine", "children", "surgery", "pain", "opioid", "infection", "sepsis", "bone", "fracture",
+        "thyroid", "iron", "anemia", "liver", "virus", "cancer", "tumor", "imaging", "screening", "pregnancy", "migraine",
+        "seizure", "sleep", "obesity", "exercise", "diet", "kidney",
+    ];
     let line = |id: usize| {
-        let body: Vec<_> = (0..60).map(|at| words[(id * 7 + at * 3 + id / 10) % words.len()]).collect();
+        let word = |at: usize| words[(id * (2 * at + 7) + id / words.len() * (at + 3)) % words.len()];
+        let body: Vec<_> = (0..60).map(|at| word(at % 6)).collect();
         format!("{{\"id\":\"d{id}\",\"title\":\"Report {id}\",\"text\":\"{}.\"}}\n", body.join(" "))
     };
     (0..count).map(line).collect::<Vec<_>>().concat()

@@ -21,15 +21,16 @@ fn snapshots_come_go_and_come_back() {
     let more = home.write("more.jsonl", "{\"id\":\"t4\",\"text\":\"Tolvaprin shortens colds.\"}\n");
     home.succeed(&["corpus", "add", path(&more)]);
     home.succeed(&["index", "add"]);
-    assert_eq!(home.json(&["search", "tolvaprin"]).len(), 1);
+    assert_eq!(home.json(&["search", "tolvaprin", "--arm", "lexical"]).len(), 1);
     home.succeed(&["index", "verify"]);
     home.succeed(&["index", "rollback"]);
     home.expect(&["search", "tolvaprin", "--arm", "lexical"], 1);
     let listed = home.json(&["index", "list"]);
     let current = listed.iter().find(|row| row["current"] == true).unwrap();
     assert_eq!(current["manifest"]["id"], first.as_str());
-    home.succeed(&["index", "gc", "--keep", "1"]);
-    assert_eq!(home.json(&["index", "list"]).len(), 1);
+    home.succeed(&["index", "gc", "--keep", "0"]);
+    assert_eq!(home.json(&["index", "list"]).len(), 1, "the one that serves stays");
+    home.succeed(&["search", "zolmarin"]);
 }
 
 #[test]

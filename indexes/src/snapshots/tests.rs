@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::fixture::{ROWS, Row, build, chunk_id, options, pushed, with_vectors};
-use crate::{Filter, Stage, VectorKind};
+use crate::{Filter, Stage, VectorIndex, VectorKind};
 use corpus::DocumentId;
 
 fn home() -> (tempfile::TempDir, Snapshots) {
@@ -163,6 +163,16 @@ fn a_graph_that_finds_too_little_is_refused() {
     let strict = crate::BuildOptions { recall_threshold: 1.1, ..with_vectors(0, VectorKind::Hnsw, 8) };
     assert!(matches!(build(snapshots.dir(), strict, &ROWS), Err(Error::Recall { .. })));
     assert_eq!(snapshots.current().unwrap(), None);
+}
+
+#[test]
+fn a_graph_nobody_asked_for_makes_way_for_the_exact_scan() {
+    let (_dir, snapshots) = home();
+    let strict = crate::BuildOptions { recall_threshold: 1.1, graph_from: 2, ..with_vectors(0, VectorKind::Auto, 8) };
+    let manifest = build(snapshots.dir(), strict, &ROWS).unwrap();
+    assert_eq!(manifest.vectors.kind, VectorIndex::Flat);
+    assert!(manifest.files.keys().all(|file| !file.contains("graph")), "{:?}", manifest.files.keys());
+    snapshots.open(&manifest.id).unwrap();
 }
 
 /// A message names the file and the command that mends it.

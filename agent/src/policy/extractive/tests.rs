@@ -1,3 +1,5 @@
+//! Whole episodes of the extractive policy on a few documents.
+
 use std::time::Duration;
 
 use retriever::Fixed;

@@ -1,3 +1,5 @@
+//! The parser on every form of turn, and on what is none.
+
 use proptest::prelude::*;
 
 use super::super::{Modifier, render};

@@ -1,3 +1,5 @@
+//! What is rendered is parsed back, and text from outside opens nothing.
+
 use proptest::prelude::*;
 use retriever::{Fixed, Ledger, Query, Retrieve};
 

@@ -1,3 +1,5 @@
+//! Questions and the needs they are made of.
+
 use super::*;
 
 fn needs(question: &str) -> Vec<Need> {
