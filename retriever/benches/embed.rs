@@ -1,7 +1,11 @@
-//! Texts a second of the bundled static encoder and of its tokenizer, on one core.
+//! Texts a second of the bundled static encoder and bytes a second of its tokenizer, on one core.
 //!
-//! `cargo bench -p retriever --bench embed`: abstracts of the starter corpus, repeated.
+//! `cargo bench -p retriever --bench embed`: 1,000 passages of trial reports where the data folder
+//! is at hand (`ANAMNESIS_DATA`, or `../shared/data` beside the project), else the starter corpus.
 
+use std::path::{Path, PathBuf};
+
+use corpus::reader::{Options, Record};
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use retriever::embed::{WordPiece, bundled};
@@ -11,10 +15,22 @@ fn main() {
     divan::main();
 }
 
-/// Starter documents as they would be embedded, a thousand of them.
+/// Passages as they would be embedded, a thousand of them.
 fn texts() -> Vec<String> {
-    let documents = corpus::starter::documents().filter_map(Result::ok);
-    let texts: Vec<String> = documents.map(|document| format!("{} {}", document.title, document.text)).collect();
+    let data = std::env::var_os("ANAMNESIS_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
+    let whole = |document: &corpus::Document| format!("{} {}", document.title, document.text);
+    let texts: Vec<String> =
+        match corpus::reader::open(&data.join("corpora/pmc_passages.jsonl.gz"), &Options::default()) {
+            Ok(reader) => reader
+                .filter_map(|record| match record {
+                    Ok(Record::Document(document)) => Some(whole(&document)),
+                    _ => None,
+                })
+                .take(1000)
+                .collect(),
+            Err(_) => corpus::starter::documents().filter_map(Result::ok).map(|document| whole(&document)).collect(),
+        };
     texts.iter().cycle().take(1000).cloned().collect()
 }
 

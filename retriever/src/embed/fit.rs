@@ -56,7 +56,7 @@ pub struct FitOptions {
 impl Default for FitOptions {
     /// What the bundled encoder was fitted with.
     fn default() -> Self {
-        Self { name: super::BUNDLED.to_owned(), dimension: 256, window: 128, ridge: 0.1, iterations: 40, weight: 0.3 }
+        Self { name: super::BUNDLED.to_owned(), dimension: 256, window: 128, ridge: 0.1, iterations: 40, weight: 0.2 }
     }
 }
 
