@@ -236,7 +236,7 @@ fn parse(file: Cow<'static, [u8]>) -> Result<StaticEncoder, String> {
     }
     let card = Card {
         name: header.name.clone(),
-        fingerprint: hash.to_hex().to_string(),
+        fingerprint: fingerprint(dimension, &sealed[vocabulary.start..]),
         dimension,
         pooling: "sum of token rows".to_owned(),
         query_prefix: String::new(),
@@ -245,6 +245,13 @@ fn parse(file: Cow<'static, [u8]>) -> Result<StaticEncoder, String> {
     };
     let rows = file.len() - SEAL - rows * dimension;
     Ok(StaticEncoder { card, header, words, scales, file, vocabulary, rows })
+}
+
+/// Hash of what decides a vector: vocabulary, scales and rows; not of names, figures or weight.
+fn fingerprint(dimension: usize, table: &[u8]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(MAGIC).update(&(dimension as u64).to_le_bytes()).update(table);
+    hasher.finalize().to_hex().to_string()
 }
 
 #[cfg(test)]

@@ -63,6 +63,18 @@ fn what_is_saved_opens_as_it_was() {
 }
 
 #[test]
+fn the_fingerprint_tells_vectors_apart_and_nothing_else() {
+    let rows = [0.5; 15];
+    let origin = Origin::default();
+    let other = Table { name: "other", weight: 0.7, origin: &origin, vocabulary: &vocabulary(), rows: &rows };
+    let print = |table: &Table<'_>| StaticEncoder::from_table(table).unwrap().card().fingerprint.clone();
+    assert_eq!(print(&other), table(&rows).unwrap().card().fingerprint);
+    assert_ne!(print(&other), tiny().card().fingerprint);
+    let swapped: Vec<_> = ["[UNK]", "failure", "heart", "##s", "β"].map(str::to_owned).to_vec();
+    assert_ne!(print(&Table { vocabulary: &swapped, ..other }), print(&other));
+}
+
+#[test]
 fn a_damaged_file_is_refused() {
     let whole = tiny().file.into_owned();
     for at in 0..whole.len() {
