@@ -2,10 +2,10 @@
 //!
 //! 1. The teacher embeds texts, cut to a window; what it has embedded is kept on disk.
 //! 2. Least squares: find one row for each token so that the sum over a text's tokens comes nearest to
-//!    the teacher's vector of it, less the mean vector, with a ridge toward zero ([`solve`]). A text's
-//!    counts are damped ([`Bag`]) and divided by the root of their sum, so that short and long texts
+//!    the teacher's vector of it, less the mean vector, with a ridge toward zero (`solve`). A text's
+//!    counts are damped (`Bag`) and divided by the root of their sum, so that short and long texts
 //!    weigh alike; the division does not matter later, as vectors are scaled to unit length.
-//! 3. Principal components of the fitted vectors, to fewer dimensions ([`components`]).
+//! 3. Principal components of the fitted vectors, to fewer dimensions (`components`).
 //! 4. Rounding to 8 bits. The fit is measured on texts held out of it, before 3 and after 4.
 //!
 //! Where a plain average of a teacher's token vectors says what a token means alone, the fit finds
