@@ -1,7 +1,7 @@
 //! Where text meets the encoder on its way to disk: store to snapshot.
 //!
 //! Chunks stream out of the store in a stable order, are embedded in batches and pushed into a build
-//! that is swapped in whole. Vectors of slow encoders are kept by content hash ([`VectorCache`]), so
+//! that is swapped in whole. Vectors of slow encoders are kept by content hash (`VectorCache`), so
 //! that a killed build goes on where it stopped and an update embeds only what is new.
 
 use std::path::Path;
