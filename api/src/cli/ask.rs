@@ -93,7 +93,7 @@ pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
     let records = starter::documents()
         .map(|document| document.map(|document| corpus::reader::Record::Document(Box::new(document))));
     home.store()?.ingest(starter::COLLECTION, records, &mut |_| {})?;
-    build(home, retriever::embed::BUNDLED, VectorKind::Auto)?;
+    build(home, retriever::embed::BUNDLED, VectorKind::Auto, output)?;
     Ok(())
 }
 
