@@ -29,9 +29,10 @@ pub(crate) enum Command {
         #[arg(long, value_enum, default_value_t = Vectors::Auto)]
         vectors: Vectors,
     },
-    /// Bring the index up to date with the corpus, with the settings it was built with
+    /// Bring the index up to date with the corpus, with the encoder it was built with
     ///
-    /// Only chunks that are new are embedded. Does nothing when nothing changed.
+    /// A sentence encoder embeds only chunks that are new. The vector index is chosen as by `--vectors
+    /// auto`. Does nothing when nothing changed.
     Add,
     /// List snapshots, newest first
     List,
