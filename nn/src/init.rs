@@ -98,7 +98,14 @@ fn fill(shape: Shape, seed: u64, dir: &Path, progress: &mut dyn FnMut(u64, u64))
         save_json(&dir.join(name), value)?;
     }
     save(&dir.join("tokenizer.json"), text::tokenizer(&dir.join("tokenizer.json"))?.as_bytes())?;
-    safetensors::write_folder(dir, &layout::tensors(&config), layout::is_bf16(shape), seed, progress)
+    safetensors::write_folder(
+        dir,
+        &layout::tensors(&config),
+        layout::is_bf16(shape),
+        safetensors::SHARD,
+        seed,
+        progress,
+    )
 }
 
 fn save_json(path: &Path, value: &Value) -> Result<()> {

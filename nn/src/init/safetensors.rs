@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::{normal, save_json, write};
 use crate::Result;
 
-/// The most bytes of tensors in one file.
-const SHARD: u64 = 5_000_000_000;
+/// The most bytes of tensors in one file, as the hub has it.
+pub(super) const SHARD: u64 = 5_000_000_000;
 /// Bytes that are drawn and written at once; holds whole numbers of either type.
 const BUFFER: usize = 8 << 20;
 
@@ -33,11 +33,12 @@ impl Tensor {
     }
 }
 
-/// Writes `tensors` to `dir`: one file, or shards with an index when it would be longer than [`SHARD`].
+/// Writes `tensors` to `dir`: one file, or shards with an index when it would be longer than `limit` bytes.
 pub(super) fn write_folder(
     dir: &Path,
     tensors: &[Tensor],
     is_bf16: bool,
+    limit: u64,
     seed: u64,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
@@ -49,7 +50,7 @@ pub(super) fn write_folder(
         done += bytes;
         progress(done, total);
     };
-    let shards = split(tensors, width, SHARD);
+    let shards = split(tensors, width, limit);
     if let [only] = shards[..] {
         return write_file(&dir.join("model.safetensors"), only, is_bf16, seed, &mut advance);
     }
@@ -144,17 +145,23 @@ mod tests {
     }
 
     #[test]
-    fn a_sharded_folder_is_read_back() {
-        let tensors: Vec<_> = [("a.weight", vec![3, 5]), ("norm.weight", vec![7]), ("b.bias", vec![2])]
-            .map(|(name, shape)| Tensor { name: name.to_owned(), shape })
-            .into();
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("model.safetensors");
-        write_file(&file, &tensors, true, 3, &mut |_| {}).unwrap();
-        let weights = crate::Weights::open(folder.path()).unwrap();
-        assert_eq!(weights.floats("norm.weight", &[7]).unwrap(), [1.0; 7]);
-        let drawn = weights.floats("a.weight", &[3, 5]).unwrap();
-        assert!(drawn.iter().all(|value| *value != 0.0 && value.abs() < 0.2), "{drawn:?}");
-        assert_ne!(drawn[..2], weights.floats("b.bias", &[2]).unwrap());
+    fn shards_hold_what_one_file_would() {
+        let tensor = |(name, shape): (&str, Vec<usize>)| Tensor { name: name.to_owned(), shape };
+        let tensors: Vec<_> =
+            [("a.weight", vec![3, 5]), ("norm.weight", vec![7]), ("b.bias", vec![2])].map(tensor).into();
+        let folders = [(1_000, 1), (40, 2), (10, 3)].map(|(limit, files)| {
+            let folder = tempfile::tempdir().unwrap();
+            write_folder(folder.path(), &tensors, true, limit, 3, &mut |_, _| {}).unwrap();
+            let entries = std::fs::read_dir(folder.path()).unwrap();
+            let count = entries.filter(|entry| entry.as_ref().unwrap().path().extension().unwrap() == "safetensors");
+            assert_eq!(count.count(), files, "{limit}");
+            let weights = crate::Weights::open(folder.path()).unwrap();
+            tensors.iter().map(|tensor| weights.floats(&tensor.name, &tensor.shape).unwrap()).collect::<Vec<_>>()
+        });
+        assert_eq!(folders[0][1], [1.0; 7]);
+        assert!(folders[0][0].iter().all(|value| *value != 0.0 && value.abs() < 0.2), "{:?}", folders[0]);
+        assert_ne!(folders[0][0][..2], folders[0][2]);
+        assert_eq!(folders[0], folders[1]);
+        assert_eq!(folders[0], folders[2]);
     }
 }
