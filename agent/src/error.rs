@@ -14,6 +14,9 @@ pub enum Error {
     /// Retrieval failed.
     #[error(transparent)]
     Retriever(#[from] retriever::Error),
+    /// A model folder is damaged, or asks for what cannot be computed (artefact).
+    #[error(transparent)]
+    Model(#[from] nn::Error),
     /// A policy could not act (environment).
     #[error("policy at {endpoint}: {what}: {next}")]
     Policy {
