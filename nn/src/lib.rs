@@ -38,6 +38,8 @@ mod ops;
 pub mod packed;
 pub mod pieces;
 pub mod pooling;
+pub mod sampler;
+pub mod stream;
 pub mod tokenizer;
 pub mod weights;
 
@@ -51,5 +53,7 @@ pub use error::{Error, Result};
 pub use packed::Packed;
 pub use pieces::{Detokenizer, Pieces};
 pub use pooling::Pooling;
+pub use sampler::{Sampled, Sampler, Sampling};
+pub use stream::Stream;
 pub use tokenizer::{Tokenizer, Tokens};
 pub use weights::Weights;

@@ -12,6 +12,7 @@ pub(crate) mod isa;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod math;
+pub(crate) mod sample;
 pub(crate) mod softmax;
 mod tile;
 
