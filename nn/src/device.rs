@@ -5,6 +5,8 @@ use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use candle_core::Device as CandleDevice;
+
 use crate::Result;
 
 /// Where a model runs.
@@ -16,6 +18,12 @@ pub enum Device {
         /// How many threads one call may use.
         threads: NonZero<usize>,
     },
+    /// An accelerator of NVIDIA.
+    #[cfg(feature = "cuda")]
+    Cuda {
+        /// Its number, from 0.
+        ordinal: usize,
+    },
 }
 
 impl Device {
@@ -24,10 +32,21 @@ impl Device {
         Self::Cpu { threads: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN) }
     }
 
+    /// The same place in candle's words.
+    pub(crate) fn candle(self) -> Result<CandleDevice> {
+        match self {
+            Self::Cpu { .. } => Ok(CandleDevice::Cpu),
+            #[cfg(feature = "cuda")]
+            Self::Cuda { ordinal } => Ok(CandleDevice::new_cuda(ordinal)?),
+        }
+    }
+
     /// How many threads one call may use.
     pub fn threads(self) -> usize {
         match self {
             Self::Cpu { threads } => threads.get(),
+            #[cfg(feature = "cuda")]
+            Self::Cuda { .. } => 1,
         }
     }
 

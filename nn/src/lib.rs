@@ -27,13 +27,18 @@
 //! bear out, and a fault names the file and the tensor. Fused operations stand in `ops` alone.
 //! Models are immutable and shared between threads; memory that changes belongs to the call.
 
+pub mod batch;
 pub mod bert;
+pub mod chat;
 pub mod config;
 pub mod cross_encoder;
+pub mod decoder;
 pub mod device;
 pub mod encoder;
 mod error;
 pub mod init;
+pub mod kv_cache;
+pub mod lora;
 mod ops;
 pub mod packed;
 pub mod pieces;
@@ -43,13 +48,18 @@ pub mod stream;
 pub mod tokenizer;
 pub mod weights;
 
+pub use batch::{Batch, Wanted};
 pub use bert::Bert;
+pub use chat::{ChatTemplate, Message, RenderOptions};
 pub use config::BertConfig;
 pub use cross_encoder::CrossEncoder;
+pub use decoder::{Decoder, DecoderConfig, Family, Logits, Pass};
 pub use device::Device;
 pub use encoder::{Prompts, SentenceEncoder};
-pub use init::{Shape, init};
 pub use error::{Error, Result};
+pub use init::{Shape, init};
+pub use kv_cache::{BLOCK, BlockId, KvCache};
+pub use lora::Adapter;
 pub use packed::Packed;
 pub use pieces::{Detokenizer, Pieces};
 pub use pooling::Pooling;

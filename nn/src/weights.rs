@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use candle_core::{Device as CandleDevice, Tensor};
+use candle_core::{DType, Device as CandleDevice, Tensor};
 use half::{bf16, f16};
 use memmap2::Mmap;
 use serde::Deserialize;
@@ -55,6 +55,20 @@ impl Entry {
             _ => None,
         }
     }
+}
+
+/// A tensor where it lies in its file, with finite values.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// `F32`, `F16` or `BF16`.
+    pub dtype: DType,
+    /// The values, row-major, little-endian.
+    pub bytes: &'a [u8],
+}
+
+/// The largest of the numbers that `number` makes of the bytes of each element; 0 of none.
+fn largest<const WIDTH: usize, T: Copy + Default + Ord>(bytes: &[u8], number: impl Fn([u8; WIDTH]) -> T) -> T {
+    bytes.as_chunks().0.iter().fold(T::default(), |largest, bytes| largest.max(number(*bytes)))
 }
 
 #[derive(Deserialize)]
@@ -110,6 +124,16 @@ impl Weights {
         self.tensors.contains_key(name)
     }
 
+    /// Name, type and shape of every tensor, in order of their names.
+    pub fn tensors(&self) -> impl Iterator<Item = (&str, &str, &[usize])> {
+        self.tensors.iter().map(|(name, (_, entry))| (name.as_str(), entry.dtype.as_str(), entry.shape.as_slice()))
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.bytes.len() as u64).sum()
+    }
+
     /// The shape of a tensor, if it exists.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.tensors.get(name).map(|(_, entry)| entry.shape.as_slice())
@@ -128,6 +152,19 @@ impl Weights {
     /// # Errors
     /// As [`Weights::get`].
     pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+        let View { dtype, bytes } = self.view(name, shape)?;
+        Ok(match dtype {
+            DType::F16 => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+            DType::BF16 => bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+            _ => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        })
+    }
+
+    /// The tensor `name` where it lies in its file, which must have this shape and finite values.
+    ///
+    /// # Errors
+    /// As [`Weights::get`].
+    pub fn view(&self, name: &str, shape: &[usize]) -> Result<View<'_>> {
         let Some((shard, entry)) = self.tensors.get(name) else {
             let file = self.shards.first().map_or_else(PathBuf::new, |shard| shard.path.clone());
             return Err(Error::Weights { file, tensor: name.to_owned(), reason: "is missing".to_owned() });
@@ -138,18 +175,36 @@ impl Weights {
         }
         let (start, end) = entry.data_offsets;
         let bytes = &shard.bytes[shard.data + start..shard.data + end];
-        let floats: Vec<f32> = match entry.dtype.as_str() {
-            "F32" => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-            "F16" => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
-            "BF16" => bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+        let (dtype, finite) = match entry.dtype.as_str() {
+            "F32" => (DType::F32, largest(bytes, |bytes| u32::from_le_bytes(bytes) & 0x7fff_ffff) < 0x7f80_0000),
+            "F16" => (DType::F16, largest(bytes, |bytes| u16::from_le_bytes(bytes) & 0x7fff) < 0x7c00),
+            "BF16" => (DType::BF16, largest(bytes, |bytes| u16::from_le_bytes(bytes) & 0x7fff) < 0x7f80),
             other => {
                 return Err(shard.fault(name, format!("has type {other}, expected F32, F16 or BF16")));
             }
         };
-        if floats.iter().any(|value| !value.is_finite()) {
+        if !finite {
             return Err(shard.fault(name, "holds a value that is not finite"));
         }
-        Ok(floats)
+        Ok(View { dtype, bytes })
+    }
+
+    /// Lets the system take back the memory in which the file's pages of a tensor lie. A later read
+    /// fetches them from the file again.
+    pub fn forget(&self, name: &str) {
+        let Some((shard, entry)) = self.tensors.get(name) else { return };
+        let shard = &self.shards[*shard];
+        let (start, end) = entry.data_offsets;
+        #[cfg(unix)]
+        #[expect(unsafe_code, reason = "pages of a file can only be given back by their address")]
+        // SAFETY: the map is read-only, so that no page of it can hold anything but the file's bytes.
+        let given = unsafe {
+            shard.bytes.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, shard.data + start, end - start)
+        };
+        #[cfg(unix)]
+        if let Err(error) = given {
+            tracing::debug!(%error, name, "pages of a tensor stay in memory");
+        }
     }
 
     /// Feeds the bytes of all files, in order of their names, to `hasher`.

@@ -1,0 +1,134 @@
+//! [`Batch`]: what one forward pass computes: new tokens of several sequences, end to end, never padded.
+
+use std::ops::Range;
+
+use crate::kv_cache::{BLOCK, BlockId};
+use crate::{DecoderConfig, Error, Result};
+
+/// Of which of a sequence's new tokens the logits are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Of none: the tokens only enter the cache.
+    Nothing,
+    /// Of the last.
+    Last,
+    /// Of each.
+    All,
+}
+
+/// New tokens of several sequences. Row `t` of every tensor computed from a batch is its token `t`.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    ids: Vec<u32>,
+    blocks: Vec<BlockId>,
+    sequences: Vec<Entry>,
+    wanted: Vec<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    rows: Range<usize>,
+    past: usize,
+    blocks: Range<usize>,
+}
+
+/// One sequence's part of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Sequence<'a> {
+    /// The rows of its new tokens.
+    pub(crate) rows: Range<usize>,
+    /// How many of its tokens the cache holds already.
+    pub(crate) past: usize,
+    /// Where its tokens lie in the cache, 32 to a block.
+    pub(crate) blocks: &'a [BlockId],
+}
+
+impl Batch {
+    /// Empties the batch, keeping its memory.
+    pub fn clear(&mut self) {
+        self.ids.clear();
+        self.blocks.clear();
+        self.sequences.clear();
+        self.wanted.clear();
+    }
+
+    /// Appends new tokens of a sequence of which `past` are in the cache. `blocks` are the places of
+    /// all its tokens, the new ones too, 32 to a block; a pass without a cache needs none.
+    pub fn push(&mut self, ids: &[u32], past: usize, blocks: &[BlockId], wanted: Wanted) {
+        let rows = self.ids.len()..self.ids.len() + ids.len();
+        match wanted {
+            Wanted::Nothing => {}
+            Wanted::Last => self.wanted.extend(rows.clone().next_back()),
+            Wanted::All => self.wanted.extend(rows.clone()),
+        }
+        self.ids.extend_from_slice(ids);
+        let places = self.blocks.len()..self.blocks.len() + blocks.len();
+        self.blocks.extend_from_slice(blocks);
+        self.sequences.push(Entry { rows, past, blocks: places });
+    }
+
+    /// T, the number of new tokens.
+    pub fn tokens(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The number of rows of logits.
+    pub fn rows(&self) -> usize {
+        self.wanted.len()
+    }
+
+    /// Token ids, (T).
+    pub(crate) fn ids(&self) -> &[u32] {
+        &self.ids
+    }
+
+    /// The rows whose logits are wanted, rising.
+    pub(crate) fn wanted(&self) -> &[usize] {
+        &self.wanted
+    }
+
+    /// The sequences, in the order they were pushed.
+    pub(crate) fn sequences(&self) -> impl ExactSizeIterator<Item = Sequence<'_>> + Clone {
+        self.sequences.iter().map(|sequence| Sequence {
+            rows: sequence.rows.clone(),
+            past: sequence.past,
+            blocks: &self.blocks[sequence.blocks.clone()],
+        })
+    }
+
+    /// The position of each token in its sequence, (T).
+    pub(crate) fn positions(&self) -> impl Iterator<Item = usize> + '_ {
+        self.sequences.iter().flat_map(|sequence| (0..sequence.rows.len()).map(|row| sequence.past + row))
+    }
+
+    /// Refuses what a decoder of this configuration, with a cache of so many blocks (or none), cannot compute.
+    pub(crate) fn check(&self, config: &DecoderConfig, blocks: Option<usize>) -> Result<()> {
+        let refuse = |reason: String| Err(Error::Shape(reason));
+        if let Some(id) = self.ids.iter().find(|id| **id as usize >= config.vocab_size) {
+            return refuse(format!("token {id} is beyond the {} of the vocabulary", config.vocab_size));
+        }
+        for sequence in self.sequences() {
+            let (past, new) = (sequence.past, sequence.rows.len());
+            let most = config.max_position_embeddings;
+            let length = past.checked_add(new).filter(|length| *length <= most);
+            let Some(length) = length else {
+                return refuse(format!("{new} tokens after {past} exceed the {most} positions of the model"));
+            };
+            match blocks {
+                None if past > 0 => {
+                    return refuse(format!("{past} tokens are said to be cached, but this pass has no cache"));
+                }
+                None => {}
+                Some(_) if sequence.blocks.len() < length.div_ceil(BLOCK) => {
+                    return refuse(format!("{} blocks cannot hold {length} tokens", sequence.blocks.len()));
+                }
+                Some(blocks) => {
+                    if let Some(id) = sequence.blocks.iter().find(|id| **id as usize >= blocks) {
+                        return refuse(format!("block {id} is beyond the {blocks} of the cache"));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}

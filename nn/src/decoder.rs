@@ -1,0 +1,220 @@
+//! [`Decoder`]: one definition of Llama, Mistral, Qwen2 and Qwen3, for serving and for training.
+//!
+//! A layer is written once (`layer`), against a handful of operations (`compute`) that are
+//! carried out on slices of reused memory or on candle tensors. [`Pass`] is the only fork between
+//! serving and training: serving keeps keys and values in a [`KvCache`], training keeps a gradient.
+
+mod compute;
+mod config;
+mod layer;
+mod linear;
+mod load;
+mod rope;
+mod tensors;
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use candle_core::{DType, Device as CandleDevice, Tensor};
+
+use self::compute::{Compute, Gain};
+pub use self::config::{DecoderConfig, Family};
+use self::layer::{Attention, Layer};
+use self::linear::Linear;
+use self::load::Source;
+pub use self::rope::{Rope, Stretch};
+use self::tensors::{TensorStore, Tensors};
+use crate::{Adapter, Batch, BlockId, Device, Error, KvCache, Result, Weights};
+
+/// What a forward pass is for.
+#[derive(Debug)]
+pub enum Pass<'a> {
+    /// Serving: reads and extends the cache.
+    Infer(&'a mut KvCache),
+    /// Training: no cache, every sequence from its beginning, with a gradient for LoRA.
+    Grad,
+}
+
+/// Logits of the rows that a batch wanted, (rows, vocabulary).
+#[derive(Debug)]
+pub enum Logits<'a> {
+    /// In the cache's memory, until its next use.
+    Host(&'a [f32]),
+    /// On a device, or with a gradient.
+    Tensor(Tensor),
+}
+
+impl<'a> Logits<'a> {
+    /// The values, row-major.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] when they cannot be copied from their device.
+    pub fn host(self) -> Result<Cow<'a, [f32]>> {
+        match self {
+            Self::Host(values) => Ok(Cow::Borrowed(values)),
+            Self::Tensor(tensor) => Ok(Cow::Owned(tensor.flatten_all()?.to_vec1()?)),
+        }
+    }
+
+    /// A copy of the values, row-major.
+    ///
+    /// # Errors
+    /// As [`Logits::host`].
+    pub fn to_vec(self) -> Result<Vec<f32>> {
+        self.host().map(Cow::into_owned)
+    }
+}
+
+/// A language model: ids in, logits out. Immutable while it serves, shared between threads.
+#[derive(Debug)]
+pub struct Decoder {
+    config: DecoderConfig,
+    candle: CandleDevice,
+    /// The angle of one position for each pair of a head, (size / 2).
+    frequencies: Vec<f32>,
+    embedding: Embedding,
+    layers: Vec<Layer>,
+    norm: Gain,
+    /// (D) to (vocabulary); `None` where the embedding is the head.
+    head: Option<Linear>,
+    adapter: Option<Adapter>,
+}
+
+/// The table of token vectors.
+#[derive(Debug)]
+enum Embedding {
+    /// (vocabulary, D)
+    Dense(Tensor),
+}
+
+/// Storage of a [`KvCache`].
+#[derive(Debug)]
+pub(crate) enum Store {
+    Tensors(TensorStore),
+}
+
+impl Store {
+    pub(crate) fn new(decoder: &Decoder, blocks: usize) -> Result<Self> {
+        Ok(Self::Tensors(TensorStore::new(decoder, blocks)?))
+    }
+
+    pub(crate) fn copy(&mut self, from: BlockId, to: BlockId) -> Result<()> {
+        match self {
+            Self::Tensors(store) => store.copy(from, to),
+        }
+    }
+}
+
+impl Decoder {
+    /// Opens the decoder of the model folder `dir` on `device`.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for a configuration that is damaged or of another architecture,
+    /// [`Error::Weights`] for weights that do not fit it, [`Error::Io`] for unreadable files.
+    pub fn load(dir: &Path, device: Device) -> Result<Self> {
+        let config = DecoderConfig::open(dir)?;
+        let weights = Weights::open(dir)?;
+        let candle = device.candle()?;
+        let source = Source::new(&weights, &candle);
+        let (width, vocabulary) = (config.hidden_size, config.vocab_size);
+        let layers =
+            (0..config.num_hidden_layers).map(|number| Layer::load(&source, &config, number)).collect::<Result<_>>()?;
+        let embedding = Embedding::Dense(source.tensor(&source.name("embed_tokens.weight"), &[vocabulary, width])?);
+        let head = if config.tie_word_embeddings {
+            None
+        } else {
+            Some(Linear::load(&source, &[("lm_head".to_owned(), vocabulary)], width, false)?)
+        };
+        let norm = source.gain(&source.name("norm.weight"), width)?;
+        let frequencies = config.rope.frequencies(config.head_dim);
+        Ok(Self { config, candle, frequencies, embedding, layers, norm, head, adapter: None })
+    }
+
+    /// What the decoder was built from.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// Bytes of all weights in memory.
+    pub fn bytes(&self) -> usize {
+        let Embedding::Dense(table) = &self.embedding;
+        let layers = self.layers.iter().map(Layer::bytes).sum::<usize>();
+        table.elem_count() * table.dtype().size_in_bytes() + layers + self.head.as_ref().map_or(0, Linear::bytes)
+    }
+
+    /// Bytes that one block of this decoder's cache takes in all layers together.
+    pub fn bytes_per_block(&self) -> usize {
+        KvCache::bytes_per_block(&self.config) / size_of::<f32>() * self.cache_type().size_in_bytes()
+    }
+
+    /// The type of cached keys and values.
+    fn cache_type(&self) -> DType {
+        let Embedding::Dense(table) = &self.embedding;
+        table.dtype()
+    }
+
+    /// Logits of the rows that `batch` wants, (rows, vocabulary).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a batch that names a token, a position or a block that is not there.
+    pub fn forward<'a>(&self, batch: &Batch, pass: Pass<'a>) -> Result<Logits<'a>> {
+        match pass {
+            Pass::Grad => {
+                batch.check(&self.config, None)?;
+                if batch.rows() == 0 {
+                    return Ok(Logits::Host(&[]));
+                }
+                Ok(Logits::Tensor(self.run(&mut Tensors::new(self, batch, None)?)?))
+            }
+            Pass::Infer(cache) => {
+                batch.check(&self.config, Some(cache.blocks()))?;
+                if batch.tokens() == 0 {
+                    return Ok(Logits::Host(&[]));
+                }
+                match &cache.store {
+                    Store::Tensors(store) => {
+                        let logits = self.run(&mut Tensors::new(self, batch, Some(store))?)?;
+                        if batch.rows() == 0 { Ok(Logits::Host(&[])) } else { Ok(Logits::Tensor(logits)) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The last hidden states of all tokens, normalised, (T, D), with a gradient for LoRA.
+    ///
+    /// # Errors
+    /// As [`Decoder::forward`].
+    pub fn hidden(&self, batch: &Batch) -> Result<Tensor> {
+        batch.check(&self.config, None)?;
+        let mut compute = Tensors::new(self, batch, None)?;
+        let hidden = self.body(&mut compute)?;
+        compute.norm(&hidden, &self.norm)
+    }
+
+    /// Puts an adapter on, or takes it off.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when it was made for another model.
+    pub fn set_adapter(&mut self, adapter: Option<Adapter>) -> Result<()> {
+        self.adapter = adapter;
+        Ok(())
+    }
+
+    /// The adapter that is on.
+    pub fn adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref()
+    }
+
+    fn body<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
+        let hidden = compute.embed()?; // (T, D)
+        self.layers.iter().try_fold(hidden, |hidden, layer| layer.forward(compute, hidden))
+    }
+
+    fn run<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
+        let hidden = self.body(compute)?;
+        let last = compute.select(hidden)?; // (rows, D)
+        let last = compute.norm(&last, &self.norm)?;
+        compute.head(last) // (rows, vocabulary)
+    }
+}
