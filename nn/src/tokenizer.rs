@@ -139,7 +139,8 @@ impl Tokenizer {
         let mut text = Cow::Borrowed(text);
         // A token may hold another, or come to stand where another was broken.
         for _ in 0..=2 * self.special.len() {
-            let Some((token, _)) = self.special.iter().find(|(token, _)| breakable(token) && text.contains(token)) else {
+            let Some((token, _)) = self.special.iter().find(|(token, _)| breakable(token) && text.contains(token))
+            else {
                 break;
             };
             let head = token.chars().next().map_or(0, char::len_utf8);
