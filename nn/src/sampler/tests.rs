@@ -28,7 +28,7 @@ fn oracle(logits: &[f32], sampling: &Sampling, seen: &[u32]) -> Vec<(u32, f64)> 
     let mass: f64 = order.iter().map(|id| (scores[*id] - max).exp()).sum();
     let mut before = 0.0;
     order.retain(|id| {
-        let kept = before < f64::from(sampling.top_p) * mass;
+        let kept = sampling.top_p == 1.0 || before < f64::from(sampling.top_p) * mass;
         before += (scores[*id] - max).exp();
         kept
     });
