@@ -29,6 +29,7 @@
 
 pub mod batch;
 pub mod bert;
+pub mod ceiling;
 pub mod chat;
 pub mod config;
 pub mod cross_encoder;
@@ -50,6 +51,7 @@ pub mod weights;
 
 pub use batch::{Batch, Wanted};
 pub use bert::Bert;
+pub use ceiling::Ceiling;
 pub use chat::{ChatTemplate, Message, RenderOptions};
 pub use config::BertConfig;
 pub use cross_encoder::CrossEncoder;
