@@ -12,14 +12,26 @@ pub(crate) mod isa;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod math;
+pub(crate) mod paged;
+pub(crate) mod panels;
+pub(crate) mod rms_norm;
 pub(crate) mod sample;
 pub(crate) mod softmax;
+pub(crate) mod split;
+pub(crate) mod swiglu;
+pub(crate) mod team;
+pub(crate) mod tensor;
 mod tile;
 
 pub(crate) use attention::{Attention, attention};
 pub(crate) use isa::Isa;
 pub(crate) use layer_norm::layer_norm;
-pub(crate) use linear::{After, Linear};
+pub(crate) use linear::{After, Linear, Part, linear};
+pub(crate) use paged::{AttentionMemory, HeadNorms, Heads, Pages, Span, paged_attention};
+pub(crate) use panels::{Panels, Values};
+pub(crate) use rms_norm::rms_norm;
+pub(crate) use swiglu::swiglu;
+pub(crate) use team::Team;
 
 #[cfg(test)]
 pub(crate) mod testing;

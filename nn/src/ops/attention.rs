@@ -3,7 +3,7 @@
 
 use super::isa::Isa;
 use super::softmax::exponentials;
-use super::tile::{COLUMNS, EMPTY, Line, ROWS, multiply};
+use super::tile::{COLUMNS, EMPTY, Line, Panel, ROWS, Rows, multiply};
 
 /// Memory that attention reuses from call to call.
 #[derive(Debug, Default)]
@@ -23,14 +23,12 @@ pub(crate) fn attention(isa: Isa, memory: &mut Attention, heads: usize, width: u
         let row = |part: usize, token: usize| &qkv[(token * 3 + part) * width + head * size..][..size];
         memory.lay_out(length, size, |token| row(1, token), |token| row(2, token));
         for first in (0..length).step_by(ROWS) {
-            let queries = std::array::from_fn(|query| row(0, (first + query).min(length - 1)));
-            let out = &mut out[first * width..];
-            memory.attend(isa, length, &queries, |query, column, values, factor| {
-                if let Some(row) = out.get_mut(query * width..(query + 1) * width) {
-                    let row = &mut row[head * size + column..(head + 1) * size];
-                    for (out, value) in row.iter_mut().zip(&values.0) {
-                        *out = value * factor;
-                    }
+            let count = ROWS.min(length - first);
+            let queries = Rows { values: &qkv[first * 3 * width + head * size..], stride: 3 * width, count };
+            memory.attend(isa, length, size, queries, |query, column, values, factor| {
+                let row = &mut out[(first + query) * width..][head * size + column..(head + 1) * size];
+                for (out, value) in row.iter_mut().zip(&values.0) {
+                    *out = value * factor;
                 }
             });
         }
@@ -61,31 +59,33 @@ impl Attention {
         }
     }
 
-    /// Attends with twelve queries; hands each one's sums, 32 columns at a time, to `put` with the
-    /// query, the first column and the factor that turns the sums into a mean.
+    /// Attends with up to twelve queries; hands each one's sums, 32 columns at a time, to `put` with
+    /// the query, the first column and the factor that turns the sums into a mean.
     fn attend(
         &mut self,
         isa: Isa,
         length: usize,
-        queries: &[&[f32]; ROWS],
+        size: usize,
+        queries: Rows<'_>,
         mut put: impl FnMut(usize, usize, &Line, f32),
     ) {
-        let mut tile = EMPTY;
         let stride = length.next_multiple_of(COLUMNS);
-        for (number, panel) in self.keys.chunks_exact(queries[0].len()).enumerate() {
-            multiply(isa, queries, panel, &mut tile);
-            for (line, scores) in tile.iter().zip(self.scores.chunks_exact_mut(stride)) {
+        for (number, panel) in self.keys.chunks_exact(size).enumerate() {
+            let mut tile = EMPTY;
+            multiply(isa, queries, &[Panel::Full(panel)], &mut tile);
+            for (line, scores) in tile.iter().zip(self.scores.chunks_exact_mut(stride)).take(queries.count) {
                 scores[number * COLUMNS..][..COLUMNS].copy_from_slice(&line.0);
             }
         }
         let mut factors = [0.0; ROWS];
-        for (factor, scores) in factors.iter_mut().zip(self.scores.chunks_exact_mut(stride)) {
+        for (factor, scores) in factors.iter_mut().zip(self.scores.chunks_exact_mut(stride)).take(queries.count) {
             *factor = exponentials(isa, &mut scores[..length]);
         }
-        let weights = std::array::from_fn(|query| &self.scores[query * stride..][..length]);
+        let weights = Rows { values: &self.scores, stride, count: queries.count };
         for (number, panel) in self.values.chunks_exact(length).enumerate() {
-            multiply(isa, &weights, panel, &mut tile);
-            for (query, (line, factor)) in tile.iter().zip(factors).enumerate() {
+            let mut tile = EMPTY;
+            multiply(isa, weights, &[Panel::Full(panel)], &mut tile);
+            for (query, (line, factor)) in tile.iter().zip(factors).take(queries.count).enumerate() {
                 put(query, number * COLUMNS, line, factor);
             }
         }

@@ -1,24 +1,25 @@
-//! y = x W^T + b, with what follows a linear layer fused into its last step.
+//! y = x W^T + b, with what follows a linear layer fused into its last step; and dx = g W.
 #![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
+
+use std::ops::Range;
 
 use super::gelu::gelu;
 use super::isa::{Isa, for_each_isa};
-use super::tile::{COLUMNS, EMPTY, Line, ROWS, Tile, multiply};
+use super::panels::{Panels, Values};
+use super::split::Split;
+use super::team::Team;
+use super::tile::{COLUMNS, EMPTY, Line, Panel, ROWS, Rows, multiply, runs, together};
 
-/// Rows that go through all panels before the next rows do: enough that a weight read from memory
-/// is used often, few enough that their inputs and outputs stay in the second-level cache.
-const BLOCK: usize = 8 * ROWS;
-
-/// A linear layer whose weight is laid out for [`multiply`] once, when it is loaded.
-#[derive(Debug)]
-pub(crate) struct Linear {
-    /// For each 32 outputs, one line for each input.
-    panels: Vec<Line>,
-    /// One line for each 32 outputs.
-    bias: Vec<Line>,
-    inputs: usize,
-    outputs: usize,
-}
+/// Tiles of rows that go through a panel before the next ones do: enough that a weight read from
+/// memory is used often, few enough that their inputs and outputs stay in the second-level cache.
+const TILES: usize = 8;
+/// Inputs of a panel that go through all tiles before the next ones do: its lines then stay in the
+/// second-level cache for as long.
+const DEPTH: usize = 1024;
+/// Jobs for each thread of a team, so that one that started late takes fewer.
+const JOBS: usize = 8;
+/// Bytes of weights below which a job is not worth handing out.
+const WORTHWHILE: usize = 1 << 14;
 
 /// What becomes of a linear layer's result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,76 +32,160 @@ pub(crate) enum After {
     Gelu,
 }
 
+/// A weight and its bias.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// (outputs, inputs)
+    pub(crate) panels: &'a Panels,
+    /// (outputs)
+    pub(crate) bias: Option<&'a [f32]>,
+}
+
+/// A linear layer that computes on the calling thread.
+#[derive(Debug)]
+pub(crate) struct Linear {
+    panels: Panels,
+    bias: Vec<f32>,
+}
+
 impl Linear {
     /// A layer from a weight as it is stored, (outputs, inputs), and its bias, (outputs).
     pub(crate) fn new(weight: &[f32], bias: &[f32], inputs: usize) -> Self {
-        let outputs = bias.len();
-        assert_eq!(weight.len(), outputs * inputs, "a weight is as large as its bias and inputs say");
-        let lines = outputs.div_ceil(COLUMNS);
-        let mut panels = vec![Line::ZERO; lines * inputs];
-        for (output, row) in weight.chunks_exact(inputs).enumerate() {
-            let panel = &mut panels[output / COLUMNS * inputs..][..inputs];
-            for (line, value) in panel.iter_mut().zip(row) {
-                line.0[output % COLUMNS] = *value;
-            }
-        }
-        let mut padded = vec![Line::ZERO; lines];
-        for (output, value) in bias.iter().enumerate() {
-            padded[output / COLUMNS].0[output % COLUMNS] = *value;
-        }
-        Self { panels, bias: padded, inputs, outputs }
+        Self { panels: Panels::pack(Values::F32(weight), bias.len(), inputs), bias: bias.to_vec() }
     }
 
     /// Width of a result row.
     pub(crate) fn outputs(&self) -> usize {
-        self.outputs
+        self.panels.outputs()
     }
 
     /// `y` from `x`: (T, inputs) to (T, outputs).
     pub(crate) fn forward(&self, isa: Isa, x: &[f32], y: &mut [f32], after: After) {
-        assert_eq!(x.len() * self.outputs, y.len() * self.inputs, "as many rows out as in");
-        for (x, y) in x.chunks(BLOCK * self.inputs).zip(y.chunks_mut(BLOCK * self.outputs)) {
-            self.block(isa, x, y, after);
+        let (inputs, outputs) = (self.panels.inputs(), self.outputs());
+        assert_eq!(x.len() * outputs, y.len() * inputs, "as many rows out as in");
+        let part = Part { panels: &self.panels, bias: Some(&self.bias) };
+        for (x, y) in x.chunks(TILES * ROWS * inputs).zip(y.chunks_mut(TILES * ROWS * outputs)) {
+            let place = Place { start: 0, stride: outputs };
+            block(isa, x, part, 0..self.panels.count(), &Split::new(y), place, after);
         }
     }
+}
 
-    fn block(&self, isa: Isa, x: &[f32], y: &mut [f32], after: After) {
-        let mut tile = EMPTY;
-        for (number, (panel, bias)) in self.panels.chunks_exact(self.inputs).zip(&self.bias).enumerate() {
-            for (x, y) in x.chunks(ROWS * self.inputs).zip(y.chunks_mut(ROWS * self.outputs)) {
-                multiply(isa, &rows(x, self.inputs), panel, &mut tile);
-                let start = number * COLUMNS;
-                let place = Place { stride: self.outputs, width: COLUMNS.min(self.outputs - start) };
-                finish(isa, &tile, bias, after, &mut y[start..], place);
+/// `y` (T, outputs of all parts side by side) from `x` (T, inputs), on all threads of the team. A
+/// row of `y` has the same bits whatever rows are beside it.
+pub(crate) fn linear(isa: Isa, team: &Team, x: &[f32], parts: &[Part<'_>], y: &mut [f32], after: After) {
+    let Some(first) = parts.first() else {
+        return;
+    };
+    let inputs = first.panels.inputs();
+    let stride: usize = parts.iter().map(|part| part.panels.outputs()).sum();
+    assert!(parts.iter().all(|part| part.panels.inputs() == inputs), "parts share their input");
+    let rows = y.len().checked_div(stride).unwrap_or(0);
+    assert!(rows * stride == y.len() && rows * inputs == x.len(), "as many rows out as in");
+    let panels: usize = parts.iter().map(|part| part.panels.count()).sum();
+    if rows == 0 {
+        return;
+    }
+    let blocks = rows.div_ceil(TILES * ROWS);
+    let height = rows.div_ceil(blocks).next_multiple_of(ROWS);
+    let blocks = rows.div_ceil(height);
+    let run = run_of_panels(panels, blocks, rows, inputs, team.threads());
+    let runs = panels.div_ceil(run);
+    let y = Split::new(y);
+    team.run(blocks * runs, &|_, job| {
+        let first = job / runs * height;
+        let last = rows.min(first + height);
+        let wanted = job % runs * run..panels.min((job % runs + 1) * run);
+        let (mut before, mut start) = (0, 0);
+        for part in parts {
+            let count = part.panels.count();
+            let own = wanted.start.clamp(before, before + count)..wanted.end.clamp(before, before + count);
+            let own = own.start - before..own.end - before;
+            let place = Place { start: first * stride + start, stride };
+            block(isa, &x[first * inputs..last * inputs], *part, own, &y, place, after);
+            before += count;
+            start += part.panels.outputs();
+        }
+    });
+}
+
+/// How many panels a job takes.
+fn run_of_panels(panels: usize, blocks: usize, rows: usize, inputs: usize, threads: usize) -> usize {
+    if threads == 1 {
+        return panels;
+    }
+    let least = (WORTHWHILE / (inputs * COLUMNS * size_of::<f32>()).max(1)).div_ceil(rows.min(ROWS)).max(1);
+    let run = panels.div_ceil((JOBS * threads).div_ceil(blocks)).max(least);
+    // A few rows take several panels at a time.
+    run.next_multiple_of(together(rows, panels)).min(panels.div_ceil(threads).max(1))
+}
+
+/// Where the first row's first output goes, and how far apart rows are.
+#[derive(Clone, Copy)]
+struct Place {
+    start: usize,
+    stride: usize,
+}
+
+/// The panels `numbers` of one part for the rows of `x`, at most a block of them.
+fn block(isa: Isa, x: &[f32], part: Part<'_>, numbers: Range<usize>, y: &Split<'_, f32>, place: Place, after: After) {
+    let (inputs, outputs) = (part.panels.inputs(), part.panels.outputs());
+    let rows = x.len().checked_div(inputs).unwrap_or(0);
+    let tiles = rows.div_ceil(ROWS);
+    let edge = |tile: usize| tile * rows / tiles;
+    let mut sums = [EMPTY; TILES];
+    // With more than one tile of rows, a tile is full enough with one panel.
+    for run in runs(if tiles == 1 { rows } else { ROWS }, numbers) {
+        sums[..tiles].fill(EMPTY);
+        for first in (0..inputs).step_by(DEPTH) {
+            let depth = first..inputs.min(first + DEPTH);
+            let panels: [Panel<'_>; 4] =
+                std::array::from_fn(|next| part.panels.panel((run.start + next).min(run.end - 1), depth.clone()));
+            for (tile, sums) in sums[..tiles].iter_mut().enumerate() {
+                let values = &x[edge(tile) * inputs + first..];
+                let rows = Rows { values, stride: inputs, count: edge(tile + 1) - edge(tile) };
+                multiply(isa, rows, &panels[..run.len()], sums);
+            }
+        }
+        for (tile, sums) in sums[..tiles].iter().enumerate() {
+            for (panel, lines) in run.clone().zip(sums.chunks_exact(edge(tile + 1) - edge(tile))) {
+                let column = panel * COLUMNS;
+                let width = COLUMNS.min(outputs - column);
+                let bias = part.bias.map(|bias| &bias[column..column + width]);
+                let place = Place { start: place.start + edge(tile) * place.stride + column, ..place };
+                finish(isa, lines, bias, after, y, place, width);
             }
         }
     }
 }
 
-/// Where a tile goes: rows start `stride` apart, `width` columns of each are written.
-#[derive(Clone, Copy)]
-struct Place {
-    stride: usize,
-    width: usize,
-}
-
-/// The rows of `x`, the last one repeated where there are fewer than a tile has.
-fn rows(x: &[f32], width: usize) -> [&[f32]; ROWS] {
-    let last = x.len() / width - 1;
-    std::array::from_fn(|row| &x[row.min(last) * width..][..width])
-}
-
 for_each_isa! {
-    /// Writes the sums of `tile`, with what comes after them, to the rows of `out`.
-    fn finish(tile: &Tile, bias: &Line, after: After, out: &mut [f32], place: Place) = finish_body
+    /// Writes `width` sums of each line, with what comes after them, to the rows at `place`.
+    fn finish(
+        lines: &[Line], bias: Option<&[f32]>, after: After, y: &Split<'_, f32>, place: Place, width: usize,
+    ) = finish_body
 }
 
 #[inline(always)]
-fn finish_body<const FMA: bool>(tile: &Tile, bias: &Line, after: After, out: &mut [f32], place: Place) {
-    for (sums, out) in tile.iter().zip(out.chunks_mut(place.stride)) {
-        let out = &mut out[..place.width];
-        let mut row = sums.0;
-        for (sum, bias) in row.iter_mut().zip(&bias.0) {
+fn finish_body<const FMA: bool>(
+    lines: &[Line],
+    bias: Option<&[f32]>,
+    after: After,
+    y: &Split<'_, f32>,
+    place: Place,
+    width: usize,
+) {
+    let mut offset = [0.0; COLUMNS];
+    if let Some(bias) = bias {
+        offset[..width].copy_from_slice(bias);
+    }
+    for (number, line) in lines.iter().enumerate() {
+        let start = place.start + number * place.stride;
+        #[expect(unsafe_code, reason = "jobs write different columns of the same rows")]
+        // SAFETY: no other job writes these columns of these rows, and this one has no other part.
+        let out = unsafe { y.part(start..start + width) };
+        let mut row = line.0;
+        for (sum, bias) in row.iter_mut().zip(&offset) {
             *sum += bias;
         }
         if after == After::Gelu {
@@ -113,7 +198,7 @@ fn finish_body<const FMA: bool>(tile: &Tile, bias: &Line, after: After, out: &mu
             (After::Add, Some(out)) => add(out, &row),
             (After::Add, None) => add(out, &row),
             (_, Some(out)) => *out = row,
-            (_, None) => out.copy_from_slice(&row[..out.len()]),
+            (_, None) => out.copy_from_slice(&row[..width]),
         }
     }
 }
@@ -126,50 +211,4 @@ fn add(out: &mut [f32], row: &[f32]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::ops::testing::{assert_close, erf, numbers};
-
-    fn oracle(x: &[f32], weight: &[f32], bias: &[f32], before: &[f32], after: After) -> Vec<f64> {
-        let inputs = weight.len() / bias.len();
-        let dot = |row: &[f32], weights: &[f32]| -> f64 {
-            row.iter().zip(weights).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-        };
-        let mut y = Vec::new();
-        for row in x.chunks_exact(inputs) {
-            for (weights, bias) in weight.chunks_exact(inputs).zip(bias) {
-                let sum = dot(row, weights) + f64::from(*bias);
-                y.push(match after {
-                    After::Nothing => sum,
-                    After::Add => sum + f64::from(before[y.len()]),
-                    After::Gelu => 0.5 * sum * (1.0 + erf(sum / std::f64::consts::SQRT_2)),
-                });
-            }
-        }
-        y
-    }
-
-    #[test]
-    fn agrees_with_the_plain_product_at_every_edge() {
-        for isa in Isa::all() {
-            for (tokens, inputs, outputs) in [(1, 1, 1), (11, 7, 31), (12, 32, 32), (13, 33, 70), (200, 48, 96)] {
-                let x = numbers(1, tokens * inputs);
-                let weight = numbers(2, outputs * inputs);
-                let bias = numbers(3, outputs);
-                let before = numbers(4, tokens * outputs);
-                let linear = Linear::new(&weight, &bias, inputs);
-                for after in [After::Nothing, After::Add, After::Gelu] {
-                    let mut y = before.clone();
-                    linear.forward(isa, &x, &mut y, after);
-                    assert_close(&y, &oracle(&x, &weight, &bias, &before, after), 1e-5);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn nothing_in_nothing_out() {
-        let linear = Linear::new(&[1.0, 2.0], &[0.0], 2);
-        linear.forward(Isa::detect(), &[], &mut [], After::Nothing);
-    }
-}
+mod tests;

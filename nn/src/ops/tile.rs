@@ -1,13 +1,20 @@
-//! The one inner loop of every matrix product: 12 rows times a panel of 32 columns.
+//! The one inner loop of every matrix product: up to 12 rows times panels of 32 columns.
 //!
-//! A *panel* holds 32 columns of the right-hand matrix, one [`Line`] for each of its K rows. The
-//! 24 sums of a 512-bit tile stay in registers while K runs; rows are read where they lie.
+//! A *panel* holds 32 columns of the right-hand matrix, one [`Line`] for each of its K rows, or one
+//! [`HalfLine`] where the values are bfloat16. The 24 sums of a full 512-bit tile stay in registers
+//! while K runs; rows are read where they lie. Each sum is one accumulator that takes its products
+//! in the order of K, so an element has the same bits however many rows or panels go together.
+
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::ops::Range;
 
 use super::isa::{Isa, Level};
 
-/// Rows of a tile.
+/// The most rows of a tile.
 pub(super) const ROWS: usize = 12;
-/// Columns of a tile.
+/// Columns of a panel.
 pub(super) const COLUMNS: usize = 32;
 
 /// One row of a panel, or of a tile, aligned to a cache line.
@@ -20,112 +27,207 @@ impl Line {
     pub(super) const ZERO: Self = Self([0.0; COLUMNS]);
 }
 
-/// The product of 12 rows and one panel.
+/// One row of a bfloat16 panel: column c in the low half of word c, column c + 16 in the high
+/// half, so that a shift and a mask widen 16 columns each.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct HalfLine(pub(super) [u32; COLUMNS / 2]);
+
+impl HalfLine {
+    /// All zero.
+    pub(super) const ZERO: Self = Self([0; COLUMNS / 2]);
+
+    /// The value of one column.
+    pub(super) fn get(&self, column: usize) -> f32 {
+        let word = self.0[column % (COLUMNS / 2)];
+        f32::from_bits(if column < COLUMNS / 2 { word << 16 } else { word & 0xffff_0000 })
+    }
+
+    /// Sets the value of one column, given by its bits.
+    pub(super) fn set(&mut self, column: usize, bits: u16) {
+        let word = &mut self.0[column % (COLUMNS / 2)];
+        let bits = u32::from(bits);
+        *word = if column < COLUMNS / 2 { *word & 0xffff_0000 | bits } else { *word & 0xffff | bits << 16 };
+    }
+}
+
+/// A panel, or the part of one that some of K make.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Panel<'a> {
+    /// As it is.
+    Full(&'a [Line]),
+    /// bfloat16.
+    Half(&'a [HalfLine]),
+}
+
+impl Panel<'_> {
+    fn depth(&self) -> usize {
+        match self {
+            Self::Full(lines) => lines.len(),
+            Self::Half(lines) => lines.len(),
+        }
+    }
+
+    fn line(&self, k: usize) -> Line {
+        match self {
+            Self::Full(lines) => lines[k],
+            Self::Half(lines) => Line(std::array::from_fn(|column| lines[k].get(column))),
+        }
+    }
+}
+
+/// Rows of the left-hand matrix: `count` of them, `stride` values apart, each as deep as the panel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rows<'a> {
+    pub(super) values: &'a [f32],
+    pub(super) stride: usize,
+    pub(super) count: usize,
+}
+
+/// Sums of some rows with some panels: line `panel * rows + row`.
 pub(super) type Tile = [Line; ROWS];
 
-/// An empty tile.
+/// A tile before any product.
 pub(super) const EMPTY: Tile = [Line::ZERO; ROWS];
 
-/// `tile[i][j] = sum over k of rows[i][k] * panel[k][j]`; every row is as long as the panel.
-pub(super) fn multiply(isa: Isa, rows: &[&[f32]; ROWS], panel: &[Line], tile: &mut Tile) {
-    for row in rows {
-        assert_eq!(row.len(), panel.len(), "a row is as long as its panel");
-    }
+/// How many of `left` panels make the most of one pass over `rows` rows: enough sums in flight to
+/// hide the latency of the additions, few enough to stay in registers.
+pub(super) fn together(rows: usize, left: usize) -> usize {
+    let most = match rows {
+        0..=3 => 4,
+        4..=6 => 2,
+        _ => 1,
+    };
+    // Powers of two, so that few kinds of tile do for all.
+    1 << most.min(left.max(1)).ilog2()
+}
+
+/// Divides `panels` into runs that go together.
+pub(super) fn runs(rows: usize, panels: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut next = panels.start;
+    std::iter::from_fn(move || {
+        let first = next;
+        next += together(rows, panels.end.saturating_sub(first));
+        (first < panels.end).then_some(first..next)
+    })
+}
+
+/// Adds to `tile` the products of `rows`, at most 12, and `panels`: 1, 2 or 4 of one kind and
+/// depth, no more than [`together`] says.
+pub(super) fn multiply(isa: Isa, rows: Rows<'_>, panels: &[Panel<'_>], tile: &mut Tile) {
+    let (Some(first), true) = (panels.first(), rows.count > 0) else {
+        return;
+    };
+    let depth = first.depth();
+    let kind = std::mem::discriminant(first);
+    let alike = panels.iter().all(|panel| panel.depth() == depth && std::mem::discriminant(panel) == kind);
+    assert!(alike, "panels of one kind and depth");
+    assert!(rows.count <= ROWS && panels.len() <= together(rows.count, panels.len()), "no more than a tile holds");
+    assert!((rows.count - 1) * rows.stride + depth <= rows.values.len(), "every row is as deep as the panel");
     match isa.level() {
-        Level::Portable => portable(rows, panel, tile),
+        Level::Portable => portable(rows, panels, tile),
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "a function for instructions that not every processor has")]
-        // SAFETY: an `Isa` of this level exists only where these instructions were detected, and
-        // every row was found to be as long as the panel.
-        Level::Avx2 => unsafe { x86::avx2(rows, panel, tile) },
+        // SAFETY: an `Isa` of this level exists only where these instructions were detected; the
+        // panels are alike, and every row was found to be as deep as they are.
+        Level::Avx2 => unsafe { x86::avx2(rows, panels, depth, tile) },
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "a function for instructions that not every processor has")]
         // SAFETY: as above.
-        Level::Avx512 => unsafe { x86::avx512(rows, panel, tile) },
+        Level::Avx512 => unsafe { x86::avx512(rows, panels, depth, tile) },
     }
 }
 
-fn portable(rows: &[&[f32]; ROWS], panel: &[Line], tile: &mut Tile) {
-    for (row, sums) in rows.iter().zip(tile) {
-        let mut line = Line::ZERO;
-        for (factor, values) in row.iter().zip(panel) {
-            for (sum, value) in line.0.iter_mut().zip(&values.0) {
-                *sum += factor * value;
-            }
-        }
-        *sums = line;
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[expect(unsafe_code, reason = "explicit vectors, which no compiler keeps in registers by itself")]
-mod x86 {
-    use std::arch::x86_64::{
-        _mm256_broadcast_ss, _mm256_fmadd_ps, _mm256_load_ps, _mm256_setzero_ps, _mm256_store_ps, _mm512_fmadd_ps,
-        _mm512_load_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_store_ps,
-    };
-
-    use super::{COLUMNS, Line, ROWS, Tile};
-
-    /// # Safety
-    /// Every row has at least as many values as `panel` has lines.
-    #[target_feature(enable = "avx512f")]
-    pub(super) unsafe fn avx512(rows: &[&[f32]; ROWS], panel: &[Line], tile: &mut Tile) {
-        let rows = rows.map(<[f32]>::as_ptr);
-        let mut sums = [[_mm512_setzero_ps(); 2]; ROWS];
-        for (k, line) in panel.iter().enumerate() {
-            // SAFETY: a line is 32 values, aligned to 64 bytes; `k` is within every row.
-            unsafe {
-                let left = _mm512_load_ps(line.0.as_ptr());
-                let right = _mm512_load_ps(line.0.as_ptr().add(16));
-                for row in 0..ROWS {
-                    let factor = _mm512_set1_ps(*rows[row].add(k));
-                    sums[row][0] = _mm512_fmadd_ps(factor, left, sums[row][0]);
-                    sums[row][1] = _mm512_fmadd_ps(factor, right, sums[row][1]);
+fn portable(rows: Rows<'_>, panels: &[Panel<'_>], tile: &mut Tile) {
+    for (panel, sums) in panels.iter().zip(tile.chunks_exact_mut(rows.count)) {
+        for k in 0..panel.depth() {
+            let line = panel.line(k);
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let factor = rows.values[row * rows.stride + k];
+                for (sum, value) in sums.0.iter_mut().zip(&line.0) {
+                    *sum += factor * value;
                 }
             }
         }
-        for (line, [left, right]) in tile.iter_mut().zip(sums) {
-            // SAFETY: a line is 32 values, aligned to 64 bytes.
-            unsafe {
-                _mm512_store_ps(line.0.as_mut_ptr(), left);
-                _mm512_store_ps(line.0.as_mut_ptr().add(16), right);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::{assert_close, numbers};
+
+    /// `count` panels of `depth`, and the same as bfloat16 and widened again.
+    fn panels(count: usize, depth: usize) -> [(Vec<Line>, Vec<HalfLine>); 4] {
+        std::array::from_fn(|panel| {
+            let mut lines = Vec::new();
+            let mut halves = Vec::new();
+            for row in numbers(panel as u64, if panel < count { depth * COLUMNS } else { 0 }).chunks(COLUMNS) {
+                let mut half = HalfLine::ZERO;
+                for (column, value) in row.iter().enumerate() {
+                    half.set(column, (value.to_bits() >> 16) as u16);
+                }
+                lines.push(Line(std::array::from_fn(|column| half.get(column))));
+                halves.push(half);
             }
-        }
+            (lines, halves)
+        })
     }
 
-    /// As [`avx512`] with vectors of half the width, which leave room for 6 rows of 16 columns.
-    ///
-    /// # Safety
-    /// Every row has at least as many values as `panel` has lines.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn avx2(rows: &[&[f32]; ROWS], panel: &[Line], tile: &mut Tile) {
-        const HIGH: usize = 6;
-        let rows = rows.map(<[f32]>::as_ptr);
-        for first in (0..ROWS).step_by(HIGH) {
-            for column in (0..COLUMNS).step_by(16) {
-                let mut sums = [[_mm256_setzero_ps(); 2]; HIGH];
-                for (k, line) in panel.iter().enumerate() {
-                    // SAFETY: `column` is 0 or 16 of 32 aligned values; `k` is within every row.
-                    unsafe {
-                        let values = line.0.as_ptr().add(column);
-                        let left = _mm256_load_ps(values);
-                        let right = _mm256_load_ps(values.add(8));
-                        for row in 0..HIGH {
-                            let factor = _mm256_broadcast_ss(&*rows[first + row].add(k));
-                            sums[row][0] = _mm256_fmadd_ps(factor, left, sums[row][0]);
-                            sums[row][1] = _mm256_fmadd_ps(factor, right, sums[row][1]);
+    #[test]
+    fn every_shape_of_tile_adds_the_plain_product_with_the_same_bits() {
+        for isa in Isa::all() {
+            for depth in [1, 2, 33] {
+                let panels = panels(4, depth);
+                let x = numbers(9, ROWS * (depth + 3));
+                // One row with one panel is what all others are held against.
+                let alone = |row: usize, panel: usize| {
+                    let mut tile = EMPTY;
+                    let rows = Rows { values: &x[row * (depth + 3)..], stride: 0, count: 1 };
+                    multiply(isa, rows, &[Panel::Full(&panels[panel].0)], &mut tile);
+                    tile[0].0
+                };
+                let exact = |row: usize, panel: usize, column: usize| -> f64 {
+                    let term = |k: usize| f64::from(x[row * (depth + 3) + k]) * f64::from(panels[panel].0[k].0[column]);
+                    (0..depth).map(term).sum()
+                };
+                for count in 1..=ROWS {
+                    for width in [1, 2, 4].into_iter().filter(|width| *width <= together(count, 4)) {
+                        let rows = Rows { values: &x, stride: depth + 3, count };
+                        let full: Vec<_> = panels[..width].iter().map(|(lines, _)| Panel::Full(lines)).collect();
+                        let half: Vec<_> = panels[..width].iter().map(|(_, lines)| Panel::Half(lines)).collect();
+                        let (mut tile, mut same) = (EMPTY, EMPTY);
+                        multiply(isa, rows, &full, &mut tile);
+                        multiply(isa, rows, &half, &mut same);
+                        for panel in 0..width {
+                            for row in 0..count {
+                                let found = tile[panel * count + row].0;
+                                assert_eq!(found, alone(row, panel), "{count} rows, {width} panels");
+                                assert_eq!(found, same[panel * count + row].0, "{count} rows, {width} half panels");
+                                let exact: Vec<f64> = (0..COLUMNS).map(|column| exact(row, panel, column)).collect();
+                                assert_close(&found, &exact, 1e-5);
+                            }
                         }
+                        assert!(tile[width * count..].iter().all(|line| line.0 == [0.0; COLUMNS]));
                     }
                 }
-                for (line, [left, right]) in tile[first..first + HIGH].iter_mut().zip(sums) {
-                    // SAFETY: as above.
-                    unsafe {
-                        let values = line.0.as_mut_ptr().add(column);
-                        _mm256_store_ps(values, left);
-                        _mm256_store_ps(values.add(8), right);
-                    }
-                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_product_in_two_parts_has_the_same_bits() {
+        for isa in Isa::all() {
+            let panels = panels(1, 40);
+            let x = numbers(9, 5 * 40);
+            let (mut whole, mut parts) = (EMPTY, EMPTY);
+            multiply(isa, Rows { values: &x, stride: 40, count: 5 }, &[Panel::Full(&panels[0].0)], &mut whole);
+            for (first, last) in [(0, 7), (7, 40)] {
+                let rows = Rows { values: &x[first..], stride: 40, count: 5 };
+                multiply(isa, rows, &[Panel::Full(&panels[0].0[first..last])], &mut parts);
+            }
+            for (whole, part) in whole.iter().zip(parts) {
+                assert_eq!(whole.0, part.0);
             }
         }
     }

@@ -1,0 +1,194 @@
+//! [`Panels`]: a weight laid out for the product once, when it is loaded.
+
+use std::fmt;
+use std::ops::Range;
+
+use half::{bf16, f16};
+
+use super::tile::{COLUMNS, HalfLine, Line, Panel};
+
+/// Values as they are stored: (outputs, inputs), little-endian where they are bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Values<'a> {
+    /// Single precision, in memory.
+    F32(&'a [f32]),
+    /// Single precision, of any alignment.
+    F32Bytes(&'a [u8]),
+    /// bfloat16, which stays so: half the memory, widened exactly as it is used.
+    Bf16Bytes(&'a [u8]),
+    /// IEEE half precision, widened to single.
+    F16Bytes(&'a [u8]),
+}
+
+/// A weight (outputs, inputs) as panels of 32 outputs with a line for each input.
+pub(crate) struct Panels {
+    lines: Lines,
+    outputs: usize,
+    inputs: usize,
+}
+
+enum Lines {
+    Full(Vec<Line>),
+    Half(Vec<HalfLine>),
+}
+
+impl Panels {
+    /// Lays out a weight. Panics when `values` are not `outputs * inputs` many.
+    pub(crate) fn pack(values: Values<'_>, outputs: usize, inputs: usize) -> Self {
+        let lines = match values {
+            Values::F32(values) => {
+                assert_eq!(values.len(), outputs * inputs, "a weight is as large as its shape says");
+                Lines::Full(pack(outputs, inputs, Line::ZERO, |line, column, place| line.0[column] = values[place]))
+            }
+            Values::F32Bytes(bytes) => {
+                let values = elements::<4>(bytes, outputs * inputs);
+                Lines::Full(pack(outputs, inputs, Line::ZERO, |line, column, place| {
+                    line.0[column] = f32::from_le_bytes(values[place]);
+                }))
+            }
+            Values::F16Bytes(bytes) => {
+                let values = elements::<2>(bytes, outputs * inputs);
+                Lines::Full(pack(outputs, inputs, Line::ZERO, |line, column, place| {
+                    line.0[column] = f16::from_le_bytes(values[place]).to_f32();
+                }))
+            }
+            Values::Bf16Bytes(bytes) => {
+                let values = elements::<2>(bytes, outputs * inputs);
+                Lines::Half(pack(outputs, inputs, HalfLine::ZERO, |line, column, place| {
+                    line.set(column, bf16::from_le_bytes(values[place]).to_bits());
+                }))
+            }
+        };
+        Self { lines, outputs, inputs }
+    }
+
+    /// Width of a result row.
+    pub(crate) fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Width of an input row.
+    pub(crate) fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match &self.lines {
+            Lines::Full(lines) => size_of_val(lines.as_slice()),
+            Lines::Half(lines) => size_of_val(lines.as_slice()),
+        }
+    }
+
+    /// How many panels there are.
+    pub(super) fn count(&self) -> usize {
+        self.outputs.div_ceil(COLUMNS)
+    }
+
+    /// The lines of panel `number` for the inputs `depth`.
+    pub(super) fn panel(&self, number: usize, depth: Range<usize>) -> Panel<'_> {
+        let place = number * self.inputs + depth.start..number * self.inputs + depth.end;
+        match &self.lines {
+            Lines::Full(lines) => Panel::Full(&lines[place]),
+            Lines::Half(lines) => Panel::Half(&lines[place]),
+        }
+    }
+
+    /// One row of the weight, (inputs): what an embedding that shares it looks up.
+    pub(crate) fn row(&self, output: usize, into: &mut [f32]) {
+        assert!(output < self.outputs && into.len() == self.inputs, "a row of the weight");
+        let (first, column) = (output / COLUMNS * self.inputs, output % COLUMNS);
+        match &self.lines {
+            Lines::Full(lines) => {
+                for (value, line) in into.iter_mut().zip(&lines[first..]) {
+                    *value = line.0[column];
+                }
+            }
+            Lines::Half(lines) => {
+                for (value, line) in into.iter_mut().zip(&lines[first..]) {
+                    *value = line.get(column);
+                }
+            }
+        }
+    }
+
+    /// The weight as it was given, (outputs, inputs).
+    pub(crate) fn unpack(&self) -> Vec<f32> {
+        let mut values = vec![0.0; self.outputs * self.inputs];
+        if self.inputs > 0 {
+            for (output, row) in values.chunks_exact_mut(self.inputs).enumerate() {
+                self.row(output, row);
+            }
+        }
+        values
+    }
+}
+
+fn elements<const SIZE: usize>(bytes: &[u8], count: usize) -> &[[u8; SIZE]] {
+    let (elements, rest) = bytes.as_chunks::<SIZE>();
+    assert!(rest.is_empty() && elements.len() == count, "a weight is as large as its shape says");
+    elements
+}
+
+/// Fills a line for each (panel, input) through `set(line, column, place of the value)`.
+fn pack<L: Copy>(outputs: usize, inputs: usize, zero: L, set: impl Fn(&mut L, usize, usize)) -> Vec<L> {
+    let mut lines = vec![zero; outputs.div_ceil(COLUMNS) * inputs];
+    if inputs > 0 {
+        for (number, panel) in lines.chunks_exact_mut(inputs).enumerate() {
+            let first = number * COLUMNS;
+            for (input, line) in panel.iter_mut().enumerate() {
+                for column in 0..COLUMNS.min(outputs - first) {
+                    set(line, column, (first + column) * inputs + input);
+                }
+            }
+        }
+    }
+    lines
+}
+
+impl fmt::Debug for Panels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { outputs, inputs, .. } = self;
+        f.debug_struct("Panels")
+            .field("outputs", outputs)
+            .field("inputs", inputs)
+            .field("bytes", &self.bytes())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::testing::numbers;
+
+    #[test]
+    fn whatever_is_packed_is_unpacked_as_it_was() {
+        for (outputs, inputs) in [(1, 1), (31, 3), (32, 5), (33, 32), (70, 1)] {
+            let count = outputs * inputs;
+            let exact = numbers(1, count);
+            let bytes: Vec<u8> = exact.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let brief: Vec<bf16> = exact.iter().map(|value| bf16::from_f32(*value)).collect();
+            let halves: Vec<f16> = exact.iter().map(|value| f16::from_f32(*value)).collect();
+            let brief_bytes: Vec<u8> = brief.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let half_bytes: Vec<u8> = halves.iter().flat_map(|value| value.to_le_bytes()).collect();
+            let brief: Vec<f32> = brief.iter().map(|value| value.to_f32()).collect();
+            let halves: Vec<f32> = halves.iter().map(|value| value.to_f32()).collect();
+            let cases = [
+                (Values::F32(&exact), &exact, 4),
+                (Values::F32Bytes(&bytes), &exact, 4),
+                (Values::Bf16Bytes(&brief_bytes), &brief, 2),
+                (Values::F16Bytes(&half_bytes), &halves, 4),
+            ];
+            for (values, expected, size) in cases {
+                let panels = Panels::pack(values, outputs, inputs);
+                assert_eq!(&panels.unpack(), expected);
+                assert_eq!((panels.outputs(), panels.inputs()), (outputs, inputs));
+                assert_eq!(panels.bytes(), outputs.next_multiple_of(COLUMNS) * inputs * size);
+                let mut row = vec![0.0; inputs];
+                panels.row(outputs - 1, &mut row);
+                assert_eq!(row, expected[count - inputs..]);
+            }
+        }
+    }
+}
