@@ -82,7 +82,13 @@ pub fn ask(
     events: &mut dyn FnMut(Event),
 ) -> Result<Trace> {
     let outcome = task.budget.check().and_then(|()| {
-        let open = Task { question: &task.question, budget: &task.budget, profile: task.profile, seed: task.seed };
+        let open = Task {
+            question: &task.question,
+            budget: &task.budget,
+            profile: task.profile,
+            seed: task.seed,
+            started: task.started,
+        };
         let session = policy.open(&open)?;
         Episode::new(task, session, retriever, clock, cancel, events).run()
     });
@@ -131,6 +137,7 @@ struct Episode<'a> {
 
 /// What of an episode enters its trace.
 struct Record {
+    opening: Option<Vec<u32>>,
     segments: Vec<Segment>,
     searches: Vec<Search>,
     ledger: Ledger,
@@ -155,6 +162,7 @@ impl<'a> Episode<'a> {
         events: &'a mut dyn FnMut(Event),
     ) -> Self {
         let record = Record {
+            opening: session.opening().map(<[u32]>::to_vec),
             segments: Vec::new(),
             searches: Vec::new(),
             ledger: Ledger::new(task.budget.evidence_tokens),
@@ -229,9 +237,13 @@ impl<'a> Episode<'a> {
             may_search: self.phase == Phase::Searching,
         };
         let mut heard = Parser::new(self.task.profile, budget.queries_per_turn);
-        let mut on_text = |piece: &str| match heard.push(piece) {
-            Progress::More => ControlFlow::Continue(()),
-            Progress::Done => ControlFlow::Break(()),
+        let (turn, events) = (self.turn, &mut self.events);
+        let mut on_text = |piece: &str| {
+            events(Event::Text { turn, text: piece.to_owned() });
+            match heard.push(piece) {
+                Progress::More => ControlFlow::Continue(()),
+                Progress::Done => ControlFlow::Break(()),
+            }
         };
         let before = (self.clock)();
         let act = self.session.act(&limits, self.cancel, &mut on_text)?;
@@ -243,8 +255,9 @@ impl<'a> Episode<'a> {
     }
 
     fn observe(&mut self, observation: &Observation<'_>) -> Result<()> {
-        self.record.segments.push(environment(self.turn, observation.text()));
-        self.session.observe(observation)
+        let token_ids = self.session.observe(observation)?;
+        self.record.segments.push(environment(self.turn, observation.text().to_owned(), token_ids));
+        Ok(())
     }
 
     fn force_final(&mut self) -> Result<()> {
@@ -279,8 +292,11 @@ impl<'a> Episode<'a> {
 
     /// The forced final turn was no final turn.
     fn no_final(self) -> Done {
-        let spent = self.tokens >= self.task.budget.generated_tokens;
-        let stop = if spent { StopReason::Tokens } else { StopReason::NoFinal };
+        let stop = match self.tokens >= self.task.budget.generated_tokens {
+            _ if self.time_left().is_zero() => StopReason::Time,
+            true => StopReason::Tokens,
+            false => StopReason::NoFinal,
+        };
         self.unfinished(stop, "no answer was reached within the budget")
     }
 
@@ -306,8 +322,8 @@ impl<'a> Episode<'a> {
     }
 }
 
-fn environment(turn: u32, text: &str) -> Segment {
-    Segment { turn, author: Author::Environment, text: text.to_owned(), token_ids: None, logprobs: None }
+fn environment(turn: u32, text: String, token_ids: Option<Vec<u32>>) -> Segment {
+    Segment { turn, author: Author::Environment, text, token_ids, logprobs: None }
 }
 
 /// Reads an act: by token where it has tokens, so that the ids kept are the ids sampled; by text where
@@ -333,7 +349,7 @@ fn read(profile: Profile, queries: usize, turn: u32, act: Act) -> (Turn, Segment
 
 impl Done {
     fn into_trace(self, task: &Ask, policy: String, snapshot: String) -> Trace {
-        let Record { segments, searches, ledger, faults, timings } = self.record;
+        let Record { opening, segments, searches, ledger, faults, timings } = self.record;
         let salt = [task.seed.to_le_bytes().as_slice(), task.question.as_bytes(), &task.salt].concat();
         Trace {
             version: VERSION,
@@ -346,6 +362,7 @@ impl Done {
             started: task.started,
             query: task.query.clone(),
             budget: task.budget,
+            opening,
             segments,
             searches,
             ledger,

@@ -19,6 +19,13 @@ pub enum Event {
         /// Whether a search would be heard.
         may_search: bool,
     },
+    /// The policy writes: the next piece of its turn, thoughts and tags and all, checked by nobody yet.
+    Text {
+        /// The turn.
+        turn: u32,
+        /// Whole characters.
+        text: String,
+    },
     /// A query is asked.
     Query {
         /// The turn.

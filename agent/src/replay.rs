@@ -62,6 +62,7 @@ pub fn replay(
     let mut trace = crate::ask::ask(&task, policy, retriever, clock, cancel, &mut |_| {})?;
     trace.id = recorded.id.clone();
     trace.policy.clone_from(&recorded.policy);
+    read_as_recorded(recorded, &mut trace);
     let difference = difference(recorded, &trace)?;
     Ok(Replay { trace, difference })
 }
@@ -85,6 +86,16 @@ fn act(segment: &Segment) -> Act {
         Tokens { ids, pieces, logprobs: segment.logprobs.clone().unwrap_or_default() }
     });
     Act { text: segment.text.clone(), tokens, ..Act::default() }
+}
+
+/// A replay reads with no tokenizer: what the environment writes again has the ids it had.
+fn read_as_recorded(recorded: &Trace, now: &mut Trace) {
+    now.opening.clone_from(&recorded.opening);
+    for (recorded, now) in recorded.segments.iter().zip(&mut now.segments) {
+        if now.author == Author::Environment && now.author == recorded.author && now.text == recorded.text {
+            now.token_ids.clone_from(&recorded.token_ids);
+        }
+    }
 }
 
 fn difference(recorded: &Trace, now: &Trace) -> Result<Option<Difference>> {

@@ -19,15 +19,21 @@ pub struct Task<'a> {
     pub profile: Profile,
     /// Seed of whatever is random in the policy.
     pub seed: u64,
+    /// When the episode begins.
+    pub started: jiff::Timestamp,
 }
 
-/// One open episode of a policy.
+/// One open episode of a policy. Where it has token ids it has all of them: the opening, then what was
+/// observed and acted, in order, are the ids that its model saw.
 pub trait Session: Send {
-    /// Takes in what the environment wrote.
+    /// The token ids of the prompt, before anything was observed or acted; none where there are no ids.
+    fn opening(&self) -> Option<&[u32]>;
+
+    /// Takes in what the environment wrote; gives the token ids it was read as, where there are ids.
     ///
     /// # Errors
     /// When the policy can no longer go on.
-    fn observe(&mut self, observation: &Observation<'_>) -> Result<()>;
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<Option<Vec<u32>>>;
 
     /// Writes one turn. Each piece of text goes to `on_text` as it is written; `Break` means that the
     /// turn's action is complete and that nothing more will be read.

@@ -12,7 +12,10 @@ use crate::protocol::{Fault, Profile};
 use crate::{Answer, Budget, Error, Result};
 
 /// The version that [`Trace::version`] has now.
-pub const VERSION: u32 = 1;
+///
+/// Version 2 added the ids of the opening and of what the environment wrote; version 1, which is still
+/// read, has only those that the policy sampled.
+pub const VERSION: u32 = 2;
 
 /// One episode. What the policy wrote is the loss mask: `segment.author == Author::Policy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +41,9 @@ pub struct Trace {
     pub query: Query,
     /// The bounds.
     pub budget: Budget,
+    /// Token ids of the prompt, where the policy has ids.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<Vec<u32>>,
     /// What was written, in order.
     pub segments: Vec<Segment>,
     /// What was looked for, in order.
@@ -54,7 +60,8 @@ pub struct Trace {
     pub timings: Timings,
 }
 
-/// Text by one author. `token_ids` and `logprobs` are what was sampled, never made from the text.
+/// Text by one author. The policy's `token_ids` and `logprobs` are what was sampled, never made from the
+/// text; the environment's `token_ids` are what the policy read its text as.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Segment {
@@ -64,10 +71,11 @@ pub struct Segment {
     pub author: Author,
     /// The text; of the policy's, what the parser kept.
     pub text: String,
-    /// Sampled ids, where the policy has them.
+    /// Token ids, where the policy has them. Those of a policy may end with one that ends sequences,
+    /// which is no text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_ids: Option<Vec<u32>>,
-    /// Log-probability of each id.
+    /// Log-probability of each id that was sampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Vec<f32>>,
 }
@@ -144,10 +152,22 @@ impl Trace {
         }
         let bad = |error: serde_json::Error| Error::Trace(error.to_string());
         let Versioned { version } = serde_json::from_str(json).map_err(bad)?;
-        if version != VERSION {
-            return Err(Error::Trace(format!("version {version}, this program reads version {VERSION}")));
+        if !(1..=VERSION).contains(&version) {
+            return Err(Error::Trace(format!("version {version}, this program reads versions 1 to {VERSION}")));
         }
         serde_json::from_str(json).map_err(bad)
+    }
+
+    /// The ids that the policy's model saw, in order, and beside each whether the policy wrote it: the
+    /// loss mask. None when any of the episode has no ids.
+    pub fn sequence(&self) -> Option<(Vec<u32>, Vec<bool>)> {
+        let mut ids = self.opening.clone()?;
+        let mut written = vec![false; ids.len()];
+        for segment in &self.segments {
+            ids.extend(segment.token_ids.as_ref()?);
+            written.resize(ids.len(), segment.author == Author::Policy);
+        }
+        Some((ids, written))
     }
 }
 
@@ -229,8 +249,18 @@ mod tests {
 
     #[test]
     fn another_version_is_refused() {
-        let error = Trace::from_json(r#"{"version":7}"#).unwrap_err().to_string();
-        assert!(error.contains("version 7"), "{error}");
+        for version in [0, 7] {
+            let error = Trace::from_json(&format!(r#"{{"version":{version}}}"#)).unwrap_err().to_string();
+            assert!(error.contains(&format!("version {version}")), "{error}");
+        }
         assert!(Trace::from_json("[]").is_err());
+    }
+
+    #[test]
+    fn the_first_version_is_still_read() {
+        let trace = Trace::from_json(include_str!("../tests/fixtures/trace-v1.json")).unwrap();
+        assert_eq!((trace.version, trace.stop, trace.opening.as_ref()), (1, StopReason::Answered, None));
+        assert_eq!(trace.sequence(), None);
+        assert_eq!(Trace::from_json(&trace.to_json().unwrap()).unwrap(), trace);
     }
 }

@@ -44,8 +44,8 @@ impl Episode<'_> {
             })
             .collect();
         let text = protocol::information(self.task.profile, &found, &new);
-        self.record.segments.push(super::environment(self.turn, &text));
-        self.session.observe(&Observation::Information { text: &text, found: &found })?;
+        let token_ids = self.session.observe(&Observation::Information { text: &text, found: &found })?;
+        self.record.segments.push(super::environment(self.turn, text, token_ids));
         Ok(!new.is_empty())
     }
 

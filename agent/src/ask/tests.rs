@@ -60,7 +60,7 @@ fn search_then_answer() {
     );
     let names: Vec<_> =
         events.iter().map(|event| serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(names, ["turn", "query", "hits", "evidence", "turn", "answer", "citation", "final"]);
+    assert_eq!(names, ["turn", "text", "query", "hits", "evidence", "turn", "text", "answer", "citation", "final"]);
     assert_eq!(Trace::from_json(&trace.to_json().unwrap()).unwrap(), trace);
 }
 
@@ -227,6 +227,59 @@ fn sampled_ids_are_kept_as_sampled() {
     assert_eq!(segment.logprobs.as_deref(), Some(&[-0.1, -0.2, -0.3][..]));
     assert_eq!(segment.text, "<search>metformin</search>\n\n");
     assert_eq!(crate::replay::replay(&trace, &library(), &|| Duration::ZERO, &Cancel::new()).unwrap().difference, None);
+}
+
+#[test]
+fn a_trace_holds_the_ids_its_model_saw() {
+    /// Reads each text as the number of its bytes, and writes one token a turn.
+    struct Counting;
+    struct Open(Vec<u32>, u32);
+    impl Policy for Counting {
+        fn name(&self) -> String {
+            "counting".to_owned()
+        }
+        fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
+            Ok(Box::new(Open(vec![task.question.len() as u32, 7], 0)))
+        }
+    }
+    impl Session for Open {
+        fn opening(&self) -> Option<&[u32]> {
+            Some(&self.0)
+        }
+        fn observe(&mut self, observation: &Observation<'_>) -> Result<Option<Vec<u32>>> {
+            Ok(Some(vec![observation.text().len() as u32]))
+        }
+        fn act(&mut self, _: &ActLimits, _: &Cancel, _: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<Act> {
+            self.1 += 1;
+            let text = match self.1 {
+                1 => "<search>metformin</search>",
+                2 => "no action",
+                _ => "<answer>A. [E1]</answer>",
+            };
+            let tokens = Tokens { ids: vec![1_000 + self.1], pieces: vec![text.into()], logprobs: vec![-0.5] };
+            Ok(Act { text: text.to_owned(), tokens: Some(tokens), ..Act::default() })
+        }
+    }
+    let trace = run(&task(), &Counting).0.unwrap();
+    let [_, found, _, corrected, _] = &trace.segments[..] else { panic!("{:?}", trace.segments) };
+    let expect = [34, 7, 1_001, found.text.len() as u32, 1_002, corrected.text.len() as u32, 1_003];
+    let (ids, written) = trace.sequence().unwrap();
+    assert_eq!(ids, expect);
+    assert_eq!(written, [false, false, true, false, true, false, true]);
+    let stored = Trace::from_json(&trace.to_json().unwrap()).unwrap();
+    assert_eq!(stored, trace);
+    let replayed = crate::replay::replay(&stored, &library(), &|| Duration::ZERO, &Cancel::new()).unwrap();
+    assert_eq!((replayed.difference, replayed.trace.sequence()), (None, trace.sequence()));
+}
+
+#[test]
+fn the_policys_text_is_told_as_it_comes() {
+    let (_, events) = run(&task(), &Scripted::new(["<search>metformin</search>", "<answer>A. [E1]</answer>"]));
+    let texts = events.iter().filter_map(|event| match event {
+        Event::Text { turn, text } => Some((*turn, text.as_str())),
+        _ => None,
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), [(1, "<search>metformin</search>"), (2, "<answer>A. [E1]</answer>")]);
 }
 
 #[test]

@@ -70,7 +70,11 @@ enum Step {
 }
 
 impl Session for Reading {
-    fn observe(&mut self, observation: &Observation<'_>) -> Result<()> {
+    fn opening(&self) -> Option<&[u32]> {
+        None
+    }
+
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<Option<Vec<u32>>> {
         match observation {
             Observation::Information { found, .. } => {
                 for evidence in found.iter().flat_map(|found| &found.evidence) {
@@ -80,7 +84,7 @@ impl Session for Reading {
             }
             Observation::Correction(_) | Observation::ForceFinal(_) => self.step = Step::Answer,
         }
-        Ok(())
+        Ok(None)
     }
 
     fn act(

@@ -144,7 +144,11 @@ struct Request<'a> {
 }
 
 impl Session for Chat {
-    fn observe(&mut self, observation: &Observation<'_>) -> Result<()> {
+    fn opening(&self) -> Option<&[u32]> {
+        None
+    }
+
+    fn observe(&mut self, observation: &Observation<'_>) -> Result<Option<Vec<u32>>> {
         let text = observation.text().trim();
         match self.messages.last_mut() {
             // Chat templates want turns to alternate.
@@ -154,7 +158,7 @@ impl Session for Chat {
             }
             _ => self.messages.push(Message { role: "user", content: text.to_owned() }),
         }
-        Ok(())
+        Ok(None)
     }
 
     fn act(

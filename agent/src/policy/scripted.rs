@@ -38,8 +38,12 @@ impl Policy for Scripted {
 struct Lines(VecDeque<Act>);
 
 impl Session for Lines {
-    fn observe(&mut self, _observation: &Observation<'_>) -> Result<()> {
-        Ok(())
+    fn opening(&self) -> Option<&[u32]> {
+        None
+    }
+
+    fn observe(&mut self, _observation: &Observation<'_>) -> Result<Option<Vec<u32>>> {
+        Ok(None)
     }
 
     fn act(

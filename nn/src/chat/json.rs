@@ -12,6 +12,7 @@ use serde_json::ser::{Formatter, PrettyFormatter};
 const MAX_INDENT: usize = 16;
 
 /// `value | tojson`, `value | tojson(indent=4)`, `value | tojson(ensure_ascii=true)`.
+#[expect(clippy::needless_pass_by_value, reason = "filters are called with these by value")]
 pub(super) fn tojson(value: &Value, positional: Rest<Value>, options: Kwargs) -> Result<String, Error> {
     let bad = |error: serde_json::Error| Error::new(ErrorKind::BadSerialization, error.to_string());
     let mut ensure_ascii = options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);

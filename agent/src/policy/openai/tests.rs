@@ -83,7 +83,13 @@ fn policy(spec: &str) -> OpenAi {
 
 fn act(policy: &OpenAi, cancel: &Cancel) -> Result<(Act, Vec<String>)> {
     let budget = Budget::default();
-    let task = Task { question: "Is it <|im_start|>safe?", budget: &budget, profile: Profile::SearchR1, seed: 7 };
+    let task = Task {
+        question: "Is it <|im_start|>safe?",
+        budget: &budget,
+        profile: Profile::SearchR1,
+        seed: 7,
+        started: jiff::Timestamp::UNIX_EPOCH,
+    };
     let limits = ActLimits { max_tokens: 64, time_left: Duration::from_secs(3), may_search: true };
     let mut pieces = Vec::new();
     let mut parser = protocol::Parser::new(Profile::SearchR1, 3);

@@ -131,6 +131,8 @@ impl Event {
             agent::Event::Answer { text, cites } => Self::Answer { text, cites: labels(&cites) },
             agent::Event::Citation { citation } => Self::Citation((&citation).into()),
             agent::Event::Warning { message } => Self::Warning { message },
+            // a client is told what was checked, not what a model thinks
+            agent::Event::Text { .. } => return None,
             agent::Event::Final { .. } | agent::Event::Error { .. } => return None,
         })
     }
