@@ -9,6 +9,7 @@
 //! * [`Answer`]: sentences and the citations that support them, built from the ledger alone;
 //! * [`replay`]: an episode again, from its trace;
 //! * [`evaluate`]: how often the gold document is among those cited;
+//! * [`model`]: language models in folders: found, described, made, tried and measured;
 //! * [`NOTICE`]: the line every surface shows.
 //!
 //! ```
@@ -32,10 +33,12 @@ mod answer;
 pub mod ask;
 mod budget;
 mod cancel;
+pub mod engine;
 mod error;
 pub mod evaluate;
 mod event;
 mod matching;
+pub mod model;
 mod notice;
 pub mod policy;
 pub mod protocol;

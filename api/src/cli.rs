@@ -2,10 +2,12 @@
 
 mod ask;
 mod corpus;
+mod device;
 mod encoder;
 mod eval;
 mod filter;
 mod index;
+mod model;
 mod replay;
 mod search;
 mod serve;
@@ -73,6 +75,9 @@ enum Command {
     /// List and fit encoders
     #[command(subcommand)]
     Encoder(encoder::Command),
+    /// List, describe, make, try and measure local language models
+    #[command(subcommand)]
+    Model(model::Command),
     /// Measure retrieval and answers against judgments
     #[command(subcommand)]
     Eval(eval::Command),
@@ -122,6 +127,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
         Command::Corpus(command) => corpus::run(&home, command, output),
         Command::Index(command) => index::run(&home, command, output),
         Command::Encoder(command) => encoder::run(&home, command, output),
+        Command::Model(command) => model::run(&home, command, output),
         Command::Eval(command) => eval::run(&home, command, output),
         Command::Replay(args) => replay::run(&home, &args, output),
         Command::Serve(args) => serve::run(&home, &args, output),
