@@ -1,0 +1,1 @@
+//! The scheduler against memory that really holds tokens.
