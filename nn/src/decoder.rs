@@ -6,6 +6,8 @@
 
 mod compute;
 mod config;
+mod embedding;
+mod host;
 mod layer;
 mod linear;
 mod load;
@@ -14,17 +16,21 @@ mod tensors;
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::{DType, Device as CandleDevice, Tensor};
 
 use self::compute::{Compute, Gain};
 pub use self::config::{DecoderConfig, Family};
-use self::layer::{Attention, Layer};
-use self::linear::Linear;
-use self::load::Source;
+use self::embedding::Embedding;
+use self::host::{Host, HostStore};
+use self::layer::Layer;
+use self::linear::{Linear, Weight};
+use self::load::{Layout, Source};
 pub use self::rope::{Rope, Stretch};
 use self::tensors::{TensorStore, Tensors};
-use crate::{Adapter, Batch, BlockId, Device, Error, KvCache, Result, Weights};
+use crate::ops::{Isa, Team};
+use crate::{Adapter, BLOCK, Batch, BlockId, Device, Error, KvCache, Result, Weights};
 
 /// What a forward pass is for.
 #[derive(Debug)]
@@ -70,38 +76,45 @@ impl<'a> Logits<'a> {
 pub struct Decoder {
     config: DecoderConfig,
     candle: CandleDevice,
+    layout: Layout,
     /// The angle of one position for each pair of a head, (size / 2).
     frequencies: Vec<f32>,
     embedding: Embedding,
     layers: Vec<Layer>,
     norm: Gain,
-    /// (D) to (vocabulary); `None` where the embedding is the head.
-    head: Option<Linear>,
+    /// (D) to (vocabulary)
+    head: Linear,
     adapter: Option<Adapter>,
-}
-
-/// The table of token vectors.
-#[derive(Debug)]
-enum Embedding {
-    /// (vocabulary, D)
-    Dense(Tensor),
 }
 
 /// Storage of a [`KvCache`].
 #[derive(Debug)]
 pub(crate) enum Store {
+    Host(HostStore),
     Tensors(TensorStore),
 }
 
 impl Store {
     pub(crate) fn new(decoder: &Decoder, blocks: usize) -> Result<Self> {
-        Ok(Self::Tensors(TensorStore::new(decoder, blocks)?))
+        match decoder.layout {
+            Layout::Panels { .. } => Ok(Self::Host(HostStore::new(&decoder.config, blocks))),
+            Layout::Dense => Ok(Self::Tensors(TensorStore::new(decoder, blocks)?)),
+        }
     }
 
     pub(crate) fn copy(&mut self, from: BlockId, to: BlockId) -> Result<()> {
         match self {
+            Self::Host(store) => {
+                store.copy(from, to);
+                Ok(())
+            }
             Self::Tensors(store) => store.copy(from, to),
         }
+    }
+
+    /// Bytes that one block takes in all layers together, on the processor.
+    pub(crate) fn bytes_per_block(config: &DecoderConfig) -> usize {
+        HostStore::bytes_per_block(config)
     }
 }
 
@@ -112,22 +125,32 @@ impl Decoder {
     /// [`Error::Config`] for a configuration that is damaged or of another architecture,
     /// [`Error::Weights`] for weights that do not fit it, [`Error::Io`] for unreadable files.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
+        let layout = match device {
+            Device::Cpu { threads } => Layout::Panels { isa: Isa::detect(), team: Arc::new(Team::new(threads)) },
+            #[cfg(feature = "cuda")]
+            Device::Cuda { .. } => Layout::Dense,
+        };
+        Self::load_as(dir, device, layout)
+    }
+
+    fn load_as(dir: &Path, device: Device, layout: Layout) -> Result<Self> {
         let config = DecoderConfig::open(dir)?;
         let weights = Weights::open(dir)?;
         let candle = device.candle()?;
-        let source = Source::new(&weights, &candle);
+        let source = Source::new(&weights, &candle, &layout);
         let (width, vocabulary) = (config.hidden_size, config.vocab_size);
+        let table = source.name("embed_tokens");
+        let (embedding, head) = if config.tie_word_embeddings {
+            (Embedding::Tied, table)
+        } else {
+            (Embedding::Own(source.table(&format!("{table}.weight"), vocabulary, width)?), "lm_head".to_owned())
+        };
+        let head = Linear::load(&source, &[(head, vocabulary)], width, false)?;
         let layers =
             (0..config.num_hidden_layers).map(|number| Layer::load(&source, &config, number)).collect::<Result<_>>()?;
-        let embedding = Embedding::Dense(source.tensor(&source.name("embed_tokens.weight"), &[vocabulary, width])?);
-        let head = if config.tie_word_embeddings {
-            None
-        } else {
-            Some(Linear::load(&source, &[("lm_head".to_owned(), vocabulary)], width, false)?)
-        };
         let norm = source.gain(&source.name("norm.weight"), width)?;
         let frequencies = config.rope.frequencies(config.head_dim);
-        Ok(Self { config, candle, frequencies, embedding, layers, norm, head, adapter: None })
+        Ok(Self { config, candle, layout, frequencies, embedding, layers, norm, head, adapter: None })
     }
 
     /// What the decoder was built from.
@@ -137,20 +160,24 @@ impl Decoder {
 
     /// Bytes of all weights in memory.
     pub fn bytes(&self) -> usize {
-        let Embedding::Dense(table) = &self.embedding;
         let layers = self.layers.iter().map(Layer::bytes).sum::<usize>();
-        table.elem_count() * table.dtype().size_in_bytes() + layers + self.head.as_ref().map_or(0, Linear::bytes)
+        self.embedding.bytes() + layers + self.head.bytes()
     }
 
     /// Bytes that one block of this decoder's cache takes in all layers together.
     pub fn bytes_per_block(&self) -> usize {
-        KvCache::bytes_per_block(&self.config) / size_of::<f32>() * self.cache_type().size_in_bytes()
+        match self.cache_type() {
+            None => KvCache::bytes_per_block(&self.config),
+            Some(dtype) => self.config.num_hidden_layers * 2 * BLOCK * self.config.key_width() * dtype.size_in_bytes(),
+        }
     }
 
-    /// The type of cached keys and values.
-    fn cache_type(&self) -> DType {
-        let Embedding::Dense(table) = &self.embedding;
-        table.dtype()
+    /// The type of keys and values that are cached in tensors.
+    fn cache_type(&self) -> Option<DType> {
+        match &self.head.weight {
+            Weight::Panels(_) => None,
+            Weight::Dense(weight, _) => Some(weight.dtype()),
+        }
     }
 
     /// Logits of the rows that `batch` wants, (rows, vocabulary).
@@ -171,11 +198,21 @@ impl Decoder {
                 if batch.tokens() == 0 {
                     return Ok(Logits::Host(&[]));
                 }
-                match &cache.store {
-                    Store::Tensors(store) => {
-                        let logits = self.run(&mut Tensors::new(self, batch, Some(store))?)?;
-                        if batch.rows() == 0 { Ok(Logits::Host(&[])) } else { Ok(Logits::Tensor(logits)) }
+                match (&mut cache.store, &self.layout) {
+                    (Store::Host(store), Layout::Panels { isa, team }) if store.fits(&self.config) => {
+                        let logits = self.run(&mut Host::new(self, *isa, team, batch, store))?;
+                        store.keep(logits);
+                        Ok(Logits::Host(store.logits()))
                     }
+                    (Store::Tensors(store), Layout::Dense) if store.fits(self) => {
+                        let mut compute = Tensors::new(self, batch, Some(store))?;
+                        if batch.rows() == 0 {
+                            self.body(&mut compute)?;
+                            return Ok(Logits::Host(&[]));
+                        }
+                        Ok(Logits::Tensor(self.run(&mut compute)?))
+                    }
+                    _ => Err(Error::Shape("the cache was made for a decoder of another shape or device".to_owned())),
                 }
             }
         }

@@ -39,7 +39,7 @@ impl KvCache {
 
     /// Bytes that one block takes in all layers together, on the processor.
     pub fn bytes_per_block(config: &DecoderConfig) -> usize {
-        config.num_hidden_layers * 2 * BLOCK * config.num_key_value_heads * config.head_dim * size_of::<f32>()
+        Store::bytes_per_block(config)
     }
 
     /// Copies the tokens of block `from` to block `to` in every layer.

@@ -1,20 +1,21 @@
 //! [`Linear`]: one or several linear layers over the same input, side by side, each with its LoRA.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Tensor};
 
-use super::load::Source;
+use super::load::{Layout, Source};
+use crate::Result;
 use crate::lora::Lora;
-use crate::ops::tensor::frozen_product;
-use crate::{Device, Result};
+use crate::ops::tensor::{Frozen, PackedLayer, frozen_linear, frozen_product};
 
 /// Linear layers that read the same rows; their outputs stand side by side.
 #[derive(Debug)]
 pub(super) struct Linear {
     pub(super) weight: Weight,
-    /// The biases of all parts side by side, where any has one.
-    pub(super) bias: Option<Tensor>,
     pub(super) parts: Vec<Part>,
     pub(super) inputs: usize,
+    has_bias: bool,
 }
 
 /// One of the layers.
@@ -29,29 +30,25 @@ pub(super) struct Part {
 /// Weights of all parts, as what computes with them wants them.
 #[derive(Debug)]
 pub(super) enum Weight {
-    /// One tensor, (sum of outputs, inputs), in the type in which it is stored.
-    Dense(Tensor),
+    /// Laid out for the processor.
+    Panels(Frozen),
+    /// One tensor, (sum of outputs, inputs), in the type in which it is stored, and the biases.
+    Dense(Tensor, Option<Tensor>),
 }
 
 impl Linear {
     /// Reads parts of the given names and outputs.
-    pub(super) fn load(source: &Source<'_>, parts: &[(String, usize)], inputs: usize, bias: bool) -> Result<Self> {
-        let weights: Vec<Tensor> = parts
-            .iter()
-            .map(|(name, outputs)| source.tensor(&format!("{name}.weight"), &[*outputs, inputs]))
-            .collect::<Result<_>>()?;
-        let bias = if bias {
-            let biases: Vec<Tensor> = parts
-                .iter()
-                .map(|(name, outputs)| source.gain(&format!("{name}.bias"), *outputs).map(|gain| gain.tensor))
-                .collect::<Result<_>>()?;
-            Some(Tensor::cat(&biases, 0)?)
-        } else {
-            None
-        };
-        let parts =
+    pub(super) fn load(source: &Source<'_>, parts: &[(String, usize)], inputs: usize, has_bias: bool) -> Result<Self> {
+        let parts: Vec<Part> =
             parts.iter().map(|(name, outputs)| Part { name: name.clone(), outputs: *outputs, lora: None }).collect();
-        Ok(Self { weight: Weight::Dense(Tensor::cat(&weights, 0)?), bias, parts, inputs })
+        let weight = Weight::load(source, &parts, inputs, has_bias)?;
+        Ok(Self { weight, parts, inputs, has_bias })
+    }
+
+    /// Reads the weights again.
+    pub(super) fn reload(&mut self, source: &Source<'_>) -> Result<()> {
+        self.weight = Weight::load(source, &self.parts, self.inputs, self.has_bias)?;
+        Ok(())
     }
 
     /// Width of a result row.
@@ -61,18 +58,24 @@ impl Linear {
 
     /// Bytes of the weights.
     pub(super) fn bytes(&self) -> usize {
-        let bias = self.bias.as_ref().map_or(0, |bias| bias.elem_count() * size_of::<f32>());
-        let Weight::Dense(weight) = &self.weight;
-        bias + weight.elem_count() * weight.dtype().size_in_bytes()
+        let of = |tensor: &Tensor| tensor.elem_count() * tensor.dtype().size_in_bytes();
+        match &self.weight {
+            Weight::Panels(frozen) => frozen
+                .layers
+                .iter()
+                .map(|layer| layer.panels.bytes() + layer.bias.as_ref().map_or(0, |bias| size_of_val(bias.as_slice())))
+                .sum(),
+            Weight::Dense(weight, bias) => of(weight) + bias.as_ref().map_or(0, of),
+        }
     }
 
     /// `y` from `x`, (T, inputs) to (T, outputs), differentiable in `x` and in LoRA alone.
     pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let Weight::Dense(weight) = &self.weight;
-        let mut y = frozen_product(x, weight)?;
-        if let Some(bias) = &self.bias {
-            y = y.broadcast_add(bias)?;
-        }
+        let y = match &self.weight {
+            Weight::Panels(frozen) => frozen_linear(x, frozen.clone())?,
+            Weight::Dense(weight, None) => frozen_product(x, weight)?,
+            Weight::Dense(weight, Some(bias)) => frozen_product(x, weight)?.broadcast_add(bias)?,
+        };
         if self.parts.iter().all(|part| part.lora.is_none()) {
             return Ok(y);
         }
@@ -86,5 +89,39 @@ impl Linear {
             })
             .collect::<Result<_>>()?;
         Ok((y + Tensor::cat(&deltas, 1)?)?)
+    }
+}
+
+impl Weight {
+    fn load(source: &Source<'_>, parts: &[Part], inputs: usize, has_bias: bool) -> Result<Self> {
+        let weight = |part: &Part| format!("{}.weight", part.name);
+        let bias = |part: &Part| format!("{}.bias", part.name);
+        match source.layout {
+            Layout::Panels { isa, team } => {
+                let layers = parts.iter().map(|part| {
+                    let panels = source.panels(&weight(part), part.outputs, inputs)?;
+                    let bias = has_bias.then(|| source.floats(&bias(part), part.outputs)).transpose()?;
+                    Ok(PackedLayer { panels, bias })
+                });
+                let layers = Arc::new(layers.collect::<Result<_>>()?);
+                Ok(Self::Panels(Frozen { isa: *isa, team: Arc::clone(team), layers }))
+            }
+            Layout::Dense => {
+                let weights: Vec<Tensor> = parts
+                    .iter()
+                    .map(|part| source.tensor(&weight(part), &[part.outputs, inputs]))
+                    .collect::<Result<_>>()?;
+                let bias = has_bias
+                    .then(|| {
+                        let biases: Vec<Tensor> = parts
+                            .iter()
+                            .map(|part| Ok(source.gain(&bias(part), part.outputs)?.tensor))
+                            .collect::<Result<_>>()?;
+                        Ok::<_, crate::Error>(Tensor::cat(&biases, 0)?)
+                    })
+                    .transpose()?;
+                Ok(Self::Dense(Tensor::cat(&weights, 0)?, bias))
+            }
+        }
     }
 }

@@ -1,28 +1,71 @@
 //! [`Source`]: a decoder's tensors by their names, wherever the file puts them.
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device as CandleDevice, Tensor};
 
 use super::compute::Gain;
+use super::embedding::Table;
+use crate::ops::{Isa, Panels, Team, Values};
 use crate::{Result, Weights};
+
+/// How weights are kept.
+#[derive(Clone, Debug)]
+pub(super) enum Layout {
+    /// For the processor's own kernels.
+    Panels { isa: Isa, team: Arc<Team> },
+    /// As candle's tensors.
+    Dense,
+}
 
 /// Reads tensors of a model folder onto a device.
 #[derive(Debug)]
 pub(super) struct Source<'a> {
     weights: &'a Weights,
     device: &'a CandleDevice,
+    pub(super) layout: &'a Layout,
     /// Files of the bare decoder leave this out.
     prefix: &'static str,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(weights: &'a Weights, device: &'a CandleDevice) -> Self {
+    pub(super) fn new(weights: &'a Weights, device: &'a CandleDevice, layout: &'a Layout) -> Self {
         let prefix = if weights.contains("embed_tokens.weight") { "" } else { "model." };
-        Self { weights, device, prefix }
+        Self { weights, device, layout, prefix }
     }
 
     /// The full name of a tensor or layer of the decoder's body.
     pub(super) fn name(&self, inner: &str) -> String {
         format!("{}{inner}", self.prefix)
+    }
+
+    /// A weight, (outputs, inputs), laid out for the processor: bf16 stays so, which loses nothing.
+    pub(super) fn panels(&self, name: &str, outputs: usize, inputs: usize) -> Result<Panels> {
+        let view = self.weights.view(name, &[outputs, inputs])?;
+        let values = match view.dtype {
+            DType::BF16 => Values::Bf16Bytes(view.bytes),
+            DType::F16 => Values::F16Bytes(view.bytes),
+            _ => Values::F32Bytes(view.bytes),
+        };
+        let panels = Panels::pack(values, outputs, inputs);
+        self.weights.forget(name);
+        Ok(panels)
+    }
+
+    /// A table of token vectors, (rows, width).
+    pub(super) fn table(&self, name: &str, rows: usize, width: usize) -> Result<Table> {
+        if let Layout::Dense = self.layout {
+            return Ok(Table::Dense(self.tensor(name, &[rows, width])?));
+        }
+        let view = self.weights.view(name, &[rows, width])?;
+        let table = match view.dtype {
+            DType::BF16 => {
+                Table::Half(view.bytes.as_chunks().0.iter().map(|bytes| u16::from_le_bytes(*bytes)).collect())
+            }
+            _ => Table::Full(self.weights.floats(name, &[rows, width])?),
+        };
+        self.weights.forget(name);
+        Ok(table)
     }
 
     /// A weight in the type in which it is stored.
@@ -36,9 +79,14 @@ impl<'a> Source<'a> {
         Ok(tensor)
     }
 
-    /// A gain or bias as `f32`, (width).
+    /// A bias, (width).
+    pub(super) fn floats(&self, name: &str, width: usize) -> Result<Vec<f32>> {
+        self.weights.floats(name, &[width])
+    }
+
+    /// A gain or bias, (width).
     pub(super) fn gain(&self, name: &str, width: usize) -> Result<Gain> {
-        let values = self.weights.floats(name, &[width])?;
+        let values = self.floats(name, width)?;
         let tensor = Tensor::from_slice(&values, width, self.device)?;
         Ok(Gain { values, tensor })
     }

@@ -8,11 +8,11 @@ use std::ops::Range;
 
 use candle_core::{DType, IndexOp, Tensor};
 
+use super::Decoder;
 use super::compute::{Compute, Gain};
 use super::layer::Attention;
 use super::linear::Linear;
 use super::rope::angles;
-use super::{Decoder, Embedding};
 use crate::kv_cache::BLOCK;
 use crate::ops::tensor;
 use crate::{Batch, BlockId, Result};
@@ -26,9 +26,20 @@ pub(crate) struct TensorStore {
 impl TensorStore {
     pub(super) fn new(decoder: &Decoder, blocks: usize) -> Result<Self> {
         let shape = (blocks * BLOCK, decoder.config.key_width());
-        let table = || Tensor::zeros(shape, decoder.cache_type(), &decoder.candle);
+        let dtype = decoder.cache_type().unwrap_or(DType::F32);
+        let table = || Tensor::zeros(shape, dtype, &decoder.candle);
         let layers = (0..decoder.config.num_hidden_layers).map(|_| Ok((table()?, table()?)));
         Ok(Self { layers: layers.collect::<Result<_>>()? })
+    }
+
+    /// Whether this is what `decoder` needs.
+    pub(super) fn fits(&self, decoder: &Decoder) -> bool {
+        let alike = |(keys, _): &(Tensor, Tensor)| {
+            keys.dims()[1] == decoder.config.key_width()
+                && Some(keys.dtype()) == decoder.cache_type()
+                && keys.device().same_device(&decoder.candle)
+        };
+        self.layers.len() == decoder.config.num_hidden_layers && self.layers.iter().all(alike)
     }
 
     pub(super) fn copy(&mut self, from: BlockId, to: BlockId) -> Result<()> {
@@ -162,12 +173,8 @@ impl Compute for Tensors<'_> {
     type Rows = Tensor;
 
     fn embed(&mut self) -> Result<Tensor> {
-        match &self.decoder.embedding {
-            Embedding::Dense(table) => {
-                let ids = Tensor::from_slice(self.batch.ids(), self.batch.tokens(), &self.decoder.candle)?;
-                Ok(table.index_select(&ids, 0)?.to_dtype(DType::F32)?)
-            }
-        }
+        let decoder = self.decoder;
+        decoder.embedding.rows(&decoder.head, self.batch.ids(), &decoder.candle)
     }
 
     fn norm(&mut self, x: &Tensor, gain: &Gain) -> Result<Tensor> {
@@ -237,9 +244,6 @@ impl Compute for Tensors<'_> {
     }
 
     fn head(&mut self, x: Tensor) -> Result<Tensor> {
-        match (&self.decoder.head, &self.decoder.embedding) {
-            (Some(head), _) => head.forward(&x),
-            (None, Embedding::Dense(table)) => Ok(tensor::frozen_product(&x, table)?),
-        }
+        self.decoder.head.forward(&x)
     }
 }

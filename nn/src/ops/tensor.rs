@@ -3,8 +3,11 @@
 //! `fused` chooses between the two where there are two. The differentiable ones are composed of
 //! operations whose gradient candle knows; candle's fused ones return a result without a history.
 
-use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, D, DType, Layout, Result, Shape, Storage, Tensor};
+mod frozen;
+
+use candle_core::{D, DType, Result, Tensor};
+
+pub(crate) use self::frozen::{Frozen, PackedLayer, frozen_linear, frozen_product};
 
 /// `x / sqrt(mean(x^2) + epsilon) * gain` over the last dimension, in `f32`.
 pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, fused: bool) -> Result<Tensor> {
@@ -59,51 +62,4 @@ pub(crate) fn attention(
 fn softmax(scores: &Tensor) -> Result<Tensor> {
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
     shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)
-}
-
-/// `x W^T` for a weight that is not trained, (outputs, inputs), in the weight's type: the gradient
-/// of `x` alone is computed, where candle's product would compute that of the weight as well.
-pub(crate) fn frozen_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    let x = x.to_dtype(weight.dtype())?.contiguous()?;
-    x.apply_op1(FrozenProduct { weight: weight.clone() })?.to_dtype(DType::F32)
-}
-
-struct FrozenProduct {
-    weight: Tensor,
-}
-
-impl FrozenProduct {
-    /// The product's sizes as candle's storages want them, and the layout of W^T.
-    fn plan(&self, layout: &Layout) -> Result<((usize, usize, usize, usize), Layout, Shape)> {
-        let (rows, inputs) = layout.shape().dims2()?;
-        let (outputs, _) = self.weight.dims2()?;
-        let transposed = self.weight.layout().transpose(0, 1)?;
-        Ok(((1, rows, outputs, inputs), transposed, Shape::from((rows, outputs))))
-    }
-}
-
-impl CustomOp1 for FrozenProduct {
-    fn name(&self) -> &'static str {
-        "frozen-product"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (sizes, transposed, shape) = self.plan(layout)?;
-        match &*self.weight.storage_and_layout().0 {
-            Storage::Cpu(weight) => Ok((x.matmul(weight, sizes, layout, &transposed)?, shape)),
-            _ => candle_core::bail!("a weight on another device than its input"),
-        }
-    }
-
-    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let (sizes, transposed, shape) = self.plan(layout)?;
-        match &*self.weight.storage_and_layout().0 {
-            Storage::Cuda(weight) => Ok((x.matmul(weight, sizes, layout, &transposed)?, shape)),
-            _ => candle_core::bail!("a weight on another device than its input"),
-        }
-    }
-
-    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        gradient.contiguous()?.matmul(&self.weight).map(Some)
-    }
 }

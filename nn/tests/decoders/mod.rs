@@ -1,5 +1,5 @@
 //! What the tests of the decoder share: the models, what transformers makes of them, one run over a cache.
-#![expect(dead_code, reason = "each test file uses some of it")]
+#![allow(dead_code, reason = "each test file uses some of it, and some use all")]
 
 use std::path::{Path, PathBuf};
 
@@ -41,7 +41,7 @@ pub(crate) fn assert_close(found: &[f32], expected: &[f32], tolerance: f32, what
 /// The same bits, and where not, how far off.
 #[track_caller]
 pub(crate) fn assert_same(found: &[f32], expected: &[f32], what: &str) {
-    assert_close(found, expected, 1e-5, what);
+    assert_close(found, expected, 0.0, what);
 }
 
 /// A decoder with a cache.

@@ -1,0 +1,250 @@
+//! [`Host`]: a decoder on the processor: fused kernels over reused memory, nothing allocated once warm.
+
+use super::Decoder;
+use super::compute::{Compute, Gain};
+use super::layer::Attention;
+use super::linear::{Linear, Weight};
+use super::rope::angles;
+use crate::ops::{
+    After, AttentionMemory, HeadNorms, Heads, Isa, Pages, Part, Span, Team, linear, paged_attention, rms_norm, swiglu,
+};
+use crate::{Batch, BlockId, DecoderConfig, Result};
+
+/// The most layers that stand side by side: queries, keys and values.
+const SIDE_BY_SIDE: usize = 3;
+
+/// Keys and values of every layer, and the memory of forward passes.
+#[derive(Debug)]
+pub(crate) struct HostStore {
+    heads: Vec<Heads>,
+    layers: Vec<Pages>,
+    memory: Memory,
+}
+
+/// Memory that forward passes reuse.
+#[derive(Debug, Default)]
+struct Memory {
+    /// Rows that nobody holds.
+    free: Vec<Rows>,
+    /// (rows, vocabulary), of the last pass.
+    logits: Option<Rows>,
+    /// (T, size / 2)
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    spans: Vec<Span<'static>>,
+    attention: AttentionMemory,
+}
+
+/// Rows of some width in memory that may be larger than they are.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    memory: Vec<f32>,
+    used: usize,
+}
+
+impl Rows {
+    fn get(&self) -> &[f32] {
+        &self.memory[..self.used]
+    }
+
+    fn get_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[..self.used]
+    }
+}
+
+impl Memory {
+    /// Rows of `used` values, whatever they are: the smallest that suffice, else the largest there is.
+    fn take(&mut self, used: usize) -> Rows {
+        let size = |rows: &Rows| rows.memory.len();
+        let fitting = |number: &usize| size(&self.free[*number]) >= used;
+        let places = 0..self.free.len();
+        let best = places.clone().filter(fitting).min_by_key(|number| size(&self.free[*number]));
+        let best = best.or_else(|| places.max_by_key(|number| size(&self.free[*number])));
+        let mut rows = best.map(|best| self.free.swap_remove(best)).unwrap_or_default();
+        if rows.memory.len() < used {
+            rows.memory.resize(used, 0.0);
+        }
+        rows.used = used;
+        rows
+    }
+}
+
+impl HostStore {
+    pub(super) fn new(config: &DecoderConfig, blocks: usize) -> Self {
+        let heads: Vec<Heads> = config.windows.iter().map(|window| heads(config, *window)).collect();
+        let layers = heads.iter().map(|heads| Pages::new(*heads, blocks)).collect();
+        Self { heads, layers, memory: Memory::default() }
+    }
+
+    /// Whether this is what a decoder of that configuration needs.
+    pub(super) fn fits(&self, config: &DecoderConfig) -> bool {
+        self.heads.iter().copied().eq(config.windows.iter().map(|window| heads(config, *window)))
+    }
+
+    pub(super) fn bytes_per_block(config: &DecoderConfig) -> usize {
+        config.num_hidden_layers * Pages::bytes_per_block(heads(config, None))
+    }
+
+    pub(super) fn copy(&mut self, from: BlockId, to: BlockId) {
+        for pages in &mut self.layers {
+            pages.copy(from, to);
+        }
+    }
+
+    /// Logits of the last pass.
+    pub(super) fn logits(&self) -> &[f32] {
+        self.memory.logits.as_ref().map_or(&[], Rows::get)
+    }
+
+    /// Keeps the logits of a pass until the next.
+    pub(super) fn keep(&mut self, logits: Rows) {
+        self.memory.logits = Some(logits);
+    }
+}
+
+fn heads(config: &DecoderConfig, window: Option<usize>) -> Heads {
+    let DecoderConfig { num_attention_heads: query, num_key_value_heads: key, head_dim: size, .. } = *config;
+    Heads { query, key, size, window }
+}
+
+/// One forward pass.
+pub(super) struct Host<'a> {
+    decoder: &'a Decoder,
+    isa: Isa,
+    team: &'a Team,
+    batch: &'a Batch,
+    layers: &'a mut [Pages],
+    memory: &'a mut Memory,
+    spans: Vec<Span<'a>>,
+}
+
+impl<'a> Host<'a> {
+    pub(super) fn new(
+        decoder: &'a Decoder,
+        isa: Isa,
+        team: &'a Team,
+        batch: &'a Batch,
+        store: &'a mut HostStore,
+    ) -> Self {
+        let HostStore { layers, memory, .. } = store;
+        memory.free.extend(memory.logits.take());
+        let config = &decoder.config;
+        let Memory { cos, sin, .. } = memory;
+        angles(batch.positions(), &decoder.frequencies, config.rope.amplitude(), cos, sin);
+        let mut spans = lend(std::mem::take(&mut memory.spans));
+        let sequences = batch.sequences().filter(|sequence| !sequence.rows.is_empty());
+        spans.extend(sequences.map(|sequence| Span {
+            rows: sequence.rows,
+            past: sequence.past,
+            blocks: sequence.blocks,
+        }));
+        Self { decoder, isa, team, batch, layers, memory, spans }
+    }
+
+    fn tokens(&self) -> usize {
+        self.batch.tokens()
+    }
+
+    fn give(&mut self, rows: Rows) {
+        self.memory.free.push(rows);
+    }
+
+    /// `y` from `x`, with what `after` says, in memory that is already there.
+    fn product(&mut self, x: &Rows, layer: &Linear, y: &mut Rows, after: After) {
+        let Weight::Panels(frozen) = &layer.weight else {
+            unreachable!("a decoder on the processor has panels");
+        };
+        let layers = &frozen.layers;
+        let parts: [Part<'_>; SIDE_BY_SIDE] = std::array::from_fn(|number| layers[number.min(layers.len() - 1)].part());
+        linear(self.isa, self.team, x.get(), &parts[..layers.len()], y.get_mut(), after);
+    }
+}
+
+impl Drop for Host<'_> {
+    fn drop(&mut self) {
+        self.memory.spans = lend(std::mem::take(&mut self.spans));
+    }
+}
+
+/// An empty vector in the memory of another, whose elements are dropped.
+fn lend<'to>(mut spans: Vec<Span<'_>>) -> Vec<Span<'to>> {
+    spans.clear();
+    // Collecting an iterator over a vector reuses the vector's memory.
+    spans.into_iter().map(|span| Span { rows: span.rows, past: span.past, blocks: &[] }).collect()
+}
+
+impl Compute for Host<'_> {
+    type Rows = Rows;
+
+    fn embed(&mut self) -> Result<Rows> {
+        let mut rows = self.memory.take(self.tokens() * self.decoder.config.hidden_size);
+        self.decoder.embedding.look_up(&self.decoder.head, self.batch.ids(), rows.get_mut());
+        Ok(rows)
+    }
+
+    fn norm(&mut self, x: &Rows, gain: &Gain) -> Result<Rows> {
+        let mut out = self.memory.take(x.used);
+        rms_norm(self.isa, self.team, x.get(), &gain.values, self.decoder.config.rms_norm_eps, out.get_mut());
+        Ok(out)
+    }
+
+    fn linear(&mut self, x: Rows, layer: &Linear) -> Result<Rows> {
+        let mut y = self.memory.take(x.used / layer.inputs * layer.outputs());
+        self.product(&x, layer, &mut y, After::Nothing);
+        self.give(x);
+        Ok(y)
+    }
+
+    fn add_linear(&mut self, x: Rows, layer: &Linear, mut residual: Rows) -> Result<Rows> {
+        self.product(&x, layer, &mut residual, After::Add);
+        self.give(x);
+        Ok(residual)
+    }
+
+    fn attend(&mut self, mut qkv: Rows, attention: &Attention) -> Result<Rows> {
+        let config = &self.decoder.config;
+        let mut mixed = self.memory.take(self.tokens() * config.query_width());
+        let norms = attention.norms.as_ref().map(|(query, key)| HeadNorms {
+            query: &query.values,
+            key: &key.values,
+            epsilon: config.rms_norm_eps,
+        });
+        let Memory { cos, sin, attention: memory, .. } = &mut *self.memory;
+        paged_attention(
+            self.isa,
+            self.team,
+            memory,
+            &mut self.layers[attention.layer],
+            heads(config, attention.window),
+            norms,
+            cos,
+            sin,
+            &self.spans,
+            qkv.get_mut(),
+            mixed.get_mut(),
+        );
+        self.give(qkv);
+        Ok(mixed)
+    }
+
+    fn swiglu(&mut self, gate_up: Rows) -> Result<Rows> {
+        let mut wide = self.memory.take(gate_up.used / 2);
+        swiglu(self.isa, self.team, self.decoder.config.intermediate_size, gate_up.get(), wide.get_mut());
+        self.give(gate_up);
+        Ok(wide)
+    }
+
+    fn select(&mut self, mut x: Rows) -> Result<Rows> {
+        let width = self.decoder.config.hidden_size;
+        // Wanted rows rise, so that none is overwritten before it is read.
+        for (to, from) in self.batch.wanted().iter().enumerate() {
+            x.memory.copy_within(from * width..(from + 1) * width, to * width);
+        }
+        x.used = self.batch.rows() * width;
+        Ok(x)
+    }
+
+    fn head(&mut self, x: Rows) -> Result<Rows> {
+        self.linear(x, &self.decoder.head)
+    }
+}

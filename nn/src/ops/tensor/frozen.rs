@@ -1,0 +1,154 @@
+//! Products with weights that are not trained: the gradient of the input alone is computed, where
+//! candle's product would compute and keep that of the weight as well.
+
+use std::sync::Arc;
+
+use candle_core::backend::BackendStorage;
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Layout, Result, Shape, Storage, Tensor};
+
+use crate::ops::{After, Isa, Panels, Part, Team, linear};
+
+/// One linear layer as the processor computes it.
+#[derive(Debug)]
+pub(crate) struct PackedLayer {
+    /// (outputs, inputs)
+    pub(crate) panels: Panels,
+    /// (outputs)
+    pub(crate) bias: Option<Vec<f32>>,
+}
+
+impl PackedLayer {
+    /// The layer as a part of a product.
+    pub(crate) fn part(&self) -> Part<'_> {
+        Part { panels: &self.panels, bias: self.bias.as_deref() }
+    }
+}
+
+/// Layers over one input, side by side, and what computes them.
+#[derive(Clone, Debug)]
+pub(crate) struct Frozen {
+    pub(crate) isa: Isa,
+    pub(crate) team: Arc<Team>,
+    pub(crate) layers: Arc<Vec<PackedLayer>>,
+}
+
+/// `x W^T + b` for each of the layers, side by side, on the processor.
+pub(crate) fn frozen_linear(x: &Tensor, layers: Frozen) -> Result<Tensor> {
+    x.contiguous()?.apply_op1(layers)
+}
+
+impl CustomOp1 for Frozen {
+    fn name(&self) -> &'static str {
+        "frozen-linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, _) = layout.shape().dims2()?;
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("frozen-linear wants rows that lie one after another");
+        };
+        let outputs: usize = self.layers.iter().map(|layer| layer.panels.outputs()).sum();
+        let mut y = vec![0.0; rows * outputs];
+        let parts: Vec<Part<'_>> = self.layers.iter().map(PackedLayer::part).collect();
+        linear(self.isa, &self.team, &x.as_slice()?[start..end], &parts, &mut y, After::Nothing);
+        Ok((CpuStorage::F32(y), Shape::from((rows, outputs))))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let mut sum: Option<Tensor> = None;
+        let mut start = 0;
+        for number in 0..self.layers.len() {
+            let outputs = self.layers[number].panels.outputs();
+            let own = gradient.narrow(1, start, outputs)?.contiguous()?;
+            let back = own.apply_op1_no_bwd(&Backward { layers: self, number })?;
+            sum = Some(match sum {
+                Some(sum) => (sum + back)?,
+                None => back,
+            });
+            start += outputs;
+        }
+        match sum {
+            Some(sum) => Ok(Some(sum)),
+            None => Ok(Some(x.zeros_like()?)),
+        }
+    }
+}
+
+/// The gradient of the input of one layer.
+struct Backward<'a> {
+    layers: &'a Frozen,
+    number: usize,
+}
+
+impl CustomOp1 for Backward<'_> {
+    fn name(&self) -> &'static str {
+        "frozen-linear-backward"
+    }
+
+    fn cpu_fwd(&self, gradient: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, outputs) = layout.shape().dims2()?;
+        let Some((start, end)) = layout.contiguous_offsets() else {
+            candle_core::bail!("frozen-linear wants gradients that lie one after another");
+        };
+        let panels = &self.layers.layers[self.number].panels;
+        let inputs = panels.inputs();
+        let gradient: &[f32] = &gradient.as_slice()?[start..end];
+        let mut back = vec![0.0; rows * inputs];
+        let mut row = vec![0.0; inputs];
+        for output in 0..outputs {
+            panels.row(output, &mut row);
+            for (back, gradient) in back.chunks_exact_mut(inputs).zip(gradient.chunks_exact(outputs)) {
+                for (back, weight) in back.iter_mut().zip(&row) {
+                    *back += gradient[output] * weight;
+                }
+            }
+        }
+        Ok((CpuStorage::F32(back), Shape::from((rows, inputs))))
+    }
+}
+
+/// `x W^T` for a weight on any device, (outputs, inputs), in the weight's type; the result in `f32`.
+pub(crate) fn frozen_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    let x = x.to_dtype(weight.dtype())?.contiguous()?;
+    x.apply_op1(FrozenProduct { weight: weight.clone() })?.to_dtype(DType::F32)
+}
+
+struct FrozenProduct {
+    weight: Tensor,
+}
+
+impl FrozenProduct {
+    /// The product's sizes as candle's storages want them, and the layout of W^T.
+    fn plan(&self, layout: &Layout) -> Result<((usize, usize, usize, usize), Layout, Shape)> {
+        let (rows, inputs) = layout.shape().dims2()?;
+        let (outputs, _) = self.weight.dims2()?;
+        let transposed = self.weight.layout().transpose(0, 1)?;
+        Ok(((1, rows, outputs, inputs), transposed, Shape::from((rows, outputs))))
+    }
+}
+
+impl CustomOp1 for FrozenProduct {
+    fn name(&self) -> &'static str {
+        "frozen-product"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (sizes, transposed, shape) = self.plan(layout)?;
+        match &*self.weight.storage_and_layout().0 {
+            Storage::Cpu(weight) => Ok((x.matmul(weight, sizes, layout, &transposed)?, shape)),
+            _ => candle_core::bail!("a weight on another device than its input"),
+        }
+    }
+
+    fn cuda_fwd(&self, x: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (sizes, transposed, shape) = self.plan(layout)?;
+        match &*self.weight.storage_and_layout().0 {
+            Storage::Cuda(weight) => Ok((x.matmul(weight, sizes, layout, &transposed)?, shape)),
+            _ => candle_core::bail!("a weight on another device than its input"),
+        }
+    }
+
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        gradient.contiguous()?.matmul(&self.weight).map(Some)
+    }
+}

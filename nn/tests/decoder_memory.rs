@@ -1,0 +1,64 @@
+//! Decoding allocates nothing once it is warm, counted by the allocator itself.
+#![expect(unsafe_code, reason = "a counting allocator")]
+
+mod decoders;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use decoders::{FAMILIES, fixture};
+use nn::{Batch, BlockId, Decoder, Device, KvCache, Pass, Wanted};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: hands every request to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(memory, layout) }
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(memory, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The one test of this file: another at the same time would be counted with it.
+#[test]
+fn a_warm_decoding_step_allocates_nothing() {
+    for family in FAMILIES {
+        let device = Device::Cpu { threads: NonZero::new(2).unwrap() };
+        let decoder = Decoder::load(&fixture(family), device).unwrap();
+        let mut cache = KvCache::new(&decoder, 12).unwrap();
+        let mut batch = Batch::default();
+        let mut step = |ids: &[u32], past: usize| {
+            batch.clear();
+            for sequence in 0..3 {
+                let blocks: [BlockId; 4] = std::array::from_fn(|block| (sequence * 4 + block) as BlockId);
+                batch.push(ids, past, &blocks, Wanted::Last);
+            }
+            decoder.forward(&batch, Pass::Infer(&mut cache)).unwrap().host().unwrap()[0]
+        };
+        step(&[7; 40], 0);
+        // The longest context comes first, so that scratch memory has its size.
+        step(&[7], 120);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        let sum: f32 = (40..120).map(|past| step(&[past as u32], past)).sum();
+        assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before, "{family}");
+        assert!(sum.is_finite());
+    }
+}
