@@ -3,9 +3,14 @@
 //! * [`find`] and [`list`]: a model by its path, or by its name among those of a home;
 //! * [`Card`]: what a folder holds, from its headers alone;
 //! * [`init`]: random weights of a real shape, to measure without a download;
+//! * [`Model`]: a model on the engine, which [`generate`]s and [`bench`]es;
 //! * [`device`]: where it runs, by the name it has on a command line.
 
+pub mod bench;
 mod card;
+pub mod generate;
+mod memory;
+mod opened;
 
 use std::fs;
 use std::num::NonZero;
@@ -13,7 +18,11 @@ use std::path::{Component, Path, PathBuf};
 
 pub use nn::{Device, Sampling, Shape};
 
-pub use self::card::{AdapterCard, Card};
+pub use self::bench::bench;
+pub use self::card::{AdapterCard, Card, is_language_model};
+pub use self::generate::generate;
+pub use self::memory::Memory;
+pub use self::opened::Model;
 use crate::{Error, Result};
 
 /// The folder that `name` means: a path where it has more than one part, else the model of that name in
@@ -60,7 +69,7 @@ pub fn list(models: &Path) -> Result<Vec<(String, Result<Card>)>> {
         let path = entry.map_err(io)?.path();
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
         // A name that begins with a dot is a model that is being written.
-        if !name.starts_with('.') && card::is_decoder(&path) {
+        if !name.starts_with('.') && card::model_type(&path).is_some_and(|name| name != "bert") {
             cards.push((name, Card::read(&path)));
         }
     }

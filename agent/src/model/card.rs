@@ -90,15 +90,19 @@ fn name(dir: &Path) -> String {
     whole.as_deref().unwrap_or(dir).file_name().unwrap_or(dir.as_os_str()).to_string_lossy().into_owned()
 }
 
-/// True unless `config.json` says that the folder holds an encoder, or there is none.
-pub(super) fn is_decoder(dir: &Path) -> bool {
-    #[derive(Deserialize)]
-    struct Kind {
+/// True when `config.json` names an architecture that is no encoder's.
+pub fn is_language_model(dir: &Path) -> bool {
+    model_type(dir).is_some_and(|name| name != "bert" && !name.is_empty())
+}
+
+/// What `config.json` calls the architecture: nothing without such a file, an empty name when it is damaged.
+pub(super) fn model_type(dir: &Path) -> Option<String> {
+    #[derive(Default, Deserialize)]
+    struct Config {
         model_type: String,
     }
-    let file = dir.join("config.json");
-    let Ok(bytes) = fs::read(&file) else { return false };
-    serde_json::from_slice::<Kind>(&bytes).map_or(true, |kind| kind.model_type != "bert")
+    let bytes = fs::read(dir.join("config.json")).ok()?;
+    Some(serde_json::from_slice::<Config>(&bytes).unwrap_or_default().model_type)
 }
 
 fn adapters(dir: &Path) -> Result<Vec<AdapterCard>> {

@@ -1,5 +1,11 @@
 //! Models found, listed and described; those that are damaged with a word of what is wrong.
 
+use std::ops::ControlFlow;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use super::bench::Plan;
+use super::generate::{Prompt, Settings};
 use super::*;
 
 /// A home's models folder with a tiny model called `tiny`.
@@ -63,6 +69,7 @@ fn a_list_holds_decoders_and_tells_of_damage() {
     let listed = list(&models).unwrap();
     let names: Vec<_> = listed.iter().map(|(name, card)| (name.as_str(), card.is_ok())).collect();
     assert_eq!(names, [("broken", false), ("tiny", true)]);
+    assert!(is_language_model(&models.join("tiny")) && !is_language_model(&models.join("encoder")));
     let message = listed[0].1.as_ref().unwrap_err().to_string();
     assert!(message.contains("broken/config.json"), "{message}");
 }
@@ -97,5 +104,115 @@ fn devices_have_names() {
     if !cfg!(feature = "cuda") {
         let message = device("cuda:0", None).unwrap_err().to_string();
         assert!(message.contains("--features cuda"), "{message}");
+    }
+}
+
+/// The time as tests need it.
+fn clock() -> Duration {
+    static START: OnceLock<Instant> = OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+fn open(dir: &Path) -> Model {
+    Model::open(dir, Device::cpu(), None).unwrap()
+}
+
+fn settings(max_tokens: usize, temperature: f32, seed: u64) -> Settings {
+    Settings { max_tokens, sampling: Sampling { temperature, ..Sampling::default() }, seed }
+}
+
+#[test]
+fn the_same_prompt_goes_on_the_same_way() {
+    let (_home, models) = models();
+    let dir = models.join("tiny");
+    let prompt = Prompt::Text("<|im_start|>user\nWhat is β-thalassaemia?<|im_end|>\n".to_owned());
+    let mut pieces = String::new();
+    let first = generate(open(&dir), &prompt, &settings(40, 1.0, 7), clock, &mut |text| {
+        pieces.push_str(text);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!((pieces, first.ids.len()), (first.text.clone(), first.logprobs.len()));
+    assert_eq!(first.prompt_ids[0], 1);
+    assert!(first.logprobs.iter().all(|logprob| *logprob < 0.0 && *logprob > -20.0), "{:?}", first.logprobs);
+
+    let go_on = |prompt: &Prompt, settings| {
+        generate(open(&dir), prompt, &settings, clock, &mut |_| ControlFlow::Continue(())).unwrap()
+    };
+    let ids = Prompt::Ids(first.prompt_ids.clone());
+    let second = go_on(&ids, settings(40, 1.0, 7));
+    assert_eq!((&second.ids, &second.logprobs, &second.text), (&first.ids, &first.logprobs, &first.text));
+    assert_ne!(go_on(&ids, settings(40, 1.0, 8)).ids, first.ids);
+    let greedy = go_on(&ids, settings(12, 0.0, 1));
+    assert_eq!(greedy.ids, go_on(&ids, settings(12, 0.0, 2)).ids);
+    assert!(greedy.logprobs.iter().all(|logprob| *logprob <= 0.0));
+    assert!(greedy.ids.len() <= 12 && greedy.total_s >= greedy.first_token_s);
+}
+
+#[test]
+fn nobody_listening_ends_it() {
+    let (_home, models) = models();
+    let prompt = Prompt::Ids(vec![70; 5]);
+    let generated =
+        generate(open(&models.join("tiny")), &prompt, &settings(5_000, 1.0, 7), clock, &mut |_| ControlFlow::Break(()))
+            .unwrap();
+    assert!(generated.ids.len() < 100 && generated.finish == "stop", "{generated:?}");
+}
+
+#[test]
+fn prompts_that_cannot_be_are_refused() {
+    let (_home, models) = models();
+    let refuse = |prompt: Prompt, settings: Settings| {
+        let model = open(&models.join("tiny"));
+        generate(model, &prompt, &settings, clock, &mut |_| ControlFlow::Continue(())).unwrap_err().to_string()
+    };
+    for (prompt, expect) in [
+        (Prompt::Text(String::new()), "the prompt is empty"),
+        (Prompt::Ids(Vec::new()), "the prompt is empty"),
+        (Prompt::Ids(vec![3, 512]), "id 512 of the prompt is beyond the 512"),
+        (Prompt::Ids(vec![3; 8192]), "8193 tokens are more than the 8192"),
+    ] {
+        let message = refuse(prompt, settings(8, 0.0, 0));
+        assert!(message.contains(expect), "{message}");
+    }
+    let message = refuse(Prompt::Ids(vec![3]), settings(8, -1.0, 0));
+    assert!(message.contains("temperature"), "{message}");
+}
+
+#[test]
+fn the_last_position_ends_it() {
+    let (_home, models) = models();
+    let dir = models.join("tiny");
+    let config = fs::read_to_string(dir.join("config.json")).unwrap();
+    fs::write(dir.join("config.json"), config.replace("8192", "40")).unwrap();
+    let prompt = Prompt::Ids((10..45).collect());
+    let far = settings(usize::MAX, 0.0, 0);
+    let generated = generate(open(&dir), &prompt, &far, clock, &mut |_| ControlFlow::Continue(())).unwrap();
+    assert!(generated.ids.len() <= 5, "{generated:?}");
+    assert!(generated.ids.len() == 5 && generated.finish == "length" || generated.finish == "end_of_sequence");
+}
+
+#[test]
+fn a_bench_has_a_row_a_batch() {
+    let (_home, models) = models();
+    let plan = Plan { batches: vec![1, 3], prompt_tokens: 40, new_tokens: 6 };
+    let mut told = Vec::new();
+    let report = bench(open(&models.join("tiny")), &plan, clock, &mut |batch| told.push(batch)).unwrap();
+    assert_eq!(told, [1, 3]);
+    assert_eq!(report.rows.iter().map(|row| row.batch).collect::<Vec<_>>(), [1, 3]);
+    for row in &report.rows {
+        for rate in [row.prefill_tokens_per_s, row.decode_tokens_per_s, row.prefill_share_of_matmul] {
+            assert!(rate.is_finite() && rate > 0.0, "{row:?}");
+        }
+    }
+    assert!(report.memory.weights >= 163_840 * 4 && report.memory.kv >= 3 * 47 * 512, "{:?}", report.memory);
+    assert!(serde_json::to_string(&report).is_ok());
+
+    for (batches, prompt_tokens, expect) in
+        [(vec![], 8, "at least one"), (vec![0], 8, "at least one"), (vec![1], 8186, "8193 tokens")]
+    {
+        let plan = Plan { batches, prompt_tokens, new_tokens: 6 };
+        let message = bench(open(&models.join("tiny")), &plan, clock, &mut |_| {}).unwrap_err().to_string();
+        assert!(message.contains(expect), "{message}");
     }
 }

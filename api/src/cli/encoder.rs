@@ -67,6 +67,7 @@ fn list(home: &Home, output: &Output) -> Result<Outcome> {
     if models.is_dir() {
         let entries = fs::read_dir(&models).with_context(|| format!("cannot read {}", models.display()))?;
         let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+        paths.retain(|path| !agent::model::is_language_model(path));
         paths.sort();
         for path in paths {
             let place = path.display().to_string();

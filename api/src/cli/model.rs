@@ -1,5 +1,8 @@
 //! `anamnesis model`: list, describe, make, try and measure local language models.
 
+mod bench;
+mod generate;
+
 use agent::model::{self, Card, Shape};
 use anyhow::Result;
 use clap::Subcommand;
@@ -38,6 +41,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 0)]
         seed: u64,
     },
+    /// Measure prompt tokens read and tokens written in a second, by the number of sequences at once
+    Bench(bench::Args),
+    /// Continue a prompt, and print ids, text and log-probabilities
+    Generate(generate::Args),
 }
 
 pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outcome> {
@@ -45,6 +52,8 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
         Command::List => list(home, output),
         Command::Show { model } => show(&Card::read(&model::find(&home.models(), &model)?)?, output),
         Command::Init { model, shape, seed } => init(home, &model, shape, seed, output),
+        Command::Bench(args) => bench::run(home, &args, output),
+        Command::Generate(args) => generate::run(home, &args, output),
     }
 }
 
