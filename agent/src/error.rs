@@ -17,6 +17,9 @@ pub enum Error {
     /// A model folder is damaged, or asks for what cannot be computed (artefact).
     #[error(transparent)]
     Model(#[from] nn::Error),
+    /// The engine could not finish a request (internal).
+    #[error("engine: {0}")]
+    Engine(String),
     /// A policy could not act (environment).
     #[error("policy at {endpoint}: {what}: {next}")]
     Policy {

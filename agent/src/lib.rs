@@ -9,6 +9,7 @@
 //! * [`Answer`]: sentences and the citations that support them, built from the ledger alone;
 //! * [`replay`]: an episode again, from its trace;
 //! * [`evaluate`]: how often the gold document is among those cited;
+//! * [`engine`]: many generations on one decoder, continuously batched;
 //! * [`model`]: language models in folders: found, described, made, tried and measured;
 //! * [`NOTICE`]: the line every surface shows.
 //!
