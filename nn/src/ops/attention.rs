@@ -72,7 +72,7 @@ impl Attention {
         let stride = length.next_multiple_of(COLUMNS);
         for (number, panel) in self.keys.chunks_exact(size).enumerate() {
             let mut tile = EMPTY;
-            multiply(isa, queries, &[Panel::Full(panel)], &mut tile);
+            multiply(isa, queries, &[Panel::full(panel)], &mut tile);
             for (line, scores) in tile.iter().zip(self.scores.chunks_exact_mut(stride)).take(queries.count) {
                 scores[number * COLUMNS..][..COLUMNS].copy_from_slice(&line.0);
             }
@@ -84,7 +84,7 @@ impl Attention {
         let weights = Rows { values: &self.scores, stride, count: queries.count };
         for (number, panel) in self.values.chunks_exact(length).enumerate() {
             let mut tile = EMPTY;
-            multiply(isa, weights, &[Panel::Full(panel)], &mut tile);
+            multiply(isa, weights, &[Panel::full(panel)], &mut tile);
             for (query, (line, factor)) in tile.iter().zip(factors).take(queries.count).enumerate() {
                 put(query, number * COLUMNS, line, factor);
             }

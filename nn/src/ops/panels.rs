@@ -7,6 +7,9 @@ use half::{bf16, f16};
 
 use super::tile::{COLUMNS, HalfLine, Line, Panel};
 
+/// Lines between a use of the weight and what is fetched meanwhile.
+const AHEAD: isize = 64;
+
 /// Values as they are stored: (outputs, inputs), little-endian where they are bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Values<'a> {
@@ -89,8 +92,8 @@ impl Panels {
     pub(super) fn panel(&self, number: usize, depth: Range<usize>) -> Panel<'_> {
         let place = number * self.inputs + depth.start..number * self.inputs + depth.end;
         match &self.lines {
-            Lines::Full(lines) => Panel::Full(&lines[place]),
-            Lines::Half(lines) => Panel::Half(&lines[place]),
+            Lines::Full(lines) => Panel::full(&lines[place]).ahead(AHEAD),
+            Lines::Half(lines) => Panel::half(&lines[place]).ahead(AHEAD),
         }
     }
 

@@ -53,25 +53,49 @@ impl HalfLine {
 
 /// A panel, or the part of one that some of K make.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Panel<'a> {
-    /// As it is.
+pub(super) struct Panel<'a> {
+    lines: Lines<'a>,
+    ahead: isize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Lines<'a> {
     Full(&'a [Line]),
-    /// bfloat16.
     Half(&'a [HalfLine]),
 }
 
-impl Panel<'_> {
+impl<'a> Panel<'a> {
+    /// A panel as it is.
+    pub(super) fn full(lines: &'a [Line]) -> Self {
+        Self { lines: Lines::Full(lines), ahead: 0 }
+    }
+
+    /// A panel of bfloat16.
+    pub(super) fn half(lines: &'a [HalfLine]) -> Self {
+        Self { lines: Lines::Half(lines), ahead: 0 }
+    }
+
+    /// With each line, the processor is asked for the one so many lines further on, in this panel or
+    /// where the next one lies: its own foresight ends with the memory page.
+    pub(super) fn ahead(self, lines: isize) -> Self {
+        Self { ahead: lines, ..self }
+    }
+
     fn depth(&self) -> usize {
-        match self {
-            Self::Full(lines) => lines.len(),
-            Self::Half(lines) => lines.len(),
+        match self.lines {
+            Lines::Full(lines) => lines.len(),
+            Lines::Half(lines) => lines.len(),
         }
     }
 
+    fn is_half(&self) -> bool {
+        matches!(self.lines, Lines::Half(_))
+    }
+
     fn line(&self, k: usize) -> Line {
-        match self {
-            Self::Full(lines) => lines[k],
-            Self::Half(lines) => Line(std::array::from_fn(|column| lines[k].get(column))),
+        match self.lines {
+            Lines::Full(lines) => lines[k],
+            Lines::Half(lines) => Line(std::array::from_fn(|column| lines[k].get(column))),
         }
     }
 }
@@ -119,8 +143,7 @@ pub(super) fn multiply(isa: Isa, rows: Rows<'_>, panels: &[Panel<'_>], tile: &mu
         return;
     };
     let depth = first.depth();
-    let kind = std::mem::discriminant(first);
-    let alike = panels.iter().all(|panel| panel.depth() == depth && std::mem::discriminant(panel) == kind);
+    let alike = panels.iter().all(|panel| panel.depth() == depth && panel.is_half() == first.is_half());
     assert!(alike, "panels of one kind and depth");
     assert!(rows.count <= ROWS && panels.len() <= together(rows.count, panels.len()), "no more than a tile holds");
     assert!((rows.count - 1) * rows.stride + depth <= rows.values.len(), "every row is as deep as the panel");
@@ -184,7 +207,7 @@ mod tests {
                 let alone = |row: usize, panel: usize| {
                     let mut tile = EMPTY;
                     let rows = Rows { values: &x[row * (depth + 3)..], stride: 0, count: 1 };
-                    multiply(isa, rows, &[Panel::Full(&panels[panel].0)], &mut tile);
+                    multiply(isa, rows, &[Panel::full(&panels[panel].0)], &mut tile);
                     tile[0].0
                 };
                 let exact = |row: usize, panel: usize, column: usize| -> f64 {
@@ -194,8 +217,8 @@ mod tests {
                 for count in 1..=ROWS {
                     for width in [1, 2, 4].into_iter().filter(|width| *width <= together(count, 4)) {
                         let rows = Rows { values: &x, stride: depth + 3, count };
-                        let full: Vec<_> = panels[..width].iter().map(|(lines, _)| Panel::Full(lines)).collect();
-                        let half: Vec<_> = panels[..width].iter().map(|(_, lines)| Panel::Half(lines)).collect();
+                        let full: Vec<_> = panels[..width].iter().map(|(lines, _)| Panel::full(lines)).collect();
+                        let half: Vec<_> = panels[..width].iter().map(|(_, lines)| Panel::half(lines)).collect();
                         let (mut tile, mut same) = (EMPTY, EMPTY);
                         multiply(isa, rows, &full, &mut tile);
                         multiply(isa, rows, &half, &mut same);
@@ -221,10 +244,10 @@ mod tests {
             let panels = panels(1, 40);
             let x = numbers(9, 5 * 40);
             let (mut whole, mut parts) = (EMPTY, EMPTY);
-            multiply(isa, Rows { values: &x, stride: 40, count: 5 }, &[Panel::Full(&panels[0].0)], &mut whole);
+            multiply(isa, Rows { values: &x, stride: 40, count: 5 }, &[Panel::full(&panels[0].0)], &mut whole);
             for (first, last) in [(0, 7), (7, 40)] {
                 let rows = Rows { values: &x[first..], stride: 40, count: 5 };
-                multiply(isa, rows, &[Panel::Full(&panels[0].0[first..last])], &mut parts);
+                multiply(isa, rows, &[Panel::full(&panels[0].0[first..last])], &mut parts);
             }
             for (whole, part) in whole.iter().zip(parts) {
                 assert_eq!(whole.0, part.0);

@@ -120,8 +120,10 @@ fn score(step: &Step<'_>, worker: &mut Worker, job: Job, blocks: &[u32]) {
     let (pairs, stride) = (job.pairs, blocks.len() * BLOCK);
     let queries = Rows { values: &worker.queries, stride: size, count: pairs };
     for run in runs(pairs, 0..blocks.len()) {
-        let keys: [Panel<'_>; 4] =
-            std::array::from_fn(|next| step.pages.keys(blocks[(run.start + next).min(run.end - 1)], job.head));
+        let keys: [Panel<'_>; 4] = std::array::from_fn(|panel| {
+            let number = (run.start + panel).min(run.end - 1);
+            step.pages.keys(blocks[number], blocks[(number + run.len()).min(blocks.len() - 1)], job.head)
+        });
         let mut tile = EMPTY;
         multiply(step.isa, queries, &keys[..run.len()], &mut tile);
         for (number, lines) in run.zip(tile.chunks_exact(pairs)) {
@@ -141,9 +143,11 @@ fn mix(step: &Step<'_>, worker: &mut Worker, job: Job, blocks: &[u32], factors: 
     worker.sums.resize(runs(pairs, 0..panels).count(), EMPTY);
     for (number, block) in blocks.iter().enumerate() {
         let weights = Rows { values: &worker.scores[number * BLOCK..], stride, count: pairs };
+        let next = blocks[(number + 1).min(blocks.len() - 1)];
         for (run, sums) in runs(pairs, 0..panels).zip(&mut worker.sums) {
-            let values: [Panel<'_>; 4] =
-                std::array::from_fn(|next| step.pages.values(*block, job.head, (run.start + next).min(run.end - 1)));
+            let values: [Panel<'_>; 4] = std::array::from_fn(|panel| {
+                step.pages.values(*block, next, job.head, (run.start + panel).min(run.end - 1))
+            });
             multiply(step.isa, weights, &values[..run.len()], sums);
         }
     }

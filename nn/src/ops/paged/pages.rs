@@ -50,16 +50,23 @@ impl Pages {
         self.lines.copy_within(start..start + size, to as usize * size);
     }
 
-    /// The keys of one head in one block.
-    pub(super) fn keys(&self, block: u32, head: usize) -> Panel<'_> {
+    /// The keys of one head in one block, to be followed by those in block `next`.
+    pub(super) fn keys(&self, block: u32, next: u32, head: usize) -> Panel<'_> {
         let start = start(self.heads, block, head);
-        Panel::Full(&self.lines[start..start + self.heads.size])
+        Panel::full(&self.lines[start..start + self.heads.size]).ahead(self.between(block, next))
     }
 
-    /// The values of one head in one block, 32 columns from `panel * 32`.
-    pub(super) fn values(&self, block: u32, head: usize, panel: usize) -> Panel<'_> {
+    /// The values of one head in one block, 32 columns from `panel * 32`, to be followed by those in
+    /// block `next`.
+    pub(super) fn values(&self, block: u32, next: u32, head: usize, panel: usize) -> Panel<'_> {
         let start = start(self.heads, block, head) + self.heads.size + panel * BLOCK;
-        Panel::Full(&self.lines[start..start + BLOCK])
+        Panel::full(&self.lines[start..start + BLOCK]).ahead(self.between(block, next))
+    }
+
+    /// Lines from one block to another.
+    fn between(&self, block: u32, next: u32) -> isize {
+        let blocks = i64::from(next) - i64::from(block);
+        blocks as isize * (self.heads.key * lines(self.heads)).cast_signed()
     }
 
     /// For jobs that write different heads.

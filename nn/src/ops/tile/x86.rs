@@ -2,22 +2,22 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m256, __m512, _mm256_and_si256, _mm256_broadcast_ss, _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_load_ps,
-    _mm256_load_si256, _mm256_set1_epi32, _mm256_slli_epi32, _mm256_store_ps, _mm512_and_si512, _mm512_castsi512_ps,
-    _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32,
-    _mm512_store_ps,
+    __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_and_si256, _mm256_broadcast_ss, _mm256_castsi256_ps,
+    _mm256_fmadd_ps, _mm256_load_ps, _mm256_load_si256, _mm256_set1_epi32, _mm256_slli_epi32, _mm256_store_ps,
+    _mm512_and_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_slli_epi32, _mm512_store_ps,
 };
 
-use super::{COLUMNS, HalfLine, Line, Panel, Rows, Tile};
+use super::{COLUMNS, HalfLine, Line, Lines, Panel, Rows, Tile};
 
 /// The bits of the upper of two bfloat16 values in a word.
 const UPPER: i32 = 0xffff_0000_u32.cast_signed();
 
 /// Where a panel's lines begin, of either kind.
 fn start(panel: &Panel<'_>) -> *const u8 {
-    match panel {
-        Panel::Full(lines) => lines.as_ptr().cast(),
-        Panel::Half(lines) => lines.as_ptr().cast(),
+    match panel.lines {
+        Lines::Full(lines) => lines.as_ptr().cast(),
+        Lines::Half(lines) => lines.as_ptr().cast(),
     }
 }
 
@@ -37,9 +37,12 @@ macro_rules! pick {
 #[target_feature(enable = "avx512f")]
 pub(super) unsafe fn avx512(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, tile: &mut Tile) {
     // SAFETY: as promised to this function.
-    match panels[0] {
-        Panel::Full(_) => unsafe { wide::<false>(rows, panels, depth, tile) },
-        Panel::Half(_) => unsafe { wide::<true>(rows, panels, depth, tile) },
+    unsafe {
+        if panels[0].is_half() {
+            wide::<true>(rows, panels, depth, tile);
+        } else {
+            wide::<false>(rows, panels, depth, tile);
+        }
     }
 }
 
@@ -62,6 +65,8 @@ unsafe fn wide_tile<const R: usize, const P: usize, const HALF: bool>(
     tile: &mut Tile,
 ) {
     let starts: [*const u8; P] = std::array::from_fn(|panel| start(&panels[panel]));
+    let line = if HALF { size_of::<HalfLine>() } else { size_of::<Line>() }.cast_signed();
+    let next: [*const u8; P] = std::array::from_fn(|panel| starts[panel].wrapping_offset(panels[panel].ahead * line));
     let rows: [*const f32; R] = std::array::from_fn(|row| rows.values[row * rows.stride..].as_ptr());
     // SAFETY: tiles are lines of 32 aligned values, and hold R * P of them; `k` is within every
     // panel and every row.
@@ -75,6 +80,7 @@ unsafe fn wide_tile<const R: usize, const P: usize, const HALF: bool>(
         for k in 0..depth {
             let factors: [__m512; R] = std::array::from_fn(|row| _mm512_set1_ps(*rows[row].add(k)));
             for panel in 0..P {
+                prefetch::<HALF>(next[panel], k);
                 let [left, right] = wide_line::<HALF>(starts[panel], k);
                 for row in 0..R {
                     sums[panel][row][0] = _mm512_fmadd_ps(factors[row], left, sums[panel][row][0]);
@@ -86,6 +92,17 @@ unsafe fn wide_tile<const R: usize, const P: usize, const HALF: bool>(
             _mm512_store_ps(tile.add(number * COLUMNS), left);
             _mm512_store_ps(tile.add(number * COLUMNS + 16), right);
         }
+    }
+}
+
+/// Asks for line `k` of what begins at `start`, which may be anything.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn prefetch<const HALF: bool>(start: *const u8, k: usize) {
+    let line = start.wrapping_add(k * if HALF { size_of::<HalfLine>() } else { size_of::<Line>() });
+    _mm_prefetch::<_MM_HINT_T0>(line.cast());
+    if !HALF {
+        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(64).cast());
     }
 }
 
@@ -122,9 +139,12 @@ pub(super) unsafe fn avx2(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, ti
             let rows = Rows { values: &rows.values[first * rows.stride..], count, ..rows };
             let sums = &mut sums[first..first + count];
             // SAFETY: as promised to this function.
-            match panel {
-                Panel::Full(_) => unsafe { narrow::<false>(rows, panel, depth, sums) },
-                Panel::Half(_) => unsafe { narrow::<true>(rows, panel, depth, sums) },
+            unsafe {
+                if panel.is_half() {
+                    narrow::<true>(rows, panel, depth, sums);
+                } else {
+                    narrow::<false>(rows, panel, depth, sums);
+                }
             }
         }
     }
