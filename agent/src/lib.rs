@@ -4,7 +4,8 @@
 //!
 //! * [`protocol`]: the grammar of an episode, its parser, its renderer and its profiles;
 //! * [`Policy`] and [`Session`]: whoever asks and answers: [`policy::Extractive`] (no model),
-//!   [`policy::OpenAi`] (any compatible endpoint), [`policy::Scripted`] (tests and replays);
+//!   [`policy::Local`] (a language model on this machine), [`policy::OpenAi`] (any compatible
+//!   endpoint), [`policy::Scripted`] (tests and replays);
 //! * [`ask`]: one question to one [`Trace`], under one [`Budget`], telling [`Event`]s as it goes;
 //! * [`Answer`]: sentences and the citations that support them, built from the ledger alone;
 //! * [`replay`]: an episode again, from its trace;

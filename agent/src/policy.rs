@@ -1,10 +1,13 @@
-//! [`Policy`]: whoever asks and answers. Three live here; a local language model is a fourth.
+//! [`Policy`]: whoever asks and answers: rules, a language model on this machine, one behind an
+//! endpoint, or a script.
 
 mod extractive;
+mod local;
 mod openai;
 mod scripted;
 
 pub use extractive::Extractive;
+pub use local::{Local, LocalOptions};
 pub use openai::{OpenAi, Sampling, TimeLimits};
 pub use scripted::Scripted;
 

@@ -122,6 +122,8 @@ pub enum Finish {
     /// The policy was done, or a stop sequence was reached, or nobody listened any more.
     #[default]
     Stop,
-    /// The token limit was reached.
+    /// The token limit, or the end of what the model can see, was reached.
     Length,
+    /// The time was over.
+    Time,
 }

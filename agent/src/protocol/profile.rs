@@ -29,6 +29,13 @@ pub(super) struct Marks {
     pub(super) close: &'static str,
 }
 
+impl Marks {
+    /// Whether its opening or its close ends with `byte`.
+    pub(super) fn ends_with(&self, byte: u8) -> bool {
+        [self.open, self.close].iter().any(|mark| mark.as_bytes().last() == Some(&byte))
+    }
+}
+
 /// What a mark delimits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -4,11 +4,13 @@
 //! (`</search>\n`). The turn ends with that token, whole: nothing is ever cut inside a token or
 //! tokenised again.
 
-use super::{Parser, Profile, Progress, Turn};
+use super::profile::Kind;
+use super::{Fault, Parser, Profile, Progress, Turn};
 
 /// Reads one turn, token by token.
 #[derive(Clone, Debug)]
 pub struct TokenParser {
+    profile: Profile,
     parser: Parser,
     /// Bytes of a character whose rest has not come.
     pending: Vec<u8>,
@@ -21,6 +23,7 @@ impl TokenParser {
     /// A parser for one turn of at most `queries` queries.
     pub fn new(profile: Profile, queries: usize) -> Self {
         Self {
+            profile,
             parser: Parser::new(profile, queries),
             pending: Vec::new(),
             kept: Vec::new(),
@@ -43,6 +46,18 @@ impl TokenParser {
         self.pending = rest;
         self.done = progress == Progress::Done;
         progress
+    }
+
+    /// Whether `piece`, were it next, would complete a mark that only the environment may write.
+    pub fn would_forge(&self, piece: &[u8]) -> bool {
+        let mut marks = self.profile.marks().iter().filter(|mark| mark.kind == Kind::Information);
+        // Few pieces hold the end of a mark: the others need no closer look.
+        if self.done || !marks.any(|mark| piece.iter().any(|byte| mark.ends_with(*byte))) {
+            return false;
+        }
+        let mut next = self.clone();
+        next.push(u32::MAX, piece);
+        next.finish().0.faults.contains(&Fault::EnvironmentTag)
     }
 
     /// The turn, the ids that were kept, and the text they stand for.
@@ -84,6 +99,28 @@ mod tests {
         assert_eq!(ids, [7, 1, 2, 9, 4]);
         assert_eq!(text, "<search>naïve</search>\n\n");
         assert_eq!(&text[..turn.end], "<search>naïve</search>");
+    }
+
+    #[test]
+    fn what_only_the_environment_writes_is_foreseen() {
+        for (profile, written, piece, forges) in [
+            (Profile::SearchR1, "hm <informat", "ion>", true),
+            (Profile::SearchR1, "hm </information", ">\n", true),
+            (Profile::SearchR1, "<search>x<information", ">", true),
+            (Profile::SearchR1, "hm <informat", "ion", false),
+            (Profile::SearchR1, "hm <search", ">", false),
+            (Profile::SearchR1, "2 < 3", ">", false),
+            (Profile::R1Searcher, "<|end_of_documents|", ">", true),
+            (Profile::R1Searcher, "<information", ">", false),
+            (Profile::SelfAsk, "x\nIntermediate answer", ":", true),
+            (Profile::SelfAsk, "an Intermediate answer", ":", false),
+        ] {
+            let mut parser = TokenParser::new(profile, 3);
+            assert_eq!(parser.push(1, written.as_bytes()), Progress::More);
+            assert_eq!(parser.would_forge(piece.as_bytes()), forges, "{profile} {written}{piece}");
+            parser.push(2, piece.as_bytes());
+            assert_eq!(parser.finish().0.faults.contains(&Fault::EnvironmentTag), forges, "{profile} {written}{piece}");
+        }
     }
 
     #[test]

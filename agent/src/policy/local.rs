@@ -1,0 +1,144 @@
+//! The policy that is a language model on this machine: the decoder in `nn` on our engine.
+//!
+//! An episode is one sequence of token ids. Its opening is the system prompt and the question, laid out
+//! by the model's chat template and encoded once; what the model writes is kept as sampled; what the
+//! environment writes continues the same turn, as in Search-R1 (arXiv 2503.09516), encoded on its own.
+//! Nothing is ever encoded twice, so a trace holds exactly what the model saw, and the engine finds
+//! every earlier turn in its cache.
+//!
+//! A turn ends with the token that completes its action, or with one that ends sequences. The latter
+//! belongs to what was sampled, so it stays in the ids, and in what the model sees next; it is no text.
+
+mod fingerprint;
+mod prompt;
+mod turn;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use nn::{Adapter, ChatTemplate, Decoder, Device, Pieces, Sampling, Stream, Tokenizer};
+
+use self::turn::Episode;
+use crate::engine::{Engine, EngineOptions};
+use crate::policy::Policy;
+use crate::session::{Session, Task};
+use crate::{Error, Result};
+
+/// Tokens of a long episode: what one sequence gets when nobody says how much memory there is.
+const LONG_EPISODE: usize = 8_192;
+/// Memory for keys and values when nobody says.
+const KV_BYTES: usize = 1 << 30;
+
+/// How a model is run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalOptions {
+    /// Where.
+    pub device: Device,
+    /// An adapter in PEFT layout that is laid over the weights.
+    pub adapter: Option<PathBuf>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
+    /// Memory for keys and values; when not given, 1 GiB or one episode of 8,192 tokens, whichever is
+    /// more.
+    pub kv_bytes: Option<usize>,
+    /// Sequences computed at once; more wait.
+    pub max_batch: usize,
+    /// Prompt tokens computed in one step of the engine, beside what is being written.
+    pub step_tokens: usize,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self {
+            device: Device::cpu(),
+            adapter: None,
+            sampling: Sampling::default(),
+            kv_bytes: None,
+            max_batch: 32,
+            step_tokens: 512,
+        }
+    }
+}
+
+/// A language model on this machine. Its episodes run at once, in one batch.
+#[derive(Debug)]
+pub struct Local {
+    engine: Engine,
+    text: Arc<Text>,
+    sampling: Sampling,
+}
+
+/// What turns text into ids and back, and what stands in errors.
+#[derive(Debug)]
+struct Text {
+    name: String,
+    tokenizer: Tokenizer,
+    template: Option<ChatTemplate>,
+    pieces: Pieces,
+    /// Ids that end a sequence.
+    ends: Vec<u32>,
+    /// Tokens of one sequence at most.
+    context: usize,
+}
+
+impl Local {
+    /// Loads the model folder `dir` and starts an engine on it.
+    ///
+    /// # Errors
+    /// [`Error::Model`] that names the file which is missing, damaged or does not fit the others;
+    /// [`Error::Input`] for settings that cannot be.
+    pub fn open(dir: &Path, options: &LocalOptions) -> Result<Self> {
+        options.sampling.check()?;
+        let tokenizer = Tokenizer::open(dir)?;
+        let template = ChatTemplate::open(dir)?;
+        let mut decoder = Decoder::load(dir, options.device)?;
+        let config = decoder.config();
+        tokenizer.check_vocabulary(config.vocab_size)?;
+        let context = config.max_position_embeddings;
+        let ends = config.eos_token_ids.clone();
+        if let Some(adapter) = &options.adapter {
+            decoder.set_adapter(Some(Adapter::open(adapter)?))?;
+        }
+        let name = fingerprint::name(dir, options.adapter.as_deref())?;
+        let kv_bytes = options.kv_bytes.unwrap_or_else(|| {
+            let bytes = |tokens: usize| (tokens.div_ceil(nn::BLOCK) + 1).saturating_mul(decoder.bytes_per_block());
+            let most = bytes(context).saturating_mul(options.max_batch);
+            KV_BYTES.max(bytes(context.min(LONG_EPISODE))).min(most)
+        });
+        let pieces = tokenizer.pieces();
+        let LocalOptions { max_batch, step_tokens, .. } = *options;
+        let engine = Engine::start(decoder, pieces.clone(), EngineOptions { kv_bytes, max_batch, step_tokens })?;
+        let text = Arc::new(Text { name, tokenizer, template, pieces, ends, context });
+        Ok(Self { engine, text, sampling: options.sampling })
+    }
+
+    /// What computes its tokens.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+}
+
+impl Policy for Local {
+    fn name(&self) -> String {
+        self.text.name.clone()
+    }
+
+    fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
+        let opening = prompt::opening(&self.text, task)?;
+        if opening.len() >= self.text.context {
+            let what = format!("the prompt takes {} of the {} tokens it can see", opening.len(), self.text.context);
+            return Err(self.text.fault(what, "ask a shorter question, or take a model that sees more"));
+        }
+        let stream = Stream { seed: task.seed, ..Stream::default() };
+        Ok(Box::new(Episode::new(self.engine.clone(), Arc::clone(&self.text), self.sampling, stream, task, opening)))
+    }
+}
+
+impl Text {
+    fn fault(&self, what: impl Into<String>, next: &'static str) -> Error {
+        Error::Policy { endpoint: self.name.clone(), what: what.into(), next }
+    }
+}
+
+#[cfg(test)]
+mod tests;
