@@ -54,7 +54,7 @@ fn is_path(name: &str) -> bool {
 }
 
 /// The language models in the folder `models`, by name; those that cannot be read with their fault.
-/// Encoders and other folders are passed over. A folder that is not there holds none.
+/// Encoders and other folders are passed over; what a killed [`init`] left is a fault. A folder that is not there holds none.
 ///
 /// # Errors
 /// [`Error::Model`] when the folder cannot be read.
@@ -68,8 +68,11 @@ pub fn list(models: &Path) -> Result<Vec<(String, Result<Card>)>> {
     for entry in entries {
         let path = entry.map_err(io)?.path();
         let Some(name) = path.file_name().map(|name| name.to_string_lossy().into_owned()) else { continue };
-        // A name that begins with a dot is a model that is being written.
-        if !name.starts_with('.') && card::model_type(&path).is_some_and(|name| name != "bert") {
+        if let Some(model) = name.strip_prefix('.').and_then(|name| name.strip_suffix(".partial")) {
+            let what = "is being written, or was left by a run that was killed: then";
+            let next = format!("delete {}, or run `anamnesis model init {model}` again", path.display());
+            cards.push((name.clone(), Err(Error::Input(format!("{what} {next}")))));
+        } else if !name.starts_with('.') && card::model_type(&path).is_some_and(|name| name != "bert") {
             cards.push((name, Card::read(&path)));
         }
     }
@@ -97,6 +100,16 @@ pub fn device(name: &str, threads: Option<NonZero<usize>>) -> Result<Device> {
     match ordinal.and_then(|ordinal| ordinal.parse().ok()) {
         Some(ordinal) => cuda(ordinal),
         None => Err(Error::Input(format!("`{name}` is no device: cpu, cuda or cuda:N"))),
+    }
+}
+
+/// What a device is called in a report.
+fn describe(device: Device) -> String {
+    match device {
+        Device::Cpu { threads } => format!("cpu, {threads} threads"),
+        #[cfg(feature = "cuda")]
+        Device::Cuda { ordinal } => format!("cuda:{ordinal}"),
+        other => format!("{other:?}"),
     }
 }
 

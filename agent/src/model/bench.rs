@@ -108,7 +108,7 @@ pub fn bench(model: Model, plan: &Plan, clock: fn() -> Duration, on_batch: &mut 
         rows: speeds.into_iter().map(row).collect(),
         prompt_tokens,
         new_tokens,
-        device: format!("{device:?}"),
+        device: super::describe(device),
         memory,
         read_bytes_per_s,
         matmul_flops,

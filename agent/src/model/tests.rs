@@ -68,9 +68,11 @@ fn a_list_holds_decoders_and_tells_of_damage() {
     fs::write(models.join("file"), "").unwrap();
     let listed = list(&models).unwrap();
     let names: Vec<_> = listed.iter().map(|(name, card)| (name.as_str(), card.is_ok())).collect();
-    assert_eq!(names, [("broken", false), ("tiny", true)]);
-    assert!(is_language_model(&models.join("tiny")) && !is_language_model(&models.join("encoder")));
+    assert_eq!(names, [(".half.partial", false), ("broken", false), ("tiny", true)]);
     let message = listed[0].1.as_ref().unwrap_err().to_string();
+    assert!(message.contains("killed") && message.contains("model init half"), "{message}");
+    assert!(is_language_model(&models.join("tiny")) && !is_language_model(&models.join("encoder")));
+    let message = listed[1].1.as_ref().unwrap_err().to_string();
     assert!(message.contains("broken/config.json"), "{message}");
 }
 

@@ -4,6 +4,7 @@
 //! * `corpus`: adding, showing and curating documents;
 //! * `index`: building, verifying, switching and losing snapshots;
 //! * `search`: hits, filters, explanations, TREC runs and evaluation;
+//! * `model`: local models, made and tried;
 //! * `faults`: read-only and locked homes, kills, odd input.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
@@ -13,4 +14,5 @@ mod corpus;
 mod faults;
 mod harness;
 mod index;
+mod model;
 mod search;

@@ -15,6 +15,9 @@ use crate::home::Home;
 use crate::output::{FAINT, Output, STRONG};
 use crate::progress::Progress;
 
+/// Bytes of a model beside which the program itself does not count.
+const PROGRAM: f64 = 100e6;
+
 /// What `model bench` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -78,14 +81,17 @@ fn show(report: &Report, output: &Output) -> Result<()> {
         ))?;
     }
     let computed = (memory.weights + memory.kv) as f64;
-    let peak = memory.peak_resident.map(|peak| {
-        format!(", process at most {} ({:+.0}%)", bytes(peak as f64), (peak as f64 / computed - 1.0) * 100.0)
+    let peak = memory.peak_resident.map_or_else(String::new, |peak| {
+        let over = format!(", {:+.0}%", (peak as f64 / computed - 1.0) * 100.0);
+        // beside a small model the program itself is most of it
+        let over = if computed < PROGRAM { String::new() } else { over };
+        format!(", the process at most {}{over}", bytes(peak as f64))
     });
     output.line(format!(
         "memory: weights {}, cache {}{}",
         bytes(memory.weights as f64),
         bytes(memory.kv as f64),
-        peak.unwrap_or_default(),
+        peak,
     ))?;
     output.line(format!(
         "{FAINT}this device multiplies matrices at {:.0} GFLOP/s and reads memory at {:.1} GB/s; a share of bandwidth above 100% means that weights stay in the processor's cache{FAINT:#}",

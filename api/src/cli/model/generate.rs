@@ -69,10 +69,10 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     } else {
         let rate = generated.ids.len() as f64 / generated.total_s;
         output.line(format!(
-            "\n{FAINT}{} tokens ({}), the first after {:.3} s, {rate:.1} in a second{FAINT:#}",
+            "\n{FAINT}{} tokens ({}), the first after {:.1} ms, {rate:.1} in a second{FAINT:#}",
             generated.ids.len(),
             generated.finish.replace('_', " "),
-            generated.first_token_s,
+            generated.first_token_s * 1e3,
         ))?;
     }
     Ok(Outcome::Done)
