@@ -2,7 +2,7 @@
 
 mod ask;
 mod corpus;
-mod device;
+pub(crate) mod device;
 mod encoder;
 mod eval;
 mod filter;
