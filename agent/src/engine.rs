@@ -151,7 +151,9 @@ impl Shared {
         }
         let positions = self.config.max_position_embeddings;
         if tokens > positions {
-            return refuse(format!("{tokens} tokens are more than the {positions} positions of the model: shorten them"));
+            return refuse(format!(
+                "{tokens} tokens are more than the {positions} positions of the model: shorten them"
+            ));
         }
         let needed = tokens.div_ceil(BLOCK);
         if needed > self.blocks {

@@ -192,8 +192,7 @@ impl Sampler {
     /// The `count`-th greatest weight, or `floor` where fewer reach it. Leaves in `keys` those at
     /// least as great.
     fn top_k(&mut self, count: usize, floor: f32) -> f32 {
-        self.best.resize(self.weights.len().div_ceil(GROUP), 0.0);
-        maxima(self.isa, &self.weights, &mut self.best);
+        self.find_maxima();
         // So many groups hold a weight of at least this each: the one looked for is no smaller.
         let bound = match self.best.get(count - 1) {
             Some(_) => *self.best.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a)).1,
@@ -235,14 +234,18 @@ impl Sampler {
 
     /// Collects the keys of the weights that are at least `floor`.
     fn gather(&mut self, floor: f32) {
+        self.find_maxima();
         self.keys.clear();
-        for (group, weights) in self.weights.chunks(GROUP).enumerate() {
-            if weights.iter().fold(false, |any, weight| any | (*weight >= floor)) {
-                let first = group * GROUP;
-                let reach = weights.iter().enumerate().filter(|(_, weight)| **weight >= floor);
-                self.keys.extend(reach.map(|(offset, weight)| key(*weight, (first + offset) as u32)));
-            }
+        for (group, weights) in self.weights.chunks(GROUP).enumerate().filter(|(group, _)| self.best[*group] >= floor) {
+            let first = (group * GROUP) as u32;
+            let reach = (first..).zip(weights).filter(|(_, weight)| **weight >= floor);
+            self.keys.extend(reach.map(|(id, weight)| key(*weight, id)));
         }
+    }
+
+    fn find_maxima(&mut self) {
+        self.best.resize(self.weights.len().div_ceil(GROUP), 0.0);
+        maxima(self.isa, &self.weights, &mut self.best);
     }
 
     /// The id whose stretch of the cumulative distribution holds `uniform`; `None` where nothing is

@@ -77,6 +77,11 @@ impl Table {
     pub(super) fn capacity(&self) -> usize {
         self.blocks.len() * BLOCK
     }
+
+    /// The block before the one at `place`.
+    fn before(&self, place: usize) -> Option<BlockId> {
+        place.checked_sub(1).map(|place| self.blocks[place])
+    }
 }
 
 impl Prefix {
@@ -176,7 +181,7 @@ impl Prefix {
         while table.full < computed / BLOCK {
             let place = table.full;
             let tokens = &ids[place * BLOCK..(place + 1) * BLOCK];
-            let (parent, own) = (self.parent(table, place), table.blocks[place]);
+            let (parent, own) = (table.before(place), table.blocks[place]);
             let same = |block: &&BlockId| **block != own && self.known(**block) == tokens;
             if let Some(twin) = self.children(parent).iter().find(same).copied() {
                 self.hold_block(twin);
@@ -191,7 +196,7 @@ impl Prefix {
         }
         let rest = &ids[table.full * BLOCK..computed];
         if !rest.is_empty() {
-            let (parent, own) = (self.parent(table, table.full), table.blocks[table.full]);
+            let (parent, own) = (table.before(table.full), table.blocks[table.full]);
             let covered = |block: &BlockId| *block != own && self.known(*block).starts_with(rest);
             if !self.children(parent).iter().any(covered) {
                 self.learn(own, parent, rest);
@@ -217,10 +222,6 @@ impl Prefix {
                 self.leaves.insert((self.clock, block));
             }
         }
-    }
-
-    fn parent(&self, table: &Table, place: usize) -> Option<BlockId> {
-        place.checked_sub(1).map(|place| table.blocks[place])
     }
 
     fn children(&self, parent: Option<BlockId>) -> &[BlockId] {

@@ -121,7 +121,7 @@ fn keep_body<const FMA: bool>(weights: &mut [f32], cut: f32, last: u32, sums: &m
         let first = (stretch * STRETCH) as u32;
         for (offset, weight) in weights.iter_mut().enumerate() {
             let id = first + offset as u32;
-            let keep = (*weight > cut) | ((*weight == cut) & (id <= last));
+            let keep = *weight > cut || (*weight == cut && id <= last);
             *weight = if keep { *weight } else { 0.0 };
         }
         *sum = stretch_sum(weights);

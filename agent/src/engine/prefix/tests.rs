@@ -156,8 +156,12 @@ enum Move {
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
-        (0..3_u64, 0..150_usize, 0..3_u64, 1..150_usize)
-            .prop_map(|(family, common, own, length)| Move::Begin { family, common, own, length }),
+        (0..3_u64, 0..150_usize, 0..3_u64, 1..150_usize).prop_map(|(family, common, own, length)| Move::Begin {
+            family,
+            common,
+            own,
+            length
+        }),
         (0..8_usize, 1..60_usize).prop_map(|(which, tokens)| Move::Compute { which, tokens }),
         (0..8_usize).prop_map(|which| Move::End { which }),
     ];
