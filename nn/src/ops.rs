@@ -26,7 +26,7 @@ mod tile;
 pub(crate) use attention::{Attention, attention};
 pub(crate) use isa::Isa;
 pub(crate) use layer_norm::layer_norm;
-pub(crate) use linear::{After, Linear, Part, linear};
+pub(crate) use linear::{After, Linear, Part, linear, linear_backward};
 pub(crate) use paged::{AttentionMemory, HeadNorms, Heads, Pages, Span, paged_attention};
 pub(crate) use panels::{Panels, Values};
 pub(crate) use rms_norm::rms_norm;

@@ -16,6 +16,10 @@ const TILES: usize = 8;
 /// Inputs of a panel that go through all tiles before the next ones do: its lines then stay in the
 /// second-level cache for as long.
 const DEPTH: usize = 1024;
+/// As [`TILES`] for the backward, whose panels are made on the way: more rows make more use of each.
+const BACK_TILES: usize = 32;
+/// Outputs whose part of a panel is made at a time.
+const BACK_DEPTH: usize = 8 * COLUMNS;
 /// Jobs for each thread of a team, so that one that started late takes fewer.
 const JOBS: usize = 8;
 /// Bytes of weights below which a job is not worth handing out.
@@ -118,6 +122,53 @@ fn run_of_panels(panels: usize, blocks: usize, rows: usize, inputs: usize, threa
     let run = panels.div_ceil((JOBS * threads).div_ceil(blocks)).max(least);
     // A few rows take several panels at a time.
     run.next_multiple_of(together(rows, panels)).min(panels.div_ceil(threads).max(1))
+}
+
+/// `dx` (T, inputs) from `g` (T, outputs): the gradient of [`linear`]'s input, where the weight is frozen.
+pub(crate) fn linear_backward(isa: Isa, team: &Team, g: &[f32], panels: &Panels, dx: &mut [f32]) {
+    let (inputs, outputs) = (panels.inputs(), panels.outputs());
+    let rows = dx.len().checked_div(inputs).unwrap_or(0);
+    assert!(rows * inputs == dx.len() && rows * outputs == g.len(), "as many rows out as in");
+    if rows == 0 {
+        return;
+    }
+    let height = rows.div_ceil(rows.div_ceil(BACK_TILES * ROWS)).next_multiple_of(ROWS);
+    let (blocks, runs) = (rows.div_ceil(height), inputs.div_ceil(COLUMNS));
+    let dx = Split::new(dx);
+    team.run(blocks * runs, &|_, job| {
+        let first = job / runs * height;
+        let g = &g[first * outputs..rows.min(first + height) * outputs];
+        let column = job % runs * COLUMNS;
+        let place = Place { start: first * inputs + column, stride: inputs };
+        block_backward(isa, g, panels, column, &dx, place);
+    });
+}
+
+/// 32 inputs from `column` for the rows of `g`.
+#[expect(clippy::large_stack_arrays, reason = "what a job needs, without an allocation for each")]
+fn block_backward(isa: Isa, g: &[f32], panels: &Panels, column: usize, dx: &Split<'_, f32>, place: Place) {
+    let outputs = panels.outputs();
+    let rows = g.len() / outputs;
+    let tiles = rows.div_ceil(ROWS);
+    let edge = |tile: usize| tile * rows / tiles;
+    let width = COLUMNS.min(panels.inputs() - column);
+    let mut sums = [EMPTY; BACK_TILES];
+    let mut turned = [Line::ZERO; BACK_DEPTH];
+    for first in (0..outputs).step_by(BACK_DEPTH) {
+        let depth = BACK_DEPTH.min(outputs - first);
+        for (number, turned) in turned[..depth].chunks_mut(COLUMNS).enumerate() {
+            panels.turn(isa, first / COLUMNS + number, column..column + width, turned);
+        }
+        for (tile, sums) in sums[..tiles].iter_mut().enumerate() {
+            let values = &g[edge(tile) * outputs + first..];
+            let rows = Rows { values, stride: outputs, count: edge(tile + 1) - edge(tile) };
+            multiply(isa, rows, &[Panel::full(&turned[..depth])], sums);
+        }
+    }
+    for (tile, sums) in sums[..tiles].iter().enumerate() {
+        let place = Place { start: place.start + edge(tile) * place.stride, ..place };
+        finish(isa, &sums[..edge(tile + 1) - edge(tile)], None, After::Nothing, dx, place, width);
+    }
 }
 
 /// Where the first row's first output goes, and how far apart rows are.

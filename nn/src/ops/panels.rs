@@ -1,10 +1,12 @@
 //! [`Panels`]: a weight laid out for the product once, when it is loaded.
+#![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 use std::fmt;
 use std::ops::Range;
 
 use half::{bf16, f16};
 
+use super::isa::{Isa, for_each_isa};
 use super::tile::{COLUMNS, HalfLine, Line, Panel};
 
 /// Lines between a use of the weight and what is fetched meanwhile.
@@ -97,6 +99,22 @@ impl Panels {
         }
     }
 
+    /// The lines of panel `number` turned: for each of its outputs a line of the inputs `columns`, at
+    /// most 32 of them, and zeros after them.
+    pub(super) fn turn(&self, isa: Isa, number: usize, columns: Range<usize>, into: &mut [Line]) {
+        let mut lines = [Line::ZERO; COLUMNS];
+        let place = number * self.inputs + columns.start..number * self.inputs + columns.end;
+        match &self.lines {
+            Lines::Full(all) => lines[..columns.len()].copy_from_slice(&all[place]),
+            Lines::Half(all) => {
+                for (line, half) in lines.iter_mut().zip(&all[place]) {
+                    *line = half.widen();
+                }
+            }
+        }
+        turn(isa, &lines, into);
+    }
+
     /// One row of the weight, (inputs): what an embedding that shares it looks up.
     pub(crate) fn row(&self, output: usize, into: &mut [f32]) {
         assert!(output < self.outputs && into.len() == self.inputs, "a row of the weight");
@@ -147,6 +165,31 @@ fn pack<L: Copy>(outputs: usize, inputs: usize, zero: L, set: impl Fn(&mut L, us
         }
     }
     lines
+}
+
+for_each_isa! {
+    fn turn(lines: &[Line; COLUMNS], into: &mut [Line]) = turn_body
+}
+
+/// Eight by eight, by interleaving: three rounds of pairs instead of 64 single moves.
+#[inline(always)]
+fn turn_body<const FMA: bool>(lines: &[Line; COLUMNS], into: &mut [Line]) {
+    const SIDE: usize = 8;
+    for left in (0..COLUMNS).step_by(SIDE) {
+        for top in (0..COLUMNS).step_by(SIDE) {
+            let mut square: [[f32; SIDE]; SIDE] =
+                std::array::from_fn(|row| std::array::from_fn(|column| lines[top + row].0[left + column]));
+            for _ in 0..SIDE.ilog2() {
+                square = std::array::from_fn(|row| {
+                    let (pair, part) = (row / 2, row % 2 * SIDE / 2);
+                    std::array::from_fn(|column| square[pair + column % 2 * SIDE / 2][part + column / 2])
+                });
+            }
+            for (row, line) in square.iter().zip(into.iter_mut().skip(left)) {
+                line.0[top..top + SIDE].copy_from_slice(row);
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Panels {

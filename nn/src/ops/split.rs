@@ -29,7 +29,6 @@ impl<'a, T> Split<'a, T> {
     /// # Safety
     /// No two parts that live at the same time overlap.
     #[expect(unsafe_code, reason = "only the caller knows that its parts do not overlap")]
-    #[expect(clippy::mut_from_ref, reason = "disjoint parts, as the caller promises")]
     #[inline]
     pub(crate) unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
         assert!(range.start <= range.end && range.end <= self.length, "a part lies within the whole");

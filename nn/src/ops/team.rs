@@ -119,8 +119,8 @@ impl Shared {
         // SAFETY: `close` waits until every worker that joined has left, and is called before `run`
         // returns, so no use outlives the borrow; nobody has joined now, so nobody reads the cell.
         unsafe {
-            let work = std::mem::transmute::<*const Work<'_>, *const Work<'static>>(work);
-            *self.work.get() = Some((work, jobs));
+            let work = std::mem::transmute::<&Work<'_>, &Work<'static>>(work);
+            *self.work.get() = Some((std::ptr::from_ref(work), jobs));
         }
         let before = self.state.load(Ordering::Relaxed);
         self.state.store(before.wrapping_add(NEXT) | OPEN, Ordering::SeqCst);

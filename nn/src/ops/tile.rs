@@ -43,6 +43,17 @@ impl HalfLine {
         f32::from_bits(if column < COLUMNS / 2 { word << 16 } else { word & 0xffff_0000 })
     }
 
+    /// All values, widened exactly.
+    pub(super) fn widen(&self) -> Line {
+        let mut line = Line::ZERO;
+        let (left, right) = line.0.split_at_mut(COLUMNS / 2);
+        for ((left, right), word) in left.iter_mut().zip(right).zip(&self.0) {
+            *left = f32::from_bits(word << 16);
+            *right = f32::from_bits(word & 0xffff_0000);
+        }
+        line
+    }
+
     /// Sets the value of one column, given by its bits.
     pub(super) fn set(&mut self, column: usize, bits: u16) {
         let word = &mut self.0[column % (COLUMNS / 2)];
@@ -95,7 +106,7 @@ impl<'a> Panel<'a> {
     fn line(&self, k: usize) -> Line {
         match self.lines {
             Lines::Full(lines) => lines[k],
-            Lines::Half(lines) => Line(std::array::from_fn(|column| lines[k].get(column))),
+            Lines::Half(lines) => lines[k].widen(),
         }
     }
 }

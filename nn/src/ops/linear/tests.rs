@@ -124,3 +124,31 @@ fn nothing_in_nothing_out() {
     linear(Isa::detect(), &teams()[1], &[], &[Part { panels: &panels, bias: None }], &mut [], After::Nothing);
     linear(Isa::detect(), &teams()[1], &[], &[], &mut [], After::Nothing);
 }
+
+#[test]
+fn the_backward_is_the_product_with_the_weight() {
+    for (rows, inputs, outputs) in [(1, 1, 1), (5, 33, 31), (13, 32, 64), (40, 70, 300), (400, 5, 33)] {
+        let weight: Vec<bf16> = numbers(2, outputs * inputs).into_iter().map(bf16::from_f32).collect();
+        let bytes: Vec<u8> = weight.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let wide: Vec<f32> = weight.iter().map(|value| value.to_f32()).collect();
+        let g = numbers(1, rows * outputs);
+        let mut exact = vec![0.0; rows * inputs];
+        for (g, dx) in g.chunks_exact(outputs).zip(exact.chunks_exact_mut(inputs)) {
+            for (g, weights) in g.iter().zip(wide.chunks_exact(inputs)) {
+                for (dx, weight) in dx.iter_mut().zip(weights) {
+                    *dx += f64::from(*g) * f64::from(*weight);
+                }
+            }
+        }
+        for isa in Isa::all() {
+            for values in [Values::F32(&wide), Values::Bf16Bytes(&bytes)] {
+                let panels = Panels::pack(values, outputs, inputs);
+                for team in teams() {
+                    let mut dx = vec![f32::NAN; rows * inputs];
+                    linear_backward(isa, &team, &g, &panels, &mut dx);
+                    assert_close(&dx, &exact, 1e-4);
+                }
+            }
+        }
+    }
+}

@@ -2,23 +2,28 @@
 #![expect(unsafe_code, reason = "vectors are loaded through pointers")]
 
 use std::arch::x86_64::{
-    __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_and_si256, _mm256_broadcast_ss, _mm256_castsi256_ps,
-    _mm256_fmadd_ps, _mm256_load_ps, _mm256_load_si256, _mm256_set1_epi32, _mm256_slli_epi32, _mm256_store_ps,
-    _mm512_and_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_load_si512, _mm512_set1_epi32,
+    __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_and_si256, _mm256_broadcast_ss, _mm256_castps_si256,
+    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_set1_epi32, _mm256_slli_epi32, _mm256_store_ps,
+    _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_set1_epi32,
     _mm512_set1_ps, _mm512_slli_epi32, _mm512_store_ps,
 };
 
-use super::{COLUMNS, HalfLine, Line, Lines, Panel, Rows, Tile};
+use super::{COLUMNS, Line, Lines, Panel, Rows, Tile};
 
 /// The bits of the upper of two bfloat16 values in a word.
 const UPPER: i32 = 0xffff_0000_u32.cast_signed();
 
 /// Where a panel's lines begin, of either kind.
-fn start(panel: &Panel<'_>) -> *const u8 {
+fn start(panel: &Panel<'_>) -> *const f32 {
     match panel.lines {
         Lines::Full(lines) => lines.as_ptr().cast(),
         Lines::Half(lines) => lines.as_ptr().cast(),
     }
+}
+
+/// Words of a line.
+const fn words<const HALF: bool>() -> usize {
+    if HALF { COLUMNS / 2 } else { COLUMNS }
 }
 
 /// Picks the compiled function for a number of rows and panels.
@@ -64,9 +69,9 @@ unsafe fn wide_tile<const R: usize, const P: usize, const HALF: bool>(
     depth: usize,
     tile: &mut Tile,
 ) {
-    let starts: [*const u8; P] = std::array::from_fn(|panel| start(&panels[panel]));
-    let line = if HALF { size_of::<HalfLine>() } else { size_of::<Line>() }.cast_signed();
-    let next: [*const u8; P] = std::array::from_fn(|panel| starts[panel].wrapping_offset(panels[panel].ahead * line));
+    let starts: [*const f32; P] = std::array::from_fn(|panel| start(&panels[panel]));
+    let ahead = |panel: usize| panels[panel].ahead * words::<HALF>().cast_signed();
+    let next: [*const f32; P] = std::array::from_fn(|panel| starts[panel].wrapping_offset(ahead(panel)));
     let rows: [*const f32; R] = std::array::from_fn(|row| rows.values[row * rows.stride..].as_ptr());
     // SAFETY: tiles are lines of 32 aligned values, and hold R * P of them; `k` is within every
     // panel and every row.
@@ -98,11 +103,11 @@ unsafe fn wide_tile<const R: usize, const P: usize, const HALF: bool>(
 /// Asks for line `k` of what begins at `start`, which may be anything.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn prefetch<const HALF: bool>(start: *const u8, k: usize) {
-    let line = start.wrapping_add(k * if HALF { size_of::<HalfLine>() } else { size_of::<Line>() });
+fn prefetch<const HALF: bool>(start: *const f32, k: usize) {
+    let line = start.wrapping_add(k * words::<HALF>());
     _mm_prefetch::<_MM_HINT_T0>(line.cast());
     if !HALF {
-        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(64).cast());
+        _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(16).cast());
     }
 }
 
@@ -112,15 +117,15 @@ fn prefetch<const HALF: bool>(start: *const u8, k: usize) {
 /// The panel that begins at `start` is of the kind that `HALF` says and has that line.
 #[inline]
 #[target_feature(enable = "avx512f")]
-unsafe fn wide_line<const HALF: bool>(start: *const u8, k: usize) -> [__m512; 2] {
+unsafe fn wide_line<const HALF: bool>(start: *const f32, k: usize) -> [__m512; 2] {
     // SAFETY: within the panel; lines of both kinds are aligned to 64 bytes.
     unsafe {
+        let values = start.add(k * words::<HALF>());
         if HALF {
-            let words = _mm512_load_si512(start.cast::<HalfLine>().add(k).cast());
+            let words = _mm512_castps_si512(_mm512_load_ps(values));
             let upper = _mm512_and_si512(words, _mm512_set1_epi32(UPPER));
             [_mm512_castsi512_ps(_mm512_slli_epi32::<16>(words)), _mm512_castsi512_ps(upper)]
         } else {
-            let values = start.cast::<Line>().add(k).cast::<f32>();
             [_mm512_load_ps(values), _mm512_load_ps(values.add(16))]
         }
     }
@@ -199,19 +204,18 @@ unsafe fn narrow_tile<const R: usize, const PART: usize, const HALF: bool>(
 /// As [`wide_line`].
 #[inline]
 #[target_feature(enable = "avx2")]
-unsafe fn narrow_line<const PART: usize, const HALF: bool>(start: *const u8, k: usize) -> [__m256; 2] {
+unsafe fn narrow_line<const PART: usize, const HALF: bool>(start: *const f32, k: usize) -> [__m256; 2] {
     // SAFETY: within the panel; lines of both kinds are aligned to 64 bytes.
     unsafe {
+        let values = start.add(k * words::<HALF>());
         if HALF {
-            let words = start.cast::<HalfLine>().add(k).cast::<u8>();
             std::array::from_fn(|part| {
-                let words = _mm256_load_si256(words.add(part * 32).cast());
+                let words = _mm256_castps_si256(_mm256_load_ps(values.add(part * 8)));
                 let low = _mm256_slli_epi32::<16>(words);
                 _mm256_castsi256_ps(if PART == 0 { low } else { _mm256_and_si256(words, _mm256_set1_epi32(UPPER)) })
             })
         } else {
-            let values = start.cast::<Line>().add(k).cast::<f32>().add(PART * 16);
-            [_mm256_load_ps(values), _mm256_load_ps(values.add(8))]
+            [_mm256_load_ps(values.add(PART * 16)), _mm256_load_ps(values.add(PART * 16 + 8))]
         }
     }
 }
