@@ -52,6 +52,18 @@ impl Output {
         Ok(())
     }
 
+    /// A faint part of a line for a person, shown at once. What could steer a terminal is left out.
+    pub(crate) fn faint_part(&self, text: &str) -> Result<()> {
+        let shown: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+        if shown.is_empty() {
+            return Ok(());
+        }
+        let mut out = AutoStream::new(std::io::stdout(), self.color);
+        write!(out, "{FAINT}{shown}{FAINT:#}")?;
+        out.flush()?;
+        Ok(())
+    }
+
     /// Bytes as they are.
     pub(crate) fn raw(bytes: &[u8]) -> Result<()> {
         let mut out = std::io::stdout().lock();

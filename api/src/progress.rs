@@ -22,6 +22,11 @@ impl Progress {
         Self::with_template(label, total, "{msg:<12} [{bar:32}] {pos}/{len} {elapsed} eta {eta}")
     }
 
+    /// A spinner for what cannot be counted.
+    pub(crate) fn spinner(label: &'static str) -> Self {
+        Self::with_template(label, 0, "{spinner} {msg} {elapsed}")
+    }
+
     fn with_template(label: &'static str, total: u64, template: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(8));
         if let Ok(style) = ProgressStyle::with_template(template) {

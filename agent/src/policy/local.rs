@@ -126,17 +126,14 @@ impl Policy for Local {
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
         let opening = prompt::opening(&self.text, task)?;
         if opening.len() >= self.text.context {
-            let what = format!("the prompt takes {} of the {} tokens it can see", opening.len(), self.text.context);
-            return Err(self.text.fault(what, "ask a shorter question, or take a model that sees more"));
+            let Text { name, context, .. } = self.text.as_ref();
+            return Err(Error::Input(format!(
+                "the question and its instructions take {} of the {context} tokens that {name} can see: ask a shorter question, or take a model that sees more",
+                opening.len(),
+            )));
         }
         let stream = Stream { seed: task.seed, ..Stream::default() };
         Ok(Box::new(Episode::new(self.engine.clone(), Arc::clone(&self.text), self.sampling, stream, task, opening)))
-    }
-}
-
-impl Text {
-    fn fault(&self, what: impl Into<String>, next: &'static str) -> Error {
-        Error::Policy { endpoint: self.name.clone(), what: what.into(), next }
     }
 }
 

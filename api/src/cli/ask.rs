@@ -15,7 +15,7 @@ use super::filter::FilterArgs;
 use super::index::build;
 use crate::home::Home;
 use crate::output::{FAINT, HEADING, LABEL, Output, STRONG, WARNING};
-use crate::policies::open_policy;
+use crate::policies::PolicyArgs;
 use crate::server::wire;
 
 /// What `ask` takes.
@@ -23,12 +23,6 @@ use crate::server::wire;
 pub(crate) struct Args {
     /// The question
     question: String,
-    /// Who decomposes and answers: `extractive` (no model), or `openai:URL#MODEL` (any compatible
-    /// endpoint; its key is read from `OPENAI_API_KEY`)
-    #[arg(long, value_name = "POLICY", default_value = "extractive")]
-    policy: String,
-    #[command(flatten)]
-    filter: FilterArgs,
     /// Search turns before the final one
     #[arg(long, value_name = "N", default_value_t = Budget::default().turns)]
     turns: u32,
@@ -38,13 +32,17 @@ pub(crate) struct Args {
     /// Do not keep the trace of this episode
     #[arg(long)]
     no_trace: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
     if args.question.trim().is_empty() {
         bail!("the question is empty: anamnesis ask \"Which drug is first-line for gout?\"");
     }
-    let policy = open_policy(&args.policy)?;
+    let policy = args.policy.open(home)?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
@@ -56,6 +54,8 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         salt: std::process::id().to_le_bytes().to_vec(),
         ..Ask::new(&args.question, jiff::Timestamp::now())
     };
+    let mut steps = Steps { output, shows_text: args.policy.is_model(), mid_line: false };
+    let cancel = Cancel::new();
     let mut shown = Ok(());
     let mut warnings = Vec::new();
     let mut show = |event: Event| {
@@ -63,11 +63,16 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
             output.note(message);
             warnings.push(message.clone());
         } else if shown.is_ok() && !output.is_json() {
-            shown = show_step(&event, output);
+            shown = steps.show(&event);
+            if shown.is_err() {
+                // nobody reads any more: a model need not write on
+                cancel.cancel();
+            }
         }
     };
-    let trace = ask(&task, policy.as_ref(), &retriever, &clock, &Cancel::new(), &mut show)?;
-    shown?;
+    let asked = ask(&task, policy.as_ref(), &retriever, &clock, &cancel, &mut show);
+    shown.and_then(|()| steps.end_line())?;
+    let trace = asked?;
     if !args.no_trace
         && let Err(error) = store(home, &trace)
     {
@@ -100,6 +105,36 @@ pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
 fn store(home: &Home, trace: &Trace) -> Result<()> {
     home.store()?.put_trace(trace.id.as_str(), &trace.started.to_string(), &trace.to_json()?)?;
     Ok(())
+}
+
+/// The episode as it happens.
+struct Steps<'a> {
+    output: &'a Output,
+    /// Whether what the policy writes is shown, its thoughts too.
+    shows_text: bool,
+    /// Whether a line of it is open.
+    mid_line: bool,
+}
+
+impl Steps<'_> {
+    fn show(&mut self, event: &Event) -> Result<()> {
+        match event {
+            Event::Text { text, .. } if self.shows_text => {
+                let indent = if self.mid_line { "" } else { "  " };
+                self.mid_line = true;
+                self.output.faint_part(&format!("{indent}{}", text.replace('\n', "\n  ")))
+            }
+            Event::Text { .. } => Ok(()),
+            _ => {
+                self.end_line()?;
+                show_step(event, self.output)
+            }
+        }
+    }
+
+    fn end_line(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.mid_line) { self.output.line("") } else { Ok(()) }
+    }
 }
 
 fn show_step(event: &Event, output: &Output) -> Result<()> {

@@ -13,7 +13,7 @@ use super::Outcome;
 use super::ask::prepare_starter;
 use crate::home::Home;
 use crate::output::Output;
-use crate::policies::open_policy;
+use crate::policies::PolicyArgs;
 use crate::server::{self, Settings};
 
 /// What `serve` takes.
@@ -22,11 +22,8 @@ pub(crate) struct Args {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     listen: SocketAddr,
-    /// Who decomposes and answers: `extractive` (no model), or `openai:URL#MODEL` (any compatible
-    /// endpoint; its key is read from OPENAI_API_KEY)
-    #[arg(long, value_name = "POLICY", default_value = "extractive")]
-    policy: String,
-    /// Requests answered at once [default: the number of cores]
+    /// Requests answered at once [default: the number of cores; 16 where a model answers, which does
+    /// better with many at once]
     #[arg(long, value_name = "N")]
     workers: Option<NonZeroUsize>,
     /// Requests that may wait for their turn; more are told to come back later
@@ -38,7 +35,12 @@ pub(crate) struct Args {
     /// Longest that a request may take, in milliseconds, waiting included
     #[arg(long, value_name = "MS", default_value = "60000")]
     timeout_ms: NonZeroU64,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
+
+/// Requests at once where threads mostly wait for a model.
+const WAITING_WORKERS: usize = 16;
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
     if !args.listen.ip().is_loopback() {
@@ -48,11 +50,13 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
             args.listen.port()
         );
     }
-    let policy = open_policy(&args.policy)?;
+    let policy = args.policy.open(home)?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
-    let workers = args.workers.or_else(|| available_parallelism().ok()).map_or(1, NonZeroUsize::get);
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let usual = if args.policy.is_model() { cores.max(WAITING_WORKERS) } else { cores };
+    let workers = args.workers.map_or(usual, NonZeroUsize::get);
     let settings = Settings {
         listen: args.listen,
         workers,

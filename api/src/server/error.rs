@@ -147,7 +147,7 @@ impl From<agent::Error> for ApiError {
         match error {
             agent::Error::Input(message) => Self::invalid(message),
             agent::Error::Retriever(error) => error.into(),
-            agent::Error::Policy { .. } => {
+            agent::Error::Policy { .. } | agent::Error::Engine(_) => {
                 tracing::error!(cause = %error, "the policy failed");
                 Self::new(
                     Code::PolicyFailed,

@@ -5,6 +5,7 @@
 //! * `index`: building, verifying, switching and losing snapshots;
 //! * `search`: hits, filters, explanations, TREC runs and evaluation;
 //! * `model`: local models, made and tried;
+//! * `local`: a language model on this machine;
 //! * `faults`: read-only and locked homes, kills, odd input.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
@@ -14,5 +15,6 @@ mod corpus;
 mod faults;
 mod harness;
 mod index;
+mod local;
 mod model;
 mod search;

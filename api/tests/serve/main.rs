@@ -5,6 +5,7 @@
 mod guard;
 mod harness;
 mod lifecycle;
+mod local;
 mod model;
 mod openapi;
 mod overload;

@@ -12,7 +12,7 @@ use crate::model::Model;
 const USER_VERSION: u64 = 60;
 
 /// Asks for a stream; gives the names and data of its events.
-fn events(server: &Server, body: &Value, headers: &str) -> Vec<(String, Value)> {
+pub(crate) fn events(server: &Server, body: &Value, headers: &str) -> Vec<(String, Value)> {
     let body = body.to_string();
     let mut stream = server.connect();
     let head = "POST /v1/ask HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json\r\n";

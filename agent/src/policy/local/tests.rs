@@ -41,7 +41,7 @@ fn task<'a>(question: &'a str, budget: &'a Budget, seed: u64) -> Task<'a> {
 }
 
 fn limits(max_tokens: usize) -> ActLimits {
-    ActLimits { max_tokens, time_left: Duration::from_secs(60), may_search: true }
+    ActLimits { max_tokens, time_left: Duration::from_mins(1), may_search: true }
 }
 
 fn quiet(_: &str) -> ControlFlow<()> {

@@ -11,7 +11,7 @@ use crate::cli::Outcome;
 use crate::cli::ask::ask_quietly;
 use crate::home::Home;
 use crate::output::{Output, STRONG};
-use crate::policies::open_policy;
+use crate::policies::PolicyArgs;
 use crate::progress::Progress;
 
 /// What `eval ask` takes.
@@ -24,12 +24,11 @@ pub(crate) struct Args {
     /// Only this split
     #[arg(long, value_name = "dev|test")]
     split: Option<Split>,
-    /// Who answers
-    #[arg(long, value_name = "POLICY", default_value = "extractive")]
-    policy: String,
     /// Also report each question
     #[arg(long)]
     cases: bool,
+    #[command(flatten)]
+    policy: PolicyArgs,
 }
 
 pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
@@ -40,7 +39,7 @@ pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     if questions.is_empty() {
         bail!("no question to ask: check --questions and --split");
     }
-    let policy = open_policy(&args.policy)?;
+    let policy = args.policy.open(home)?;
     let retriever = home.retriever()?;
     let bar = Progress::count("asking", questions.len() as u64);
     let mut asked = 0;

@@ -116,7 +116,8 @@ pub(crate) struct EvidenceItem {
 }
 
 impl Event {
-    /// What the policy's loop told. Its end is not told from here: the service has the last word.
+    /// What the policy's loop told. What a model writes is not told, since nobody has checked it, nor
+    /// the end: the service has the last word.
     pub(crate) fn of_episode(event: agent::Event) -> Option<Self> {
         Some(match event {
             agent::Event::Turn { turn, may_search } => Self::Turn { turn, may_search },
@@ -131,9 +132,7 @@ impl Event {
             agent::Event::Answer { text, cites } => Self::Answer { text, cites: labels(&cites) },
             agent::Event::Citation { citation } => Self::Citation((&citation).into()),
             agent::Event::Warning { message } => Self::Warning { message },
-            // a client is told what was checked, not what a model thinks
-            agent::Event::Text { .. } => return None,
-            agent::Event::Final { .. } | agent::Event::Error { .. } => return None,
+            agent::Event::Text { .. } | agent::Event::Final { .. } | agent::Event::Error { .. } => return None,
         })
     }
 
