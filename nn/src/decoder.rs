@@ -85,6 +85,9 @@ pub struct Decoder {
     /// (D) to (vocabulary)
     head: Linear,
     adapter: Option<Adapter>,
+    is_merged: bool,
+    /// Where a merge reads the weights from, and its undoing.
+    weights: Weights,
 }
 
 /// Storage of a [`KvCache`].
@@ -145,12 +148,24 @@ impl Decoder {
         } else {
             (Embedding::Own(source.table(&format!("{table}.weight"), vocabulary, width)?), "lm_head".to_owned())
         };
-        let head = Linear::load(&source, &[(head, vocabulary)], width, false)?;
+        let head = Linear::load(&source, None, &[(head, vocabulary)], width, false)?;
         let layers =
             (0..config.num_hidden_layers).map(|number| Layer::load(&source, &config, number)).collect::<Result<_>>()?;
         let norm = source.gain(&source.name("norm.weight"), width)?;
         let frequencies = config.rope.frequencies(config.head_dim);
-        Ok(Self { config, candle, layout, frequencies, embedding, layers, norm, head, adapter: None })
+        Ok(Self {
+            config,
+            candle,
+            layout,
+            frequencies,
+            embedding,
+            layers,
+            norm,
+            head,
+            adapter: None,
+            is_merged: false,
+            weights,
+        })
     }
 
     /// What the decoder was built from.
@@ -229,11 +244,16 @@ impl Decoder {
         compute.norm(&hidden, &self.norm)
     }
 
-    /// Puts an adapter on, or takes it off.
+    /// Puts an adapter on, or takes it off. One that is merged is taken out of the weights first.
     ///
     /// # Errors
-    /// [`Error::Shape`] when it was made for another model.
+    /// [`Error::Shape`] when it was made for another model, and as [`Decoder::unmerge`].
     pub fn set_adapter(&mut self, adapter: Option<Adapter>) -> Result<()> {
+        let adapter = adapter.map(|adapter| adapter.attach(&self.config, &self.candle)).transpose()?;
+        self.unmerge()?;
+        for layer in &mut self.layers {
+            layer.adapt(adapter.as_ref());
+        }
         self.adapter = adapter;
         Ok(())
     }
@@ -241,6 +261,43 @@ impl Decoder {
     /// The adapter that is on.
     pub fn adapter(&self) -> Option<&Adapter> {
         self.adapter.as_ref()
+    }
+
+    /// Adds the adapter's present values to the weights, so that serving costs no more than without
+    /// it. What is stored in bf16 is rounded to it again.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] without an adapter, and those of [`Decoder::load`].
+    pub fn merge(&mut self) -> Result<()> {
+        if self.adapter.is_none() {
+            return Err(Error::Shape("there is no adapter to merge: set one first".to_owned()));
+        }
+        self.reload(true)
+    }
+
+    /// Takes a merged adapter out of the weights again, which then have the bits they were loaded
+    /// with: they are read from the files again, which stay open for it. The adapter stays on.
+    ///
+    /// # Errors
+    /// Those of [`Decoder::load`].
+    pub fn unmerge(&mut self) -> Result<()> {
+        if self.is_merged { self.reload(false) } else { Ok(()) }
+    }
+
+    fn reload(&mut self, merged: bool) -> Result<()> {
+        let source = Source::new(&self.weights, &self.candle, &self.layout);
+        // Whatever fails half-way, an undoing reads all layers again.
+        self.is_merged = true;
+        for linear in self.layers.iter_mut().flat_map(Layer::linears_mut) {
+            linear.reload(&source, merged)?;
+        }
+        self.is_merged = merged;
+        Ok(())
+    }
+
+    /// The adapter that the processor's kernels must add.
+    fn served_adapter(&self) -> Option<&Adapter> {
+        self.adapter.as_ref().filter(|_| !self.is_merged)
     }
 
     fn body<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
@@ -251,7 +308,9 @@ impl Decoder {
     fn run<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
         let hidden = self.body(compute)?;
         let last = compute.select(hidden)?; // (rows, D)
-        let last = compute.norm(&last, &self.norm)?;
         compute.head(last) // (rows, vocabulary)
     }
 }
+
+#[cfg(test)]
+mod tests;

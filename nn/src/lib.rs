@@ -61,7 +61,7 @@ pub use encoder::{Prompts, SentenceEncoder};
 pub use error::{Error, Result};
 pub use init::{Shape, init};
 pub use kv_cache::{BLOCK, BlockId, KvCache};
-pub use lora::Adapter;
+pub use lora::{Adapter, Target};
 pub use packed::Packed;
 pub use pieces::{Detokenizer, Pieces};
 pub use pooling::Pooling;

@@ -66,6 +66,17 @@ pub struct View<'a> {
     pub bytes: &'a [u8],
 }
 
+impl View<'_> {
+    /// The values, widened.
+    pub fn floats(&self) -> Vec<f32> {
+        match self.dtype {
+            DType::F16 => self.bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
+            DType::BF16 => self.bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
+            _ => self.bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+        }
+    }
+}
+
 /// The largest of the numbers that `number` makes of the bytes of each element; 0 of none.
 fn largest<const WIDTH: usize, T: Copy + Default + Ord>(bytes: &[u8], number: impl Fn([u8; WIDTH]) -> T) -> T {
     bytes.as_chunks().0.iter().fold(T::default(), |largest, bytes| largest.max(number(*bytes)))
@@ -119,6 +130,19 @@ impl Weights {
         Ok(weights)
     }
 
+    /// Opens one file and checks its header.
+    ///
+    /// # Errors
+    /// As [`Weights::open`].
+    pub fn open_file(path: &Path) -> Result<Self> {
+        Self::from_files(&[path.to_owned()])
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
     /// Whether a tensor of this name exists.
     pub fn contains(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
@@ -152,12 +176,7 @@ impl Weights {
     /// # Errors
     /// As [`Weights::get`].
     pub fn floats(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
-        let View { dtype, bytes } = self.view(name, shape)?;
-        Ok(match dtype {
-            DType::F16 => bytes.as_chunks().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect(),
-            DType::BF16 => bytes.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes).to_f32()).collect(),
-            _ => bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
-        })
+        Ok(self.view(name, shape)?.floats())
     }
 
     /// The tensor `name` where it lies in its file, which must have this shape and finite values.

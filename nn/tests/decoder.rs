@@ -13,7 +13,7 @@ fn greedy(decoder: &Decoder, ids: &[u32], count: usize) -> Vec<u32> {
     let mut logits = run.step(ids, 0, &blocks, Wanted::Last);
     let mut out = Vec::new();
     loop {
-        let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap() as u32;
+        let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b])).expect("a vocabulary") as u32;
         out.push(best);
         if out.len() == count {
             return out;

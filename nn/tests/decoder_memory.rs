@@ -56,9 +56,12 @@ fn a_warm_decoding_step_allocates_nothing() {
         step(&[7; 40], 0);
         // The longest context comes first, so that scratch memory has its size.
         step(&[7], 120);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        let sum: f32 = (40..120).map(|past| step(&[past as u32], past)).sum();
-        assert_eq!(ALLOCATIONS.load(Ordering::Relaxed), before, "{family}");
-        assert!(sum.is_finite());
+        // A worker makes its scratch memory when it first takes a job, which may be some steps later.
+        let is_free = (0..20).any(|_| {
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            assert!((40..120).all(|past| step(&[past as u32], past).is_finite()));
+            ALLOCATIONS.load(Ordering::Relaxed) == before
+        });
+        assert!(is_free, "{family}: each of twenty rounds of decoding allocated something");
     }
 }

@@ -30,6 +30,6 @@ pub(super) trait Compute {
     fn swiglu(&mut self, gate_up: Self::Rows) -> Result<Self::Rows>;
     /// The rows whose logits are wanted.
     fn select(&mut self, x: Self::Rows) -> Result<Self::Rows>;
-    /// Logits, (rows, vocabulary), from normalised rows.
+    /// Logits, (rows, vocabulary), from rows of the last layer, which are normalised first.
     fn head(&mut self, x: Self::Rows) -> Result<Self::Rows>;
 }

@@ -96,9 +96,9 @@ struct Raw {
     mlp_bias: Option<bool>,
     tie_word_embeddings: Option<bool>,
     hidden_act: Option<String>,
-    /// Absent means the family's default, null means none.
-    #[serde(default, deserialize_with = "present")]
-    sliding_window: Option<Option<usize>>,
+    /// Null means none, absent means transformers' default.
+    #[serde(default = "window")]
+    sliding_window: Option<usize>,
     use_sliding_window: Option<bool>,
     max_window_layers: Option<usize>,
     layer_types: Option<Vec<String>>,
@@ -118,8 +118,9 @@ enum Ids {
     Many(Vec<u32>),
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<Option<Option<usize>>, D::Error> {
-    Option::deserialize(value).map(Some)
+#[expect(clippy::unnecessary_wraps, reason = "the default of an optional field")]
+fn window() -> Option<usize> {
+    Some(4096)
 }
 
 impl DecoderConfig {
@@ -246,7 +247,7 @@ impl Raw {
 
     /// Which layers see only the latest tokens.
     fn windows(&self, family: Family, layers: usize) -> Result<Vec<Option<usize>>, String> {
-        let window = self.sliding_window.unwrap_or(Some(4096));
+        let window = self.sliding_window;
         if family == Family::Llama {
             return Ok(vec![None; layers]);
         }

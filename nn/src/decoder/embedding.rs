@@ -57,15 +57,12 @@ impl Embedding {
 
     /// The vectors of `ids` as a tensor on `device`, (T, D), in `f32`.
     pub(super) fn rows(&self, head: &Linear, ids: &[u32], device: &CandleDevice) -> Result<Tensor> {
-        let table = match (self, &head.weight) {
-            (Self::Own(Table::Dense(table)), _) | (Self::Tied, Weight::Dense(table, _)) => table,
-            _ => {
-                let mut rows = vec![0.0; ids.len() * head.inputs];
-                self.look_up(head, ids, &mut rows);
-                return Ok(Tensor::from_vec(rows, (ids.len(), head.inputs), device)?);
-            }
-        };
-        let ids = Tensor::from_slice(ids, ids.len(), device)?;
-        Ok(table.index_select(&ids, 0)?.to_dtype(DType::F32)?)
+        if let (Self::Own(Table::Dense(table)), _) | (Self::Tied, Weight::Dense(table, _)) = (self, &head.weight) {
+            let ids = Tensor::from_slice(ids, ids.len(), device)?;
+            return Ok(table.index_select(&ids, 0)?.to_dtype(DType::F32)?);
+        }
+        let mut rows = vec![0.0; ids.len() * head.inputs];
+        self.look_up(head, ids, &mut rows);
+        Ok(Tensor::from_vec(rows, (ids.len(), head.inputs), device)?)
     }
 }

@@ -1,14 +1,17 @@
 //! [`Host`]: a decoder on the processor: fused kernels over reused memory, nothing allocated once warm.
 
+use std::sync::RwLockReadGuard;
+
 use super::Decoder;
 use super::compute::{Compute, Gain};
 use super::layer::Attention;
 use super::linear::{Linear, Weight};
 use super::rope::angles;
+use crate::lora::Group;
 use crate::ops::{
     After, AttentionMemory, HeadNorms, Heads, Isa, Pages, Part, Span, Team, linear, paged_attention, rms_norm, swiglu,
 };
-use crate::{Batch, BlockId, DecoderConfig, Result};
+use crate::{Adapter, Batch, BlockId, DecoderConfig, Result};
 
 /// The most layers that stand side by side: queries, keys and values.
 const SIDE_BY_SIDE: usize = 3;
@@ -116,6 +119,7 @@ pub(super) struct Host<'a> {
     layers: &'a mut [Pages],
     memory: &'a mut Memory,
     spans: Vec<Span<'a>>,
+    lora: Option<RwLockReadGuard<'a, Vec<Group>>>,
 }
 
 impl<'a> Host<'a> {
@@ -138,7 +142,8 @@ impl<'a> Host<'a> {
             past: sequence.past,
             blocks: sequence.blocks,
         }));
-        Self { decoder, isa, team, batch, layers, memory, spans }
+        let lora = decoder.served_adapter().map(Adapter::packed);
+        Self { decoder, isa, team, batch, layers, memory, spans, lora }
     }
 
     fn tokens(&self) -> usize {
@@ -157,6 +162,14 @@ impl<'a> Host<'a> {
         let layers = &frozen.layers;
         let parts: [Part<'_>; SIDE_BY_SIDE] = std::array::from_fn(|number| layers[number.min(layers.len() - 1)].part());
         linear(self.isa, self.team, x.get(), &parts[..layers.len()], y.get_mut(), after);
+        let group = self.lora.as_ref().zip(layer.place).map(|(groups, place)| &groups[place]);
+        if let Some(lora) = group.and_then(Group::packed) {
+            let part = |panels| [Part { panels, bias: None }];
+            let mut low = self.memory.take(x.used / layer.inputs * lora.down.outputs());
+            linear(self.isa, self.team, x.get(), &part(&lora.down), low.get_mut(), After::Nothing);
+            linear(self.isa, self.team, low.get(), &part(&lora.up), y.get_mut(), After::Add);
+            self.memory.free.push(low);
+        }
     }
 }
 
@@ -245,6 +258,8 @@ impl Compute for Host<'_> {
     }
 
     fn head(&mut self, x: Rows) -> Result<Rows> {
-        self.linear(x, &self.decoder.head)
+        let normal = self.norm(&x, &self.decoder.norm)?;
+        self.give(x);
+        self.linear(normal, &self.decoder.head)
     }
 }

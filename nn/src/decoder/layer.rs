@@ -3,7 +3,8 @@
 use super::compute::{Compute, Gain};
 use super::linear::Linear;
 use super::load::Source;
-use crate::{DecoderConfig, Result};
+use crate::lora::SIDE_BY_SIDE;
+use crate::{Adapter, DecoderConfig, Result};
 
 /// One layer's weights.
 #[derive(Debug)]
@@ -49,6 +50,16 @@ impl Layer {
     pub(super) fn linears_mut(&mut self) -> [&mut Linear; 4] {
         [&mut self.qkv, &mut self.output, &mut self.gate_up, &mut self.down]
     }
+
+    /// Puts what an adapter has for this layer on its linear layers.
+    pub(super) fn adapt(&mut self, adapter: Option<&Adapter>) {
+        let number = self.attention.layer;
+        for (linear, targets) in self.linears_mut().into_iter().zip(SIDE_BY_SIDE) {
+            for (part, target) in linear.parts.iter_mut().zip(targets) {
+                part.lora = adapter.and_then(|adapter| adapter.get(number, *target)).cloned();
+            }
+        }
+    }
 }
 
 impl Layer {
@@ -67,14 +78,15 @@ impl Layer {
         } else {
             None
         };
+        let place = |group: usize| Some(number * SIDE_BY_SIDE.len() + group);
         Ok(Self {
             attention_norm: norm(&name("input_layernorm"), width)?,
-            qkv: Linear::load(source, &qkv, width, config.qkv_bias)?,
+            qkv: Linear::load(source, place(0), &qkv, width, config.qkv_bias)?,
             attention: Attention { layer: number, window: config.windows[number], norms },
-            output: Linear::load(source, &[(attention("o_proj"), width)], queries, config.output_bias)?,
+            output: Linear::load(source, place(1), &[(attention("o_proj"), width)], queries, config.output_bias)?,
             feed_norm: norm(&name("post_attention_layernorm"), width)?,
-            gate_up: Linear::load(source, &gate_up, width, config.mlp_bias)?,
-            down: Linear::load(source, &[(feed("down_proj"), width)], wide, config.mlp_bias)?,
+            gate_up: Linear::load(source, place(2), &gate_up, width, config.mlp_bias)?,
+            down: Linear::load(source, place(3), &[(feed("down_proj"), width)], wide, config.mlp_bias)?,
         })
     }
 

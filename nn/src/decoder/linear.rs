@@ -7,7 +7,7 @@ use candle_core::{DType, Tensor};
 use super::load::{Layout, Source};
 use crate::Result;
 use crate::lora::Lora;
-use crate::ops::tensor::{Frozen, PackedLayer, frozen_linear, frozen_product};
+use crate::ops::tensor::{Frozen, PackedLayer, frozen_linear, frozen_product, plus, sum};
 
 /// Linear layers that read the same rows; their outputs stand side by side.
 #[derive(Debug)]
@@ -15,7 +15,11 @@ pub(super) struct Linear {
     pub(super) weight: Weight,
     pub(super) parts: Vec<Part>,
     pub(super) inputs: usize,
+    /// Which of a model's groups of layers this is; the head is none.
+    pub(super) place: Option<usize>,
     has_bias: bool,
+    /// The weights hold LoRA already.
+    is_merged: bool,
 }
 
 /// One of the layers.
@@ -38,16 +42,32 @@ pub(super) enum Weight {
 
 impl Linear {
     /// Reads parts of the given names and outputs.
-    pub(super) fn load(source: &Source<'_>, parts: &[(String, usize)], inputs: usize, has_bias: bool) -> Result<Self> {
+    pub(super) fn load(
+        source: &Source<'_>,
+        place: Option<usize>,
+        parts: &[(String, usize)],
+        inputs: usize,
+        has_bias: bool,
+    ) -> Result<Self> {
         let parts: Vec<Part> =
             parts.iter().map(|(name, outputs)| Part { name: name.clone(), outputs: *outputs, lora: None }).collect();
         let weight = Weight::load(source, &parts, inputs, has_bias)?;
-        Ok(Self { weight, parts, inputs, has_bias })
+        Ok(Self { weight, parts, inputs, place, has_bias, is_merged: false })
     }
 
-    /// Reads the weights again.
-    pub(super) fn reload(&mut self, source: &Source<'_>) -> Result<()> {
-        self.weight = Weight::load(source, &self.parts, self.inputs, self.has_bias)?;
+    /// Reads the weights again and adds LoRA to them, or does not.
+    pub(super) fn reload(&mut self, source: &Source<'_>, merged: bool) -> Result<()> {
+        if self.parts.iter().all(|part| part.lora.is_none()) {
+            return Ok(());
+        }
+        let plain = |part: &Part| Part { name: part.name.clone(), outputs: part.outputs, lora: None };
+        self.weight = if merged {
+            Weight::load(source, &self.parts, self.inputs, self.has_bias)?
+        } else {
+            let parts: Vec<Part> = self.parts.iter().map(plain).collect();
+            Weight::load(source, &parts, self.inputs, self.has_bias)?
+        };
+        self.is_merged = merged;
         Ok(())
     }
 
@@ -74,9 +94,9 @@ impl Linear {
         let y = match &self.weight {
             Weight::Panels(frozen) => frozen_linear(x, frozen.clone())?,
             Weight::Dense(weight, None) => frozen_product(x, weight)?,
-            Weight::Dense(weight, Some(bias)) => frozen_product(x, weight)?.broadcast_add(bias)?,
+            Weight::Dense(weight, Some(bias)) => plus(&frozen_product(x, weight)?, bias)?,
         };
-        if self.parts.iter().all(|part| part.lora.is_none()) {
+        if self.is_merged || self.parts.iter().all(|part| part.lora.is_none()) {
             return Ok(y);
         }
         let rows = x.dim(0)?;
@@ -88,18 +108,19 @@ impl Linear {
                 None => Ok(Tensor::zeros((rows, part.outputs), DType::F32, x.device())?),
             })
             .collect::<Result<_>>()?;
-        Ok((y + Tensor::cat(&deltas, 1)?)?)
+        Ok(sum(&y, &Tensor::cat(&deltas, 1)?)?)
     }
 }
 
 impl Weight {
+    /// Reads weights, and adds what LoRA the parts have.
     fn load(source: &Source<'_>, parts: &[Part], inputs: usize, has_bias: bool) -> Result<Self> {
         let weight = |part: &Part| format!("{}.weight", part.name);
         let bias = |part: &Part| format!("{}.bias", part.name);
         match source.layout {
             Layout::Panels { isa, team } => {
                 let layers = parts.iter().map(|part| {
-                    let panels = source.panels(&weight(part), part.outputs, inputs)?;
+                    let panels = source.panels(&weight(part), part.outputs, inputs, part.lora.as_ref())?;
                     let bias = has_bias.then(|| source.floats(&bias(part), part.outputs)).transpose()?;
                     Ok(PackedLayer { panels, bias })
                 });
@@ -109,7 +130,7 @@ impl Weight {
             Layout::Dense => {
                 let weights: Vec<Tensor> = parts
                     .iter()
-                    .map(|part| source.tensor(&weight(part), &[part.outputs, inputs]))
+                    .map(|part| source.weight(&weight(part), part.outputs, inputs, part.lora.as_ref()))
                     .collect::<Result<_>>()?;
                 let bias = has_bias
                     .then(|| {

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use candle_core::{DType, Device as CandleDevice, Tensor};
+use half::bf16;
 
 use super::compute::Gain;
 use super::embedding::Table;
+use crate::lora::Lora;
 use crate::ops::{Isa, Panels, Team, Values};
+use crate::weights::View;
 use crate::{Result, Weights};
 
 /// How weights are kept.
@@ -15,6 +18,7 @@ pub(super) enum Layout {
     /// For the processor's own kernels.
     Panels { isa: Isa, team: Arc<Team> },
     /// As candle's tensors.
+    #[cfg_attr(not(any(test, feature = "cuda")), expect(dead_code, reason = "only accelerators and tests use it"))]
     Dense,
 }
 
@@ -39,13 +43,21 @@ impl<'a> Source<'a> {
         format!("{}{inner}", self.prefix)
     }
 
-    /// A weight, (outputs, inputs), laid out for the processor: bf16 stays so, which loses nothing.
-    pub(super) fn panels(&self, name: &str, outputs: usize, inputs: usize) -> Result<Panels> {
+    /// A weight, (outputs, inputs), laid out for the processor, with what `lora` adds. bf16 stays so,
+    /// which loses nothing but the last bits of a merged addition.
+    pub(super) fn panels(&self, name: &str, outputs: usize, inputs: usize, lora: Option<&Lora>) -> Result<Panels> {
         let view = self.weights.view(name, &[outputs, inputs])?;
-        let values = match view.dtype {
-            DType::BF16 => Values::Bf16Bytes(view.bytes),
-            DType::F16 => Values::F16Bytes(view.bytes),
-            _ => Values::F32Bytes(view.bytes),
+        let merged = lora.map(|lora| merge(view, lora)).transpose()?;
+        let rounded: Vec<u8>;
+        let values = match (view.dtype, &merged) {
+            (DType::BF16, None) => Values::Bf16Bytes(view.bytes),
+            (DType::BF16, Some(merged)) => {
+                rounded = merged.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect();
+                Values::Bf16Bytes(&rounded)
+            }
+            (_, Some(merged)) => Values::F32(merged),
+            (DType::F16, None) => Values::F16Bytes(view.bytes),
+            (_, None) => Values::F32Bytes(view.bytes),
         };
         let panels = Panels::pack(values, outputs, inputs);
         self.weights.forget(name);
@@ -68,7 +80,14 @@ impl<'a> Source<'a> {
         Ok(table)
     }
 
-    /// A weight in the type in which it is stored.
+    /// A weight, (outputs, inputs), as a tensor, with what `lora` adds.
+    pub(super) fn weight(&self, name: &str, outputs: usize, inputs: usize, lora: Option<&Lora>) -> Result<Tensor> {
+        let weight = self.tensor(name, &[outputs, inputs])?;
+        let Some(lora) = lora else { return Ok(weight) };
+        Ok((weight.to_dtype(DType::F32)? + lora.delta()?)?.to_dtype(weight.dtype())?)
+    }
+
+    /// A tensor in the type in which it is stored.
     pub(super) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let view = self.weights.view(name, shape)?;
         let tensor = Tensor::from_raw_buffer(view.bytes, view.dtype, shape, &CandleDevice::Cpu)?;
@@ -90,4 +109,13 @@ impl<'a> Source<'a> {
         let tensor = Tensor::from_slice(&values, width, self.device)?;
         Ok(Gain { values, tensor })
     }
+}
+
+/// The values of a weight with what `lora` adds.
+fn merge(view: View<'_>, lora: &Lora) -> Result<Vec<f32>> {
+    let mut delta: Vec<f32> = lora.delta()?.flatten_all()?.to_vec1()?;
+    for (sum, value) in delta.iter_mut().zip(view.floats()) {
+        *sum += value;
+    }
+    Ok(delta)
 }

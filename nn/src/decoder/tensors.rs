@@ -186,7 +186,7 @@ impl Compute for Tensors<'_> {
     }
 
     fn add_linear(&mut self, x: Tensor, linear: &Linear, residual: Tensor) -> Result<Tensor> {
-        Ok((residual + linear.forward(&x)?)?)
+        Ok(tensor::sum(&residual, &linear.forward(&x)?)?)
     }
 
     fn attend(&mut self, qkv: Tensor, attention: &Attention) -> Result<Tensor> {
@@ -244,6 +244,6 @@ impl Compute for Tensors<'_> {
     }
 
     fn head(&mut self, x: Tensor) -> Result<Tensor> {
-        self.decoder.head.forward(&x)
+        self.decoder.head.forward(&self.norm(&x, &self.decoder.norm)?)
     }
 }

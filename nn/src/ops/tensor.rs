@@ -3,11 +3,13 @@
 //! `fused` chooses between the two where there are two. The differentiable ones are composed of
 //! operations whose gradient candle knows; candle's fused ones return a result without a history.
 
+mod constant;
 mod frozen;
 
 use candle_core::{D, DType, Result, Tensor};
 
-pub(crate) use self::frozen::{Frozen, PackedLayer, frozen_linear, frozen_product};
+pub(crate) use self::constant::{plus, sum, times};
+pub(crate) use self::frozen::{Frozen, PackedLayer, frozen_linear, frozen_product, trained_product};
 
 /// `x / sqrt(mean(x^2) + epsilon) * gain` over the last dimension, in `f32`.
 pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, fused: bool) -> Result<Tensor> {
@@ -15,15 +17,15 @@ pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, fused: bool) -> 
         return candle_nn::ops::rms_norm(&x.contiguous()?, gain, epsilon);
     }
     let mean = x.sqr()?.mean_keepdim(D::Minus1)?;
-    x.broadcast_div(&(mean + f64::from(epsilon))?.sqrt()?)?.broadcast_mul(gain)
+    times(&x.broadcast_div(&(mean + f64::from(epsilon))?.sqrt()?)?, gain)
 }
 
 /// Turns heads, (T, H, size), by angles whose cosine and sine are (T, 1, size / 2).
 pub(crate) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
     let half = x.dim(D::Minus1)? / 2;
     let (left, right) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
-    let turned = (left.broadcast_mul(cos)? - right.broadcast_mul(sin)?)?;
-    Tensor::cat(&[turned, (right.broadcast_mul(cos)? + left.broadcast_mul(sin)?)?], D::Minus1)
+    let turned = (times(&left, cos)? - times(&right, sin)?)?;
+    Tensor::cat(&[turned, (times(&right, cos)? + times(&left, sin)?)?], D::Minus1)
 }
 
 /// `silu(gate) * up` from `[gate | up]`, (T, 2 F) to (T, F).
@@ -51,7 +53,7 @@ pub(crate) fn attention(
     let keys = keys.permute((0, 2, 3, 1))?.reshape((batch * key_heads, size, all))?;
     let values = values.permute((0, 2, 1, 3))?.reshape((batch * key_heads, all, size))?;
     let scores = queries.matmul(&keys)?.to_dtype(DType::F32)?; // (B KV, G L, S)
-    let scores = scores.reshape((batch, key_heads, group, new, all))?.broadcast_add(mask)?;
+    let scores = plus(&scores.reshape((batch, key_heads, group, new, all))?, mask)?;
     let shares = if fused { candle_nn::ops::softmax_last_dim(&scores)? } else { softmax(&scores)? };
     let shares = shares.reshape((batch * key_heads, group * new, all))?.to_dtype(dtype)?;
     let mixed = shares.matmul(&values)?.to_dtype(DType::F32)?; // (B KV, G L, size)
@@ -60,6 +62,6 @@ pub(crate) fn attention(
 
 /// Softmax over the last dimension. The maximum is a constant: shifting all scores changes nothing.
 fn softmax(scores: &Tensor) -> Result<Tensor> {
-    let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
+    let shifted = plus(scores, &scores.max_keepdim(D::Minus1)?.detach().neg()?)?.exp()?;
     shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)
 }

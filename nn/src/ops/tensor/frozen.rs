@@ -6,7 +6,7 @@ use std::sync::Arc;
 use candle_core::backend::BackendStorage;
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Layout, Result, Shape, Storage, Tensor};
 
-use crate::ops::{After, Isa, Panels, Part, Team, linear};
+use crate::ops::{After, Isa, Panels, Part, Team, linear, linear_backward};
 
 /// One linear layer as the processor computes it.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl CustomOp1 for Backward<'_> {
     }
 
     fn cpu_fwd(&self, gradient: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (rows, outputs) = layout.shape().dims2()?;
+        let (rows, _) = layout.shape().dims2()?;
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("frozen-linear wants gradients that lie one after another");
         };
@@ -94,15 +94,7 @@ impl CustomOp1 for Backward<'_> {
         let inputs = panels.inputs();
         let gradient: &[f32] = &gradient.as_slice()?[start..end];
         let mut back = vec![0.0; rows * inputs];
-        let mut row = vec![0.0; inputs];
-        for output in 0..outputs {
-            panels.row(output, &mut row);
-            for (back, gradient) in back.chunks_exact_mut(inputs).zip(gradient.chunks_exact(outputs)) {
-                for (back, weight) in back.iter_mut().zip(&row) {
-                    *back += gradient[output] * weight;
-                }
-            }
-        }
+        linear_backward(self.layers.isa, &self.layers.team, gradient, panels, &mut back);
         Ok((CpuStorage::F32(back), Shape::from((rows, inputs))))
     }
 }
@@ -113,13 +105,21 @@ pub(crate) fn frozen_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.apply_op1(FrozenProduct { weight: weight.clone() })?.to_dtype(DType::F32)
 }
 
+/// `x W^T` for a weight that is trained, (outputs, inputs), where `x` may be a constant.
+pub(crate) fn trained_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
+    if x.track_op() { x.matmul(&weight.t()?) } else { frozen_product(weight, x)?.t()?.contiguous() }
+}
+
 struct FrozenProduct {
     weight: Tensor,
 }
 
+/// Batch, rows, outputs and inputs of a product.
+type Sizes = (usize, usize, usize, usize);
+
 impl FrozenProduct {
     /// The product's sizes as candle's storages want them, and the layout of W^T.
-    fn plan(&self, layout: &Layout) -> Result<((usize, usize, usize, usize), Layout, Shape)> {
+    fn plan(&self, layout: &Layout) -> Result<(Sizes, Layout, Shape)> {
         let (rows, inputs) = layout.shape().dims2()?;
         let (outputs, _) = self.weight.dims2()?;
         let transposed = self.weight.layout().transpose(0, 1)?;
