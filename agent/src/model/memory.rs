@@ -11,7 +11,9 @@ pub struct Memory {
     pub weights: usize,
     /// Keys and values that the engine may hold.
     pub kv: usize,
-    /// The process at its largest, as Linux tells it.
+    /// The process with the model ready and every batch run, where Linux tells it.
+    pub resident: Option<u64>,
+    /// The same at its largest, loading included.
     pub peak_resident: Option<u64>,
 }
 
@@ -19,12 +21,12 @@ impl Memory {
     /// What was computed, beside what the process has taken up to now.
     pub(super) fn measure(weights: usize, kv: usize) -> Self {
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-        Self { weights, kv, peak_resident: peak(&status) }
+        Self { weights, kv, resident: field(&status, "VmRSS:"), peak_resident: field(&status, "VmHWM:") }
     }
 }
 
-fn peak(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn field(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kilobytes.checked_mul(1024)
 }
@@ -34,9 +36,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_peak_is_read_where_it_stands() {
-        assert_eq!(peak("Name:\tx\nVmHWM:\t    1234 kB\nVmRSS:\t 9 kB\n"), Some(1234 * 1024));
-        assert_eq!(peak("VmHWM:\t many kB\n"), None);
-        assert_eq!(peak(""), None);
+    fn sizes_are_read_where_they_stand() {
+        let status = "Name:\tx\nVmHWM:\t    1234 kB\nVmRSS:\t 9 kB\n";
+        assert_eq!(field(status, "VmHWM:"), Some(1234 * 1024));
+        assert_eq!(field(status, "VmRSS:"), Some(9 * 1024));
+        assert_eq!(field("VmHWM:\t many kB\n", "VmHWM:"), None);
+        assert_eq!(field("", "VmRSS:"), None);
     }
 }

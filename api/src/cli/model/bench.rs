@@ -81,18 +81,15 @@ fn show(report: &Report, output: &Output) -> Result<()> {
         ))?;
     }
     let computed = (memory.weights + memory.kv) as f64;
-    let peak = memory.peak_resident.map_or_else(String::new, |peak| {
-        let over = format!(", {:+.0}%", (peak as f64 / computed - 1.0) * 100.0);
+    let taken = |size: u64| {
+        let over = format!(" ({:+.0}%)", (size as f64 / computed - 1.0) * 100.0);
         // beside a small model the program itself is most of it
-        let over = if computed < PROGRAM { String::new() } else { over };
-        format!(", the process at most {}{over}", bytes(peak as f64))
-    });
-    output.line(format!(
-        "memory: weights {}, cache {}{}",
-        bytes(memory.weights as f64),
-        bytes(memory.kv as f64),
-        peak,
-    ))?;
+        bytes(size as f64) + if computed < PROGRAM { "" } else { &over }
+    };
+    output.line(format!("memory: weights {}, cache {}", bytes(memory.weights as f64), bytes(memory.kv as f64)))?;
+    if let (Some(resident), Some(peak)) = (memory.resident, memory.peak_resident) {
+        output.line(format!("process: {}, at most {} while loading or running", taken(resident), taken(peak)))?;
+    }
     output.line(format!(
         "{FAINT}this device multiplies matrices at {:.0} GFLOP/s and reads memory at {:.1} GB/s; a share of bandwidth above 100% means that weights stay in the processor's cache{FAINT:#}",
         report.matmul_flops / 1e9,
