@@ -3,7 +3,7 @@
 //! * [`find`] and [`list`]: a model by its path, or by its name among those of a home;
 //! * [`Card`]: what a folder holds, from its headers alone;
 //! * [`init`]: random weights of a real shape, to measure without a download;
-//! * [`Model`]: a model on the engine, which [`generate`]s and [`bench`]es;
+//! * [`Model`]: a model on the engine, which goes on from a prompt ([`generate()`]) and is measured ([`bench()`]);
 //! * [`device`]: where it runs, by the name it has on a command line.
 
 pub mod bench;

@@ -1,4 +1,4 @@
-//! [`init`]: a model of a real shape with random weights, so that anybody can measure and test
+//! [`init()`]: a model of a real shape with random weights, so that anybody can measure and test
 //! without a download.
 //!
 //! The folder is in Hugging Face layout and loads anywhere: `config.json`, `generation_config.json`,

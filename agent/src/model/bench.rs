@@ -1,4 +1,4 @@
-//! [`bench`]: how fast the engine reads prompts and writes tokens, by how many sequences it has at once.
+//! [`bench()`]: how fast the engine reads prompts and writes tokens, by how many sequences it has at once.
 //!
 //! For each batch, distinct random prompts are read (prefill), then continued greedily with the end of
 //! a sequence forbidden. Writing is timed from when the last sequence has its first token until the
