@@ -77,7 +77,7 @@ struct Text {
     pieces: Pieces,
     /// Ids that end a sequence.
     ends: Vec<u32>,
-    /// Tokens of one sequence at most.
+    /// Tokens of one sequence at most: what the model sees, or its memory holds.
     context: usize,
 }
 
@@ -94,7 +94,7 @@ impl Local {
         let mut decoder = Decoder::load(dir, options.device)?;
         let config = decoder.config();
         tokenizer.check_vocabulary(config.vocab_size)?;
-        let context = config.max_position_embeddings;
+        let positions = config.max_position_embeddings;
         let ends = config.eos_token_ids.clone();
         if let Some(adapter) = &options.adapter {
             decoder.set_adapter(Some(Adapter::open(adapter)?))?;
@@ -102,12 +102,14 @@ impl Local {
         let name = fingerprint::name(dir, options.adapter.as_deref())?;
         let kv_bytes = options.kv_bytes.unwrap_or_else(|| {
             let bytes = |tokens: usize| (tokens.div_ceil(nn::BLOCK) + 1).saturating_mul(decoder.bytes_per_block());
-            let most = bytes(context).saturating_mul(options.max_batch);
-            KV_BYTES.max(bytes(context.min(LONG_EPISODE))).min(most)
+            let most = bytes(positions).saturating_mul(options.max_batch);
+            KV_BYTES.max(bytes(positions.min(LONG_EPISODE))).min(most)
         });
         let pieces = tokenizer.pieces();
         let LocalOptions { max_batch, step_tokens, .. } = *options;
         let engine = Engine::start(decoder, pieces.clone(), EngineOptions { kv_bytes, max_batch, step_tokens })?;
+        // A longer sequence could never be computed.
+        let context = positions.min(engine.stats().blocks * nn::BLOCK);
         let text = Arc::new(Text { name, tokenizer, template, pieces, ends, context });
         Ok(Self { engine, text, sampling: options.sampling })
     }
@@ -128,7 +130,7 @@ impl Policy for Local {
         if opening.len() >= self.text.context {
             let Text { name, context, .. } = self.text.as_ref();
             return Err(Error::Input(format!(
-                "the question and its instructions take {} of the {context} tokens that {name} can see: ask a shorter question, or take a model that sees more",
+                "the question and its instructions take {} of the {context} tokens that {name} has room for: ask a shorter question, take a model that sees more, or give it more memory with --kv-memory",
                 opening.len(),
             )));
         }

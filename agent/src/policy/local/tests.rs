@@ -159,6 +159,22 @@ fn a_full_context_ends_a_turn_and_refuses_a_prompt() {
     let long = "long ".repeat(9_000);
     let error = local().open(&task(&long, &budget, 4)).err().unwrap().to_string();
     assert!(error.contains("of the 8192 tokens") && error.contains("local:tiny@"), "{error}");
+
+    // Memory may end before the model's sight does.
+    let config = nn::DecoderConfig::open(folder()).unwrap();
+    let kv_bytes = Some(32 * nn::KvCache::bytes_per_block(&config));
+    let small = Local::open(folder(), &LocalOptions { kv_bytes, ..options() }).unwrap();
+    let mut session = small.open(&task("What is asthma?", &budget, 4)).unwrap();
+    let mut ids = session.opening().unwrap().len();
+    // It may end its turn before; then it begins another.
+    let ended = (0..100).find_map(|_| {
+        let act = session.act(&limits(4_000), &Cancel::new(), &mut quiet).unwrap();
+        ids += act.tokens.unwrap().ids.len();
+        (act.finish == Finish::Length).then_some(ids)
+    });
+    assert_eq!(ended, Some(32 * nn::BLOCK));
+    let act = session.act(&limits(4_000), &Cancel::new(), &mut quiet).unwrap();
+    assert_eq!((act.finish, act.text.as_str()), (Finish::Length, ""));
 }
 
 #[test]
