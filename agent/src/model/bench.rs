@@ -76,7 +76,7 @@ pub fn bench(model: Model, plan: &Plan, clock: fn() -> Duration, on_batch: &mut 
     model.check_length(length)?;
     let (device, config) = (model.device, model.config().clone());
     let work = Work::of(&config, model.decoder.bytes(), model.decoder.bytes_per_block() / nn::BLOCK);
-    let kv = Model::blocks(most, length) * model.decoder.bytes_per_block();
+    let kv = Model::blocks(most, length).saturating_mul(model.decoder.bytes_per_block());
     let weights = model.decoder.bytes();
     let engine = model.start(most, length)?;
 

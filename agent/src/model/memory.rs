@@ -25,6 +25,11 @@ impl Memory {
     }
 }
 
+/// Bytes that the machine can still give, where Linux tells it.
+pub(super) fn available() -> Option<u64> {
+    field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
+}
+
 fn field(status: &str, name: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

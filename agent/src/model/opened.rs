@@ -4,6 +4,7 @@ use std::path::Path;
 
 use nn::{Adapter, BLOCK, Decoder, DecoderConfig, Device, KvCache, Tokenizer};
 
+use super::memory::available;
 use crate::engine::{Engine, EngineOptions};
 use crate::{Error, Result};
 
@@ -54,11 +55,16 @@ impl Model {
 
     /// An engine with room for so many sequences of so many tokens at once.
     pub(super) fn start(self, sequences: usize, tokens: usize) -> Result<Engine> {
-        let options = EngineOptions {
-            kv_bytes: Self::blocks(sequences, tokens).saturating_mul(KvCache::bytes_per_block(self.config())),
-            max_batch: sequences,
-            step_tokens: STEP_TOKENS,
-        };
+        let kv_bytes = Self::blocks(sequences, tokens).saturating_mul(KvCache::bytes_per_block(self.config()));
+        if let Device::Cpu { .. } = self.device
+            && let Some(available) = available().filter(|available| kv_bytes as u64 > *available)
+        {
+            return Err(Error::Input(format!(
+                "{sequences} sequences of {tokens} tokens take {kv_bytes} bytes of keys and values, and the machine has \
+                 {available} left: take fewer or shorter ones"
+            )));
+        }
+        let options = EngineOptions { kv_bytes, max_batch: sequences, step_tokens: STEP_TOKENS };
         Engine::start(self.decoder, self.tokenizer.pieces(), options)
     }
 }

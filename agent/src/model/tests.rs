@@ -217,4 +217,9 @@ fn a_bench_has_a_row_a_batch() {
         let message = bench(open(&models.join("tiny")), &plan, clock, &mut |_| {}).unwrap_err().to_string();
         assert!(message.contains(expect), "{message}");
     }
+    if cfg!(target_os = "linux") {
+        let plan = Plan { batches: vec![1 << 40], prompt_tokens: 1, new_tokens: 1 };
+        let message = bench(open(&models.join("tiny")), &plan, clock, &mut |_| {}).unwrap_err().to_string();
+        assert!(message.contains("fewer or shorter"), "{message}");
+    }
 }
