@@ -223,3 +223,32 @@ fn a_bench_has_a_row_a_batch() {
         assert!(message.contains("fewer or shorter"), "{message}");
     }
 }
+
+#[test]
+fn an_adapter_changes_what_is_written() {
+    let (_home, models) = models();
+    let (dir, adapter) = (models.join("tiny"), models.join("tiny/adapter"));
+    let targets = nn::Target::ALL;
+    nn::Adapter::new(open(&dir).config(), 4, 8.0, &targets, 1).unwrap().save(&adapter).unwrap();
+    let written = |adapter: Option<&Path>| {
+        let model = Model::open(&dir, Device::cpu(), adapter).unwrap();
+        let prompt = Prompt::Ids((20..60).collect());
+        generate(model, &prompt, &settings(16, 0.0, 0), clock, &mut |_| ControlFlow::Continue(())).unwrap().logprobs
+    };
+    // A new adapter adds nothing.
+    assert_eq!(written(Some(&adapter)), written(None));
+    let file = adapter.join("adapter_model.safetensors");
+    let mut bytes = fs::read(&file).unwrap();
+    let header = u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    for (at, place) in bytes[8 + header..].as_chunks_mut().0.iter_mut().enumerate() {
+        *place = ((at % 7) as f32 * 0.01 - 0.03_f32).to_le_bytes();
+    }
+    fs::write(&file, bytes).unwrap();
+    assert_ne!(written(Some(&adapter)), written(None));
+    assert_eq!(Card::read(&dir).unwrap().adapters[0].rank, 4);
+
+    let small = models.join("small");
+    init(Shape::Small, 0, &small, &mut |_, _| {}).unwrap();
+    let message = Model::open(&small, Device::cpu(), Some(&adapter)).unwrap_err().to_string();
+    assert!(message.contains("layers.0.self_attn.q_proj"), "{message}");
+}
