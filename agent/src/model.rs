@@ -22,6 +22,7 @@ pub use self::bench::bench;
 pub use self::card::{AdapterCard, Card, is_language_model};
 pub use self::generate::generate;
 pub use self::memory::Memory;
+pub(crate) use self::memory::available;
 pub use self::opened::Model;
 use crate::{Error, Result};
 

@@ -26,7 +26,7 @@ impl Memory {
 }
 
 /// Bytes that the machine can still give, where Linux tells it.
-pub(super) fn available() -> Option<u64> {
+pub(crate) fn available() -> Option<u64> {
     field(&fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 

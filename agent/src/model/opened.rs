@@ -14,8 +14,8 @@ const STEP_TOKENS: usize = 512;
 /// A model that was loaded.
 #[derive(Debug)]
 pub struct Model {
-    pub(super) decoder: Decoder,
-    pub(super) tokenizer: Tokenizer,
+    pub(crate) decoder: Decoder,
+    pub(crate) tokenizer: Tokenizer,
     pub(super) device: Device,
 }
 

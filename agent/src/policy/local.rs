@@ -16,10 +16,11 @@ mod turn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nn::{Adapter, ChatTemplate, Decoder, Device, Pieces, Sampling, Stream, Tokenizer};
+use nn::{ChatTemplate, DecoderConfig, Device, KvCache, Pieces, Sampling, Stream, Tokenizer};
 
 use self::turn::Episode;
 use crate::engine::{Engine, EngineOptions};
+use crate::model::{Model, available};
 use crate::policy::Policy;
 use crate::session::{Session, Task};
 use crate::{Error, Result};
@@ -89,22 +90,13 @@ impl Local {
     /// [`Error::Input`] for settings that cannot be.
     pub fn open(dir: &Path, options: &LocalOptions) -> Result<Self> {
         options.sampling.check()?;
-        let tokenizer = Tokenizer::open(dir)?;
         let template = ChatTemplate::open(dir)?;
-        let mut decoder = Decoder::load(dir, options.device)?;
+        let Model { decoder, tokenizer, .. } = Model::open(dir, options.device, options.adapter.as_deref())?;
         let config = decoder.config();
-        tokenizer.check_vocabulary(config.vocab_size)?;
         let positions = config.max_position_embeddings;
         let ends = config.eos_token_ids.clone();
-        if let Some(adapter) = &options.adapter {
-            decoder.set_adapter(Some(Adapter::open(adapter)?))?;
-        }
         let name = fingerprint::name(dir, options.adapter.as_deref())?;
-        let kv_bytes = options.kv_bytes.unwrap_or_else(|| {
-            let bytes = |tokens: usize| (tokens.div_ceil(nn::BLOCK) + 1).saturating_mul(decoder.bytes_per_block());
-            let most = bytes(positions).saturating_mul(options.max_batch);
-            KV_BYTES.max(bytes(positions.min(LONG_EPISODE))).min(most)
-        });
+        let kv_bytes = kv_bytes(options, config)?;
         let pieces = tokenizer.pieces();
         let LocalOptions { max_batch, step_tokens, .. } = *options;
         let engine = Engine::start(decoder, pieces.clone(), EngineOptions { kv_bytes, max_batch, step_tokens })?;
@@ -137,6 +129,25 @@ impl Policy for Local {
         let stream = Stream { seed: task.seed, ..Stream::default() };
         Ok(Box::new(Episode::new(self.engine.clone(), Arc::clone(&self.text), self.sampling, stream, task, opening)))
     }
+}
+
+/// The memory for keys and values: what was asked for, if there is so much, else what is usual.
+fn kv_bytes(options: &LocalOptions, config: &DecoderConfig) -> Result<usize> {
+    let left = if let Device::Cpu { .. } = options.device { available() } else { None };
+    let left = left.map_or(usize::MAX, |left| usize::try_from(left).unwrap_or(usize::MAX));
+    if let Some(wanted) = options.kv_bytes {
+        if wanted > left {
+            let what =
+                format!("{wanted} bytes for keys and values are more than the {left} that this machine has left");
+            return Err(Error::Input(format!("{what}: ask for less with --kv-memory")));
+        }
+        return Ok(wanted);
+    }
+    let bytes = |tokens: usize| (tokens.div_ceil(nn::BLOCK) + 1).saturating_mul(KvCache::bytes_per_block(config));
+    let positions = config.max_position_embeddings;
+    let most = bytes(positions).saturating_mul(options.max_batch);
+    // What else the machine does needs some of what is left.
+    Ok(KV_BYTES.max(bytes(positions.min(LONG_EPISODE))).min(most).min(left / 2))
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ fn what_cannot_be_is_said() {
     assert!(fail(&["--policy", "tiny", "--top-p", "2"]).contains("top_p"));
     assert!(fail(&["--policy", "tiny", "--temperature", "-1"]).contains("temperature"));
     assert!(fail(&["--policy", "tiny", "--kv-memory", "much"]).contains("512M"));
+    assert!(fail(&["--policy", "tiny", "--kv-memory", "900T"]).contains("--kv-memory"));
     assert!(fail(&["--policy", "tiny", "--device", "abacus"]).contains("abacus"));
     assert!(fail(&["--policy", "tiny", "--adapter", "/nowhere"]).contains("/nowhere"));
     let small = fail(&["--policy", "tiny", "--kv-memory", "1K"]);
