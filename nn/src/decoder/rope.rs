@@ -203,3 +203,6 @@ impl Scaling {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
