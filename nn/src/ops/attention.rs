@@ -3,7 +3,7 @@
 
 use super::isa::Isa;
 use super::softmax::exponentials;
-use super::tile::{COLUMNS, EMPTY, Line, Panel, ROWS, Rows, multiply};
+use super::tile::{COLUMNS, EMPTY, From, Line, Panel, ROWS, Rows, multiply};
 
 /// Memory that attention reuses from call to call.
 #[derive(Debug, Default)]
@@ -70,9 +70,9 @@ impl Attention {
         mut put: impl FnMut(usize, usize, &Line, f32),
     ) {
         let stride = length.next_multiple_of(COLUMNS);
+        let mut tile = EMPTY;
         for (number, panel) in self.keys.chunks_exact(size).enumerate() {
-            let mut tile = EMPTY;
-            multiply(isa, queries, &[Panel::full(panel)], &mut tile);
+            multiply(isa, queries, &[Panel::full(panel)], From::Zero, &mut tile);
             for (line, scores) in tile.iter().zip(self.scores.chunks_exact_mut(stride)).take(queries.count) {
                 scores[number * COLUMNS..][..COLUMNS].copy_from_slice(&line.0);
             }
@@ -83,8 +83,7 @@ impl Attention {
         }
         let weights = Rows { values: &self.scores, stride, count: queries.count };
         for (number, panel) in self.values.chunks_exact(length).enumerate() {
-            let mut tile = EMPTY;
-            multiply(isa, weights, &[Panel::full(panel)], &mut tile);
+            multiply(isa, weights, &[Panel::full(panel)], From::Zero, &mut tile);
             for (query, (line, factor)) in tile.iter().zip(factors).take(queries.count).enumerate() {
                 put(query, number * COLUMNS, line, factor);
             }

@@ -8,7 +8,7 @@ use super::isa::{Isa, for_each_isa};
 use super::panels::{Panels, Values};
 use super::split::Split;
 use super::team::Team;
-use super::tile::{COLUMNS, EMPTY, Line, Panel, ROWS, Rows, multiply, runs, together};
+use super::tile::{COLUMNS, EMPTY, From, Line, Panel, ROWS, Rows, Tile, multiply, runs, together};
 
 /// Tiles of rows that go through a panel before the next ones do: enough that a weight read from
 /// memory is used often, few enough that their inputs and outputs stay in the second-level cache.
@@ -156,13 +156,14 @@ fn block_backward(isa: Isa, g: &[f32], panels: &Panels, column: usize, dx: &Spli
     let mut turned = [Line::ZERO; BACK_DEPTH];
     for first in (0..outputs).step_by(BACK_DEPTH) {
         let depth = BACK_DEPTH.min(outputs - first);
+        let from = if first == 0 { From::Zero } else { From::Tile };
         for (number, turned) in turned[..depth].chunks_mut(COLUMNS).enumerate() {
             panels.turn(isa, first / COLUMNS + number, column..column + width, turned);
         }
         for (tile, sums) in sums[..tiles].iter_mut().enumerate() {
             let values = &g[edge(tile) * outputs + first..];
             let rows = Rows { values, stride: outputs, count: edge(tile + 1) - edge(tile) };
-            multiply(isa, rows, &[Panel::full(&turned[..depth])], sums);
+            multiply(isa, rows, &[Panel::full(&turned[..depth])], from, sums);
         }
     }
     for (tile, sums) in sums[..tiles].iter().enumerate() {
@@ -184,27 +185,47 @@ fn block(isa: Isa, x: &[f32], part: Part<'_>, numbers: Range<usize>, y: &Split<'
     let rows = x.len().checked_div(inputs).unwrap_or(0);
     let tiles = rows.div_ceil(ROWS);
     let edge = |tile: usize| tile * rows / tiles;
-    let mut sums = [EMPTY; TILES];
+    let rows_of = |tile: usize, first: usize| Rows {
+        values: &x[edge(tile) * inputs + first..],
+        stride: inputs,
+        count: edge(tile + 1) - edge(tile),
+    };
+    let panels_of = |run: &Range<usize>, depth: Range<usize>| -> [Panel<'_>; 4] {
+        std::array::from_fn(|next| part.panels.panel((run.start + next).min(run.end - 1), depth.clone()))
+    };
+    let put = |tile: usize, run: &Range<usize>, sums: &Tile| {
+        for (panel, lines) in run.clone().zip(sums.chunks_exact(edge(tile + 1) - edge(tile))) {
+            let column = panel * COLUMNS;
+            let width = COLUMNS.min(outputs - column);
+            let bias = part.bias.map(|bias| &bias[column..column + width]);
+            let place = Place { start: place.start + edge(tile) * place.stride + column, ..place };
+            finish(isa, lines, bias, after, y, place, width);
+        }
+    };
     // With more than one tile of rows, a tile is full enough with one panel.
-    for run in runs(if tiles == 1 { rows } else { ROWS }, numbers) {
-        sums[..tiles].fill(EMPTY);
-        for first in (0..inputs).step_by(DEPTH) {
-            let depth = first..inputs.min(first + DEPTH);
-            let panels: [Panel<'_>; 4] =
-                std::array::from_fn(|next| part.panels.panel((run.start + next).min(run.end - 1), depth.clone()));
-            for (tile, sums) in sums[..tiles].iter_mut().enumerate() {
-                let values = &x[edge(tile) * inputs + first..];
-                let rows = Rows { values, stride: inputs, count: edge(tile + 1) - edge(tile) };
-                multiply(isa, rows, &panels[..run.len()], sums);
+    let runs = runs(if tiles == 1 { rows } else { ROWS }, numbers);
+    if tiles == 1 || inputs <= DEPTH {
+        let mut sums = EMPTY;
+        for run in runs {
+            let panels = panels_of(&run, 0..inputs);
+            for tile in 0..tiles {
+                multiply(isa, rows_of(tile, 0), &panels[..run.len()], From::Zero, &mut sums);
+                put(tile, &run, &sums);
             }
         }
-        for (tile, sums) in sums[..tiles].iter().enumerate() {
-            for (panel, lines) in run.clone().zip(sums.chunks_exact(edge(tile + 1) - edge(tile))) {
-                let column = panel * COLUMNS;
-                let width = COLUMNS.min(outputs - column);
-                let bias = part.bias.map(|bias| &bias[column..column + width]);
-                let place = Place { start: place.start + edge(tile) * place.stride + column, ..place };
-                finish(isa, lines, bias, after, y, place, width);
+        return;
+    }
+    let mut sums = [EMPTY; TILES];
+    for run in runs {
+        for first in (0..inputs).step_by(DEPTH) {
+            let last = inputs.min(first + DEPTH);
+            let panels = panels_of(&run, first..last);
+            let from = if first == 0 { From::Zero } else { From::Tile };
+            for (tile, sums) in sums[..tiles].iter_mut().enumerate() {
+                multiply(isa, rows_of(tile, first), &panels[..run.len()], from, sums);
+                if last == inputs {
+                    put(tile, &run, sums);
+                }
             }
         }
     }

@@ -122,7 +122,16 @@ pub(super) struct Rows<'a> {
 /// Sums of some rows with some panels: line `panel * rows + row`.
 pub(super) type Tile = [Line; ROWS];
 
-/// A tile before any product.
+/// Where the sums of a product begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum From {
+    /// At nothing; what the tile held is lost.
+    Zero,
+    /// At what the tile holds: the same row and panel with smaller k.
+    Tile,
+}
+
+/// A tile of nothing.
 pub(super) const EMPTY: Tile = [Line::ZERO; ROWS];
 
 /// How many of `left` panels make the most of one pass over `rows` rows: enough sums in flight to
@@ -147,9 +156,9 @@ pub(super) fn runs(rows: usize, panels: Range<usize>) -> impl Iterator<Item = Ra
     })
 }
 
-/// Adds to `tile` the products of `rows`, at most 12, and `panels`: 1, 2 or 4 of one kind and
-/// depth, no more than [`together`] says.
-pub(super) fn multiply(isa: Isa, rows: Rows<'_>, panels: &[Panel<'_>], tile: &mut Tile) {
+/// The sums of the products of `rows`, at most 12, and `panels`: 1, 2 or 4 of one kind and depth, no
+/// more than [`together`] says.
+pub(super) fn multiply(isa: Isa, rows: Rows<'_>, panels: &[Panel<'_>], from: From, tile: &mut Tile) {
     let (Some(first), true) = (panels.first(), rows.count > 0) else {
         return;
     };
@@ -159,21 +168,24 @@ pub(super) fn multiply(isa: Isa, rows: Rows<'_>, panels: &[Panel<'_>], tile: &mu
     assert!(rows.count <= ROWS && panels.len() <= together(rows.count, panels.len()), "no more than a tile holds");
     assert!((rows.count - 1) * rows.stride + depth <= rows.values.len(), "every row is as deep as the panel");
     match isa.level() {
-        Level::Portable => portable(rows, panels, tile),
+        Level::Portable => portable(rows, panels, from, tile),
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "a function for instructions that not every processor has")]
         // SAFETY: an `Isa` of this level exists only where these instructions were detected; the
         // panels are alike, and every row was found to be as deep as they are.
-        Level::Avx2 => unsafe { x86::avx2(rows, panels, depth, tile) },
+        Level::Avx2 => unsafe { x86::avx2(rows, panels, depth, from, tile) },
         #[cfg(target_arch = "x86_64")]
         #[expect(unsafe_code, reason = "a function for instructions that not every processor has")]
         // SAFETY: as above.
-        Level::Avx512 => unsafe { x86::avx512(rows, panels, depth, tile) },
+        Level::Avx512 => unsafe { x86::avx512(rows, panels, depth, from, tile) },
     }
 }
 
-fn portable(rows: Rows<'_>, panels: &[Panel<'_>], tile: &mut Tile) {
+fn portable(rows: Rows<'_>, panels: &[Panel<'_>], from: From, tile: &mut Tile) {
     for (panel, sums) in panels.iter().zip(tile.chunks_exact_mut(rows.count)) {
+        if from == From::Zero {
+            sums.fill(Line::ZERO);
+        }
         for k in 0..panel.depth() {
             let line = panel.line(k);
             for (row, sums) in sums.iter_mut().enumerate() {
@@ -209,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn every_shape_of_tile_adds_the_plain_product_with_the_same_bits() {
+    fn every_shape_of_tile_is_the_plain_product_with_the_same_bits() {
         for isa in Isa::all() {
             for depth in [1, 2, 33] {
                 let panels = panels(4, depth);
@@ -218,7 +230,7 @@ mod tests {
                 let alone = |row: usize, panel: usize| {
                     let mut tile = EMPTY;
                     let rows = Rows { values: &x[row * (depth + 3)..], stride: 0, count: 1 };
-                    multiply(isa, rows, &[Panel::full(&panels[panel].0)], &mut tile);
+                    multiply(isa, rows, &[Panel::full(&panels[panel].0)], From::Zero, &mut tile);
                     tile[0].0
                 };
                 let exact = |row: usize, panel: usize, column: usize| -> f64 {
@@ -231,8 +243,8 @@ mod tests {
                         let full: Vec<_> = panels[..width].iter().map(|(lines, _)| Panel::full(lines)).collect();
                         let half: Vec<_> = panels[..width].iter().map(|(_, lines)| Panel::half(lines)).collect();
                         let (mut tile, mut same) = (EMPTY, EMPTY);
-                        multiply(isa, rows, &full, &mut tile);
-                        multiply(isa, rows, &half, &mut same);
+                        multiply(isa, rows, &full, From::Zero, &mut tile);
+                        multiply(isa, rows, &half, From::Zero, &mut same);
                         for panel in 0..width {
                             for row in 0..count {
                                 let found = tile[panel * count + row].0;
@@ -254,11 +266,18 @@ mod tests {
         for isa in Isa::all() {
             let panels = panels(1, 40);
             let x = numbers(9, 5 * 40);
-            let (mut whole, mut parts) = (EMPTY, EMPTY);
-            multiply(isa, Rows { values: &x, stride: 40, count: 5 }, &[Panel::full(&panels[0].0)], &mut whole);
-            for (first, last) in [(0, 7), (7, 40)] {
+            let mut whole = [Line([9.0; COLUMNS]); ROWS];
+            let mut parts = whole;
+            multiply(
+                isa,
+                Rows { values: &x, stride: 40, count: 5 },
+                &[Panel::full(&panels[0].0)],
+                From::Zero,
+                &mut whole,
+            );
+            for (first, last, from) in [(0, 7, From::Zero), (7, 40, From::Tile)] {
                 let rows = Rows { values: &x[first..], stride: 40, count: 5 };
-                multiply(isa, rows, &[Panel::full(&panels[0].0[first..last])], &mut parts);
+                multiply(isa, rows, &[Panel::full(&panels[0].0[first..last])], from, &mut parts);
             }
             for (whole, part) in whole.iter().zip(parts) {
                 assert_eq!(whole.0, part.0);

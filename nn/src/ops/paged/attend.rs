@@ -5,7 +5,7 @@ use super::{BLOCK, Heads, ROWS, Span};
 use crate::ops::isa::Isa;
 use crate::ops::softmax::exponentials;
 use crate::ops::split::Split;
-use crate::ops::tile::{COLUMNS, EMPTY, Panel, Rows, Tile, multiply, runs};
+use crate::ops::tile::{COLUMNS, EMPTY, From, Panel, Rows, Tile, multiply, runs};
 
 /// Memory that attention reuses from call to call.
 #[derive(Debug, Default)]
@@ -119,13 +119,13 @@ fn score(step: &Step<'_>, worker: &mut Worker, job: Job, blocks: &[u32]) {
     let size = step.heads.size;
     let (pairs, stride) = (job.pairs, blocks.len() * BLOCK);
     let queries = Rows { values: &worker.queries, stride: size, count: pairs };
+    let mut tile = EMPTY;
     for run in runs(pairs, 0..blocks.len()) {
         let keys: [Panel<'_>; 4] = std::array::from_fn(|panel| {
             let number = (run.start + panel).min(run.end - 1);
             step.pages.keys(blocks[number], blocks[(number + run.len()).min(blocks.len() - 1)], job.head)
         });
-        let mut tile = EMPTY;
-        multiply(step.isa, queries, &keys[..run.len()], &mut tile);
+        multiply(step.isa, queries, &keys[..run.len()], From::Zero, &mut tile);
         for (number, lines) in run.zip(tile.chunks_exact(pairs)) {
             for (pair, line) in lines.iter().enumerate() {
                 worker.scores[pair * stride + number * BLOCK..][..BLOCK].copy_from_slice(&line.0);
@@ -139,16 +139,16 @@ fn mix(step: &Step<'_>, worker: &mut Worker, job: Job, blocks: &[u32], factors: 
     let size = step.heads.size;
     let (pairs, stride) = (job.pairs, blocks.len() * BLOCK);
     let panels = size.div_ceil(COLUMNS);
-    worker.sums.clear();
     worker.sums.resize(runs(pairs, 0..panels).count(), EMPTY);
     for (number, block) in blocks.iter().enumerate() {
         let weights = Rows { values: &worker.scores[number * BLOCK..], stride, count: pairs };
+        let from = if number == 0 { From::Zero } else { From::Tile };
         let next = blocks[(number + 1).min(blocks.len() - 1)];
         for (run, sums) in runs(pairs, 0..panels).zip(&mut worker.sums) {
             let values: [Panel<'_>; 4] = std::array::from_fn(|panel| {
                 step.pages.values(*block, next, job.head, (run.start + panel).min(run.end - 1))
             });
-            multiply(step.isa, weights, &values[..run.len()], sums);
+            multiply(step.isa, weights, &values[..run.len()], from, sums);
         }
     }
     for (run, sums) in runs(pairs, 0..panels).zip(&worker.sums) {

@@ -3,12 +3,12 @@
 
 use std::arch::x86_64::{
     __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_and_si256, _mm256_broadcast_ss, _mm256_castps_si256,
-    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_set1_epi32, _mm256_slli_epi32, _mm256_store_ps,
-    _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_load_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_slli_epi32, _mm512_store_ps,
+    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_load_ps, _mm256_set1_epi32, _mm256_setzero_ps, _mm256_slli_epi32,
+    _mm256_store_ps, _mm512_and_si512, _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_load_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_store_ps,
 };
 
-use super::{COLUMNS, Line, Lines, Panel, Rows, Tile};
+use super::{COLUMNS, From, Line, Lines, Panel, Rows, Tile};
 
 /// The bits of the upper of two bfloat16 values in a word.
 const UPPER: i32 = 0xffff_0000_u32.cast_signed();
@@ -40,13 +40,13 @@ macro_rules! pick {
 /// # Safety
 /// Panels are of one kind and `depth`; every row has at least `depth` values.
 #[target_feature(enable = "avx512f")]
-pub(super) unsafe fn avx512(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, tile: &mut Tile) {
+pub(super) unsafe fn avx512(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, from: From, tile: &mut Tile) {
     // SAFETY: as promised to this function.
     unsafe {
         if panels[0].is_half() {
-            wide::<true>(rows, panels, depth, tile);
+            wide::<true>(rows, panels, depth, from, tile);
         } else {
-            wide::<false>(rows, panels, depth, tile);
+            wide::<false>(rows, panels, depth, from, tile);
         }
     }
 }
@@ -54,8 +54,8 @@ pub(super) unsafe fn avx512(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, 
 /// # Safety
 /// As [`avx512`]; `HALF` tells the kind of the panels.
 #[target_feature(enable = "avx512f")]
-unsafe fn wide<const HALF: bool>(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, tile: &mut Tile) {
-    pick!(rows.count, panels.len(), wide_tile(rows, panels, depth, tile);
+unsafe fn wide<const HALF: bool>(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, from: From, tile: &mut Tile) {
+    pick!(rows.count, panels.len(), wide_tile(rows, panels, depth, from, tile);
         (1, 1) (1, 2) (1, 4) (2, 1) (2, 2) (2, 4) (3, 1) (3, 2) (3, 4) (4, 1) (4, 2) (5, 1) (5, 2) (6, 1) (6, 2)
         (7, 1) (8, 1) (9, 1) (10, 1) (11, 1) (12, 1));
 }
@@ -67,6 +67,7 @@ unsafe fn wide_tile<const R: usize, const P: usize, const HALF: bool>(
     rows: Rows<'_>,
     panels: &[Panel<'_>],
     depth: usize,
+    from: From,
     tile: &mut Tile,
 ) {
     let starts: [*const f32; P] = std::array::from_fn(|panel| start(&panels[panel]));
@@ -77,11 +78,13 @@ unsafe fn wide_tile<const R: usize, const P: usize, const HALF: bool>(
     // panel and every row.
     unsafe {
         let tile = tile.as_mut_ptr().cast::<f32>();
-        let mut sums: [[[__m512; 2]; R]; P] = std::array::from_fn(|panel| {
-            std::array::from_fn(|row| {
-                std::array::from_fn(|half| _mm512_load_ps(tile.add((panel * R + row) * COLUMNS + half * 16)))
-            })
-        });
+        let mut sums = [[[_mm512_setzero_ps(); 2]; R]; P];
+        if from == From::Tile {
+            for (number, [left, right]) in sums.as_flattened_mut().iter_mut().enumerate() {
+                *left = _mm512_load_ps(tile.add(number * COLUMNS));
+                *right = _mm512_load_ps(tile.add(number * COLUMNS + 16));
+            }
+        }
         for k in 0..depth {
             let factors: [__m512; R] = std::array::from_fn(|row| _mm512_set1_ps(*rows[row].add(k)));
             for panel in 0..P {
@@ -136,7 +139,7 @@ unsafe fn wide_line<const HALF: bool>(start: *const f32, k: usize) -> [__m512; 2
 /// # Safety
 /// As [`avx512`].
 #[target_feature(enable = "avx2,fma")]
-pub(super) unsafe fn avx2(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, tile: &mut Tile) {
+pub(super) unsafe fn avx2(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, from: From, tile: &mut Tile) {
     const HIGH: usize = 6;
     for (panel, sums) in panels.iter().zip(tile.chunks_exact_mut(rows.count)) {
         for first in (0..rows.count).step_by(HIGH) {
@@ -146,9 +149,9 @@ pub(super) unsafe fn avx2(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, ti
             // SAFETY: as promised to this function.
             unsafe {
                 if panel.is_half() {
-                    narrow::<true>(rows, panel, depth, sums);
+                    narrow::<true>(rows, panel, depth, from, sums);
                 } else {
-                    narrow::<false>(rows, panel, depth, sums);
+                    narrow::<false>(rows, panel, depth, from, sums);
                 }
             }
         }
@@ -158,9 +161,9 @@ pub(super) unsafe fn avx2(rows: Rows<'_>, panels: &[Panel<'_>], depth: usize, ti
 /// # Safety
 /// As [`avx512`]; `HALF` tells the kind of the panel, and `sums` has a line for each row.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn narrow<const HALF: bool>(rows: Rows<'_>, panel: &Panel<'_>, depth: usize, sums: &mut [Line]) {
+unsafe fn narrow<const HALF: bool>(rows: Rows<'_>, panel: &Panel<'_>, depth: usize, from: From, sums: &mut [Line]) {
     for part in 0..2 {
-        pick!(rows.count, part, narrow_tile(rows, panel, depth, sums);
+        pick!(rows.count, part, narrow_tile(rows, panel, depth, from, sums);
             (1, 0) (1, 1) (2, 0) (2, 1) (3, 0) (3, 1) (4, 0) (4, 1) (5, 0) (5, 1) (6, 0) (6, 1));
     }
 }
@@ -174,6 +177,7 @@ unsafe fn narrow_tile<const R: usize, const PART: usize, const HALF: bool>(
     rows: Rows<'_>,
     panel: &Panel<'_>,
     depth: usize,
+    from: From,
     sums: &mut [Line],
 ) {
     let start = start(panel);
@@ -181,8 +185,13 @@ unsafe fn narrow_tile<const R: usize, const PART: usize, const HALF: bool>(
     let lines: [*mut f32; R] = std::array::from_fn(|row| sums[row].0[PART * 16..].as_mut_ptr());
     // SAFETY: half a line is 16 aligned values; `k` is within the panel and every row.
     unsafe {
-        let mut sums: [[__m256; 2]; R] =
-            std::array::from_fn(|row| [_mm256_load_ps(lines[row]), _mm256_load_ps(lines[row].add(8))]);
+        let mut sums = [[_mm256_setzero_ps(); 2]; R];
+        if from == From::Tile {
+            for ([left, right], line) in sums.iter_mut().zip(lines) {
+                *left = _mm256_load_ps(line);
+                *right = _mm256_load_ps(line.add(8));
+            }
+        }
         for k in 0..depth {
             let [left, right] = narrow_line::<PART, HALF>(start, k);
             for row in 0..R {
