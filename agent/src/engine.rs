@@ -17,6 +17,7 @@ mod scheduler;
 mod sequence;
 mod stats;
 
+use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -65,7 +66,7 @@ impl Engine {
     /// [`Error::Engine`] when there can be no thread.
     pub fn start(decoder: Decoder, pieces: Pieces, options: EngineOptions) -> Result<Self> {
         let config = decoder.config().clone();
-        let bytes_per_block = KvCache::bytes_per_block(&config);
+        let bytes_per_block = decoder.bytes_per_block();
         let blocks = options.kv_bytes / bytes_per_block.max(1);
         if blocks == 0 {
             return Err(Error::Input(format!(
@@ -76,11 +77,12 @@ impl Engine {
         let cache = KvCache::new(&decoder, blocks)?;
         let bounds = Bounds { positions: config.max_position_embeddings, end_ids: config.eos_token_ids.clone() };
         let stats = Arc::new(Mutex::new(Stats { blocks, ..Stats::default() }));
+        let threads = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         let (mail, inbox) = channel();
         let driver = Driver {
             decoder,
             cache,
-            scheduler: Scheduler::new(blocks, options.max_batch, options.step_tokens, bounds),
+            scheduler: Scheduler::new(blocks, options.max_batch, options.step_tokens, threads, bounds),
             batch: Batch::default(),
             inbox,
             arrivals: 0,
@@ -106,7 +108,7 @@ impl Engine {
         let room = request.max_tokens.min(shared.config.max_position_embeddings).min(4096);
         let (reply, generation) = request::pair(room);
         if request.max_tokens == 0 {
-            reply.end(Finish::Length);
+            reply.settle(Ok(Finish::Length));
             return Ok(generation);
         }
         let sent = shared.mail.as_ref().map(|mail| mail.send((request, reply)));
@@ -209,7 +211,9 @@ impl Driver {
                 }
             }
             self.step();
+            // Whoever is told of an end finds it counted.
             *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.scheduler.stats();
+            self.scheduler.settle();
         }
     }
 
@@ -228,8 +232,12 @@ impl Driver {
                 cache.copy(*from, *to)?;
             }
             let logits = decoder.forward(batch, Pass::Infer(cache))?;
-            scheduler.apply(&logits.host()?, decoder.config().vocab_size);
-            Ok::<(), nn::Error>(())
+            let (logits, vocabulary) = (logits.host()?, decoder.config().vocab_size);
+            if logits.len() != batch.rows() * vocabulary {
+                return Err(nn::Error::Shape(format!("{} logits for {} rows", logits.len(), batch.rows())));
+            }
+            scheduler.apply(&logits, vocabulary);
+            Ok(())
         });
         let fault = match computed {
             Ok(Ok(())) => return,

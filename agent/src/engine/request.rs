@@ -24,8 +24,8 @@ pub struct Request {
     pub watch: Box<dyn Watch>,
 }
 
-/// Looks at each token on the engine's thread, before the next step. It must be quick: all requests
-/// wait for it.
+/// Looks at each token on a thread of the engine, before the next step. It must be quick: all
+/// requests wait for it.
 pub trait Watch: Send {
     /// Whether `id` must not be the next token.
     fn forbids(&mut self, id: u32) -> bool;
@@ -76,16 +76,17 @@ pub struct Generation {
 }
 
 /// The engine's end of a [`Generation`]; dropped without an end, it reports that the engine stopped.
+#[derive(Debug)]
 pub(super) struct Reply(Arc<Slot>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Slot {
     state: Mutex<State>,
     changed: Condvar,
     cancelled: AtomicBool,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     tokens: Vec<Sampled>,
     end: Option<Result<Finish, String>>,
@@ -93,7 +94,7 @@ struct State {
 }
 
 /// What the caller sleeps for: waking it for less would cost each step a system call.
-#[derive(Clone, Copy, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Waits {
     #[default]
     Nobody,
@@ -182,15 +183,8 @@ impl Reply {
         self.wake(&mut state, Waits::Token);
     }
 
-    pub(super) fn end(self, finish: Finish) {
-        self.settle(Ok(finish));
-    }
-
-    pub(super) fn fail(self, what: &str) {
-        self.settle(Err(what.to_owned()));
-    }
-
-    fn settle(&self, end: Result<Finish, String>) {
+    /// Tells why there are no more tokens; the first reason holds.
+    pub(super) fn settle(&self, end: Result<Finish, String>) {
         let mut state = self.0.state();
         if state.end.is_none() {
             state.end = Some(end);
@@ -248,7 +242,7 @@ mod tests {
         assert_eq!(generation.recv(Duration::ZERO).unwrap(), Received::Nothing);
         let writer = thread::spawn(move || {
             (0..500).for_each(|id| reply.push(token(id)));
-            reply.end(Finish::Stop);
+            reply.settle(Ok(Finish::Stop));
         });
         for id in 0..500 {
             assert_eq!(generation.recv(LONG).unwrap(), Received::Token(token(id)));
@@ -264,7 +258,7 @@ mod tests {
         let (reply, generation) = pair(0);
         let reader = thread::spawn(move || generation.wait());
         (0..100).for_each(|id| reply.push(token(id)));
-        reply.end(Finish::Length);
+        reply.settle(Ok(Finish::Length));
         let (tokens, finish) = reader.join().unwrap().unwrap();
         assert_eq!((tokens.len(), finish), (100, Finish::Length));
     }
@@ -278,7 +272,7 @@ mod tests {
         assert!(generation.recv(LONG).unwrap_err().to_string().contains("stopped before"));
 
         let (reply, generation) = pair(0);
-        reply.fail("no room");
+        reply.settle(Err("no room".to_owned()));
         assert_eq!(generation.wait().unwrap_err().to_string(), "engine: no room");
     }
 

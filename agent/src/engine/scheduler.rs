@@ -8,17 +8,21 @@
 //! the same end.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 use std::ops::Range;
+use std::thread;
 
 use nn::{BLOCK, Batch, BlockId, Sampler, Wanted};
 
 use super::prefix::{Match, Prefix, common};
-use super::request::Finish;
+use super::request::{Finish, Reply};
 use super::sequence::{Bounds, Sequence};
 use super::stats::Stats;
 
 /// A beginning shorter than this is computed twice rather than waited for.
 const WORTH_WAITING: usize = 8;
+/// Fewer logits than this are sampled faster than threads start.
+const WORTH_THREADS: usize = 1 << 20;
 
 /// Sequences that wait and run, and the blocks they share.
 #[derive(Debug)]
@@ -33,7 +37,10 @@ pub(super) struct Scheduler {
     running: Vec<Sequence>,
     spans: Vec<Span>,
     copies: Vec<(BlockId, BlockId)>,
-    sampler: Sampler,
+    /// Those that ended and were not told yet.
+    ended: Vec<(Reply, Result<Finish, String>)>,
+    /// One for each thread that samples.
+    samplers: Vec<Sampler>,
     stats: Stats,
 }
 
@@ -46,8 +53,14 @@ struct Span {
 
 impl Scheduler {
     /// A scheduler over so many blocks, with at most `max_batch` sequences and `step_tokens` prompt
-    /// tokens in a step.
-    pub(super) fn new(blocks: usize, max_batch: usize, step_tokens: usize, bounds: Bounds) -> Self {
+    /// tokens in a step, which samples on so many threads where that is worth their start.
+    pub(super) fn new(
+        blocks: usize,
+        max_batch: usize,
+        step_tokens: usize,
+        threads: NonZero<usize>,
+        bounds: Bounds,
+    ) -> Self {
         Self {
             prefix: Prefix::new(blocks),
             bounds,
@@ -57,7 +70,8 @@ impl Scheduler {
             running: Vec::new(),
             spans: Vec::new(),
             copies: Vec::new(),
-            sampler: Sampler::default(),
+            ended: Vec::new(),
+            samplers: (0..threads.get()).map(|_| Sampler::default()).collect(),
             stats: Stats { blocks, ..Stats::default() },
         }
     }
@@ -120,8 +134,6 @@ impl Scheduler {
     pub(super) fn apply(&mut self, logits: &[f32], vocabulary: usize) {
         self.stats.steps += 1;
         self.stats.sequences += self.spans.len() as u64;
-        let mut rows = logits.chunks_exact(vocabulary);
-        let mut ended = Vec::new();
         for span in &self.spans {
             let sequence = &mut self.running[span.running];
             let prompt = sequence.remaining() > 1;
@@ -132,23 +144,14 @@ impl Scheduler {
             if prompt || sequence.computed.is_multiple_of(BLOCK) {
                 self.prefix.commit(&mut sequence.table, &sequence.ids, sequence.computed);
             }
-            if sequence.remaining() > 0 {
-                continue;
-            }
-            let end = match rows.next() {
-                Some(row) => sequence.advance(row, &mut self.sampler, &self.bounds),
-                None => Err("the forward pass gave too few logits".to_owned()),
-            };
-            self.stats.decoded += u64::from(end.is_ok());
-            match end {
-                Ok(None) => {}
-                Ok(Some(finish)) => ended.push((span.running, Ok(finish))),
-                Err(what) => ended.push((span.running, Err(what))),
-            }
         }
-        for (place, end) in ended.into_iter().rev() {
-            let sequence = self.running.remove(place);
-            self.leave(sequence, end);
+        let ready = self.running.iter_mut().filter(|sequence| sequence.remaining() == 0);
+        self.stats.decoded += sample(ready, logits, vocabulary, &mut self.samplers, &self.bounds);
+        for place in (0..self.running.len()).rev() {
+            if let Some(end) = self.running[place].end.take() {
+                let sequence = self.running.remove(place);
+                self.leave(sequence, end);
+            }
         }
     }
 
@@ -157,17 +160,21 @@ impl Scheduler {
         for mut sequence in std::mem::take(&mut self.running) {
             // What the step should have put into their blocks may not be there.
             self.prefix.release(std::mem::take(&mut sequence.table));
-            sequence.reply.fail(what);
+            self.ended.push((sequence.reply, Err(what.to_owned())));
+        }
+    }
+
+    /// Tells those that ended.
+    pub(super) fn settle(&mut self) {
+        for (reply, end) in self.ended.drain(..) {
+            reply.settle(end);
         }
     }
 
     /// Ends a sequence that is in no list any more; its computed tokens stay cached.
     fn leave(&mut self, mut sequence: Sequence, end: Result<Finish, String>) {
         self.vacate(&mut sequence);
-        match end {
-            Ok(finish) => sequence.reply.end(finish),
-            Err(what) => sequence.reply.fail(&what),
-        }
+        self.ended.push((sequence.reply, end));
     }
 
     fn vacate(&mut self, sequence: &mut Sequence) {
@@ -280,6 +287,31 @@ impl Scheduler {
         self.stats.reused += found.tokens() as u64;
         true
     }
+}
+
+/// Samples the next token of each sequence from its row of `logits`; gives how many were sampled.
+/// Many logits are spread over the threads of `samplers`.
+fn sample<'a>(
+    ready: impl Iterator<Item = &'a mut Sequence>,
+    logits: &[f32],
+    vocabulary: usize,
+    samplers: &mut [Sampler],
+    bounds: &Bounds,
+) -> u64 {
+    let rows = logits.len() / vocabulary;
+    let ready = ready.zip(logits.chunks_exact(vocabulary));
+    if logits.len() < WORTH_THREADS || samplers.len() == 1 {
+        ready.for_each(|(sequence, row)| sequence.advance(row, &mut samplers[0], bounds));
+    } else {
+        let mut ready: Vec<_> = ready.collect();
+        let share = rows.div_ceil(samplers.len());
+        thread::scope(|scope| {
+            for (part, sampler) in ready.chunks_mut(share).zip(samplers) {
+                scope.spawn(move || part.iter_mut().for_each(|(sequence, row)| sequence.advance(row, sampler, bounds)));
+            }
+        });
+    }
+    rows as u64
 }
 
 /// Whether the sequence that arrived as `leader` still has to compute some of its first `until` tokens.

@@ -1,10 +1,9 @@
 //! [`Sequence`]: one request inside the engine: its tokens, how many are computed, and where.
 
 use std::any::Any;
-use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nn::{Sampled, Sampler, Sampling, Stream};
+use nn::{Sampler, Sampling, Stream};
 
 use super::prefix::Table;
 use super::request::{Finish, Reply, Request, Watch};
@@ -30,6 +29,8 @@ pub(super) struct Sequence {
     pub(super) table: Table,
     /// The sequence that is computing so many of this one's tokens now.
     pub(super) follows: Option<(u64, usize)>,
+    /// Why it ends, once it does.
+    pub(super) end: Option<Result<Finish, String>>,
     pub(super) reply: Reply,
     left: usize,
     sampling: Sampling,
@@ -40,8 +41,19 @@ pub(super) struct Sequence {
 impl Sequence {
     pub(super) fn new(arrival: u64, request: Request, reply: Reply) -> Self {
         let Request { ids, max_tokens, sampling, stream, watch } = request;
-        let (computed, table, follows) = (0, Table::default(), None);
-        Self { arrival, ids, computed, table, follows, reply, left: max_tokens, sampling, stream, watch }
+        Self {
+            arrival,
+            ids,
+            computed: 0,
+            table: Table::default(),
+            follows: None,
+            end: None,
+            reply,
+            left: max_tokens,
+            sampling,
+            stream,
+            watch,
+        }
     }
 
     /// Tokens to compute before the next can be sampled: one while it decodes.
@@ -49,16 +61,12 @@ impl Sequence {
         self.ids.len() - self.computed
     }
 
-    /// Samples the next token from its logits; gives why the sequence ends, if it does.
-    ///
-    /// # Errors
-    /// When there is nothing to sample, or the watch panicked.
-    pub(super) fn advance(
-        &mut self,
-        logits: &[f32],
-        sampler: &mut Sampler,
-        bounds: &Bounds,
-    ) -> Result<Option<Finish>, String> {
+    /// Samples the next token from its logits. `end` then says why the sequence ends, if it does.
+    pub(super) fn advance(&mut self, logits: &[f32], sampler: &mut Sampler, bounds: &Bounds) {
+        self.end = self.sample(logits, sampler, bounds).transpose();
+    }
+
+    fn sample(&mut self, logits: &[f32], sampler: &mut Sampler, bounds: &Bounds) -> Result<Option<Finish>, String> {
         let uniform = self.stream.uniform(self.ids.len() as u32);
         let (ids, sampling, watch) = (&self.ids, &self.sampling, &mut self.watch);
         let sample = || sampler.sample(logits, sampling, ids, uniform, &mut |id| watch.forbids(id));
@@ -66,7 +74,7 @@ impl Sequence {
         self.ids.push(token.id);
         self.left = self.left.saturating_sub(1);
         self.reply.push(token);
-        let flow = self.show(token)?;
+        let flow = guard(|| self.watch.push(token))?;
         Ok(if bounds.end_ids.contains(&token.id) {
             Some(Finish::EndOfSequence)
         } else if flow.is_break() {
@@ -76,10 +84,6 @@ impl Sequence {
         } else {
             None
         })
-    }
-
-    fn show(&mut self, token: Sampled) -> Result<ControlFlow<()>, String> {
-        guard(|| self.watch.push(token))
     }
 }
 

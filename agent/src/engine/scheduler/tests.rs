@@ -70,7 +70,7 @@ struct Bench {
 impl Bench {
     fn new(blocks: usize, max_batch: usize, step_tokens: usize) -> Self {
         let bounds = Bounds { positions: 400, end_ids: vec![END] };
-        let scheduler = Scheduler::new(blocks, max_batch, step_tokens, bounds);
+        let scheduler = Scheduler::new(blocks, max_batch, step_tokens, NonZero::<usize>::MIN, bounds);
         Self { scheduler, hashes: Hashes::new(blocks), batch: Batch::default(), arrivals: 0 }
     }
 
@@ -83,7 +83,9 @@ impl Bench {
 
     /// One step; false when there was nothing to compute.
     fn step(&mut self) -> bool {
-        if !self.scheduler.plan(&mut self.batch) {
+        let planned = self.scheduler.plan(&mut self.batch);
+        if !planned {
+            self.scheduler.settle();
             return false;
         }
         let prompts = |span: &&Span| self.scheduler.running[span.running].remaining() > 1;
@@ -92,6 +94,7 @@ impl Bench {
         let rows = self.hashes.step(&self.scheduler);
         assert_eq!((self.batch.rows() * VOCABULARY, rows.is_empty()), (rows.len(), self.batch.rows() == 0));
         self.scheduler.apply(&rows, VOCABULARY);
+        self.scheduler.settle();
         true
     }
 
@@ -361,9 +364,37 @@ fn a_failed_step_ends_its_requests_and_spares_the_rest() {
     bench.step();
     assert!(bench.scheduler.plan(&mut bench.batch));
     bench.scheduler.fail("the device is gone");
+    bench.scheduler.settle();
     for generation in failed {
         assert_eq!(generation.wait().unwrap_err().to_string(), "engine: the device is gone");
     }
     bench.finish();
     assert_eq!(drain(spared), alone(&wanted(3)));
+}
+
+#[test]
+fn many_logits_are_sampled_on_threads_to_the_same_tokens() {
+    let (rows, vocabulary) = (5, 250_000);
+    let stream = Stream { seed: 11, ..Stream::default() };
+    let logits: Vec<f32> = (0..rows * vocabulary).map(|place| stream.uniform(place as u32) as f32 * 9.0).collect();
+    assert!(logits.len() >= WORTH_THREADS);
+    let bounds = Bounds { positions: 400, end_ids: vec![] };
+    let run = |threads: usize| {
+        let mut pairs: Vec<_> = (0..rows as u64)
+            .map(|seed| {
+                let (reply, generation) = pair(0);
+                let wanted = Request { watch: Box::new(StopAfter(1)), ..request(vec![1, 2], 9, seed) };
+                (Sequence::new(seed, wanted, reply), generation)
+            })
+            .collect();
+        let mut samplers: Vec<Sampler> = (0..threads).map(|_| Sampler::default()).collect();
+        let ready = pairs.iter_mut().map(|(sequence, _)| sequence);
+        assert_eq!(sample(ready, &logits, vocabulary, &mut samplers, &bounds), rows as u64);
+        assert!(pairs.iter().all(|(sequence, _)| sequence.end == Some(Ok(Finish::Stop))));
+        pairs.into_iter().map(|(sequence, _)| sequence.ids).collect::<Vec<_>>()
+    };
+    let expected = run(1);
+    for threads in [2, 3, 9] {
+        assert_eq!(run(threads), expected);
+    }
 }
