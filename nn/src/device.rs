@@ -33,6 +33,7 @@ impl Device {
     }
 
     /// The same place in candle's words.
+    #[cfg_attr(not(feature = "cuda"), expect(clippy::unnecessary_wraps, reason = "an accelerator may be missing"))]
     pub(crate) fn candle(self) -> Result<CandleDevice> {
         match self {
             Self::Cpu { .. } => Ok(CandleDevice::Cpu),

@@ -159,7 +159,7 @@ fn mutate(bytes: &mut Vec<u8>, draws: &Stream, most: usize) {
         place += 1;
         (draws.uniform(place) * below.max(1) as f64) as usize
     };
-    for _ in 0..1 + draw(3) {
+    for _ in 0..=draw(3) {
         let reach = bytes.len().min(most);
         let at = draw(reach);
         match draw(6) {

@@ -21,7 +21,7 @@ fn frequencies_are_those_of_transformers() {
         0.193_922_76,
         0.037_606_03,
         0.007_292_665,
-        0.000_524_846_02,
+        0.000_524_846,
         3.428_102_4e-5,
         6.647_869_7e-6,
         1.289_173_2e-6,
@@ -35,7 +35,7 @@ fn frequencies_are_those_of_transformers() {
     let deep = [1.0, 0.316_227_76, 0.1, 0.027_710_859, 0.005_524_062_6, 0.000_722_638_16, 2.5e-5, 7.905_694_5e-6];
     let scaling = r#"{"rope_type":"yarn","factor":40.0,"original_max_position_embeddings":4096,
         "mscale":0.707,"mscale_all_dim":1.0,"truncate":false}"#;
-    check(1e4, scaling, 131_072, 0.921_042_36, deep);
+    check(1e4, scaling, 131_072, 0.921_042_4, deep);
 }
 
 #[test]
