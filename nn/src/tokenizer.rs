@@ -7,6 +7,7 @@
 mod running;
 
 use std::borrow::Cow;
+use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -46,12 +47,20 @@ impl Tokenizer {
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join("tokenizer.json");
         let bytes = std::fs::read(&file).map_err(|source| Error::Io { path: file.clone(), source })?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(bytes)
-            .map_err(|error| Error::Tokenizer { file: file.clone(), reason: error.to_string() })?;
-        inner.with_padding(None);
-        inner
-            .with_truncation(None)
-            .map_err(|error| Error::Tokenizer { file: file.clone(), reason: error.to_string() })?;
+        let fault = |reason: String| Error::Tokenizer { file: file.clone(), reason };
+        // The library panics on some damaged files, when it reads them or at first use.
+        let read = catch_unwind(|| -> tokenizers::Result<tokenizers::Tokenizer> {
+            let mut inner = tokenizers::Tokenizer::from_bytes(bytes)?;
+            inner.with_padding(None);
+            inner.with_truncation(None)?;
+            let trial = || inner.encode_fast("a b", false);
+            inner.post_process(trial()?, None, true)?;
+            inner.post_process(trial()?, Some(trial()?), true)?;
+            Ok(inner)
+        });
+        let inner = read
+            .map_err(|_| fault("refers to tokens that it does not have".to_owned()))?
+            .map_err(|error| fault(error.to_string()))?;
         let special = inner.get_added_tokens_decoder().into_iter().filter(|(_, token)| token.special);
         let mut special: Vec<_> = special.map(|(id, token)| (token.content, id)).collect();
         special.sort_unstable_by_key(|(_, id)| *id);

@@ -184,3 +184,52 @@ fn ids_without_a_token_stand_for_nothing() {
         "model": { "type": "WordLevel", "unk_token": "a", "vocab": { "a": 0, "b": u32::MAX } } }));
     assert_eq!(far.ours.pieces().len(), 1);
 }
+
+/// Breaks one place of a JSON value: what stands there becomes something else, or goes.
+fn damage(value: &mut Value, place: &mut usize, with: &Value) -> bool {
+    if *place == 0 {
+        *value = with.clone();
+        return true;
+    }
+    *place -= 1;
+    match value {
+        Value::Array(items) => items.iter_mut().any(|item| damage(item, place, with)),
+        Value::Object(fields) => fields.values_mut().any(|field| damage(field, place, with)),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_damaged_file_is_an_error_or_a_tokenizer_and_never_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrong =
+        [json!(null), json!(-1), json!(4e9), json!(""), json!("<s>"), json!([]), json!({}), json!("("), json!(true)];
+    let mut opened = 0;
+    for whole in [&byte_level().theirs, &sentence_piece(false).theirs, &sentence_piece(true).theirs] {
+        let mut whole: Value = serde_json::from_str(&whole.to_string(false).unwrap()).unwrap();
+        // Most places of the file are entries of the vocabulary: a few of them are enough.
+        let entries = whole["model"]["vocab"].as_object().unwrap().clone();
+        let (few, rest): (Vec<_>, Vec<_>) = entries.into_iter().enumerate().partition(|(at, _)| at % 64 == 0);
+        whole["model"]["vocab"] = few.into_iter().map(|(_, entry)| entry).collect();
+        for with in &wrong {
+            for place in 0.. {
+                let mut broken = whole.clone();
+                if !damage(&mut broken, &mut place.clone(), with) {
+                    break;
+                }
+                if let Some(entries) = broken.pointer_mut("/model/vocab").and_then(Value::as_object_mut) {
+                    entries.extend(rest.iter().map(|(_, entry)| entry.clone()));
+                }
+                std::fs::write(dir.path().join("tokenizer.json"), broken.to_string()).unwrap();
+                let Ok(tokenizer) = Tokenizer::open(dir.path()) else { continue };
+                opened += 1;
+                let text = "the </s> <|im_end|> é\n日本";
+                let _ = (tokenizer.encode_text(text), tokenizer.encode_prompt(text), tokenizer.encode_opening(text));
+                let _ = (tokenizer.encode(text, 8), tokenizer.check_vocabulary(300), tokenizer.vocabulary());
+                let ids: Vec<u32> = (0..300).collect();
+                assert!(tokenizer.pieces().decode(&ids).len() < 1 << 20);
+            }
+        }
+    }
+    assert!(opened > 100, "{opened} of them are still tokenizers");
+}
