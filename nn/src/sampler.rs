@@ -12,8 +12,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::ops::Isa;
-use crate::ops::sample::{GROUP, STRETCH, greatest, keep, mass_from, maxima, stretch_sum, weigh};
+use crate::ops::sample::{GROUPS, STRETCH, greatest, keep, mass_from, maxima, stretch_sum, weigh};
 use crate::{Error, Result};
+
+/// Of the range of weights in which top-p ends: eleven leave a sixteenth of an octave.
+const HALVINGS: usize = 11;
 
 /// How tokens are chosen. The default takes the likeliest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -192,13 +195,13 @@ impl Sampler {
     /// The `count`-th greatest weight, or `floor` where fewer reach it. Leaves in `keys` those at
     /// least as great.
     fn top_k(&mut self, count: usize, floor: f32) -> f32 {
-        self.find_maxima();
+        self.find_maxima(f32::INFINITY);
         // So many groups hold a weight of at least this each: the one looked for is no smaller.
         let bound = match self.best.get(count - 1) {
             Some(_) => *self.best.select_nth_unstable_by(count - 1, |a, b| b.total_cmp(a)).1,
             None => floor,
         };
-        self.gather(bound.max(floor));
+        self.gather(bound.max(floor), f32::INFINITY);
         if count > self.keys.len() {
             return floor;
         }
@@ -211,13 +214,10 @@ impl Sampler {
     /// the mass of those at least `floor`.
     fn top_p(&mut self, share: f64, floor: f32, gathered: bool) -> (f32, u32) {
         let target = share * mass_from(self.isa, &self.weights, floor);
-        if !gathered {
-            let enough =
-                [0.1, 0.01, 1e-4].into_iter().find(|bound| mass_from(self.isa, &self.weights, *bound) >= target);
-            self.gather(enough.unwrap_or(0.0).max(floor));
-        }
-        // keys[..low] hold less than the target, keys[..high] at least as much, or are all there are.
-        let (mut low, mut high, mut below) = (0, self.keys.len(), 0.0);
+        // keys[..low] hold less than the target with what is above the gathered, keys[..high] at
+        // least as much, or are all there are.
+        let mut below = if gathered { 0.0 } else { self.gather_around(target, floor) };
+        let (mut low, mut high) = (0, self.keys.len());
         while high - low > 1 {
             let half = (high - low) / 2;
             self.keys[low..high].select_nth_unstable_by(half, |a, b| b.cmp(a));
@@ -232,20 +232,43 @@ impl Sampler {
         self.keys.get(low).map_or((floor, u32::MAX), |key| (weight_of(*key), id_of(*key)))
     }
 
-    /// Collects the keys of the weights that are at least `floor`.
-    fn gather(&mut self, floor: f32) {
-        self.find_maxima();
+    /// Collects the keys of few weights, among them the one at which the mass of the greater reaches
+    /// `target`; gives the mass above them.
+    fn gather_around(&mut self, target: f64, floor: f32) -> f64 {
+        // Weights are not negative, so that their bits order as they do: the mass from `low` on
+        // reaches the target, that from `high` on, which is `above`, does not.
+        let (mut low, mut high, mut above) = (floor.to_bits(), 1.0_f32.to_bits() + 1, 0.0);
+        for _ in 0..HALVINGS {
+            let middle = low + (high - low) / 2;
+            let mass = mass_from(self.isa, &self.weights, f32::from_bits(middle));
+            if mass >= target {
+                low = middle;
+            } else {
+                (high, above) = (middle, mass);
+            }
+        }
+        self.gather(f32::from_bits(low), f32::from_bits(high));
+        above
+    }
+
+    /// Collects the keys of the weights from `floor` up to `end`.
+    fn gather(&mut self, floor: f32, end: f32) {
+        self.find_maxima(end);
         self.keys.clear();
-        for (group, weights) in self.weights.chunks(GROUP).enumerate().filter(|(group, _)| self.best[*group] >= floor) {
-            let first = (group * GROUP) as u32;
-            let reach = (first..).zip(weights).filter(|(_, weight)| **weight >= floor);
-            self.keys.extend(reach.map(|(id, weight)| key(*weight, id)));
+        for (group, _) in self.best.iter().enumerate().filter(|(_, best)| **best >= floor) {
+            let first = group / GROUPS * STRETCH;
+            let weights = &self.weights[first..self.weights.len().min(first + STRETCH)];
+            for (place, weight) in weights.iter().enumerate().skip(group % GROUPS).step_by(GROUPS) {
+                if *weight >= floor && *weight < end {
+                    self.keys.push(key(*weight, (first + place) as u32));
+                }
+            }
         }
     }
 
-    fn find_maxima(&mut self) {
-        self.best.resize(self.weights.len().div_ceil(GROUP), 0.0);
-        maxima(self.isa, &self.weights, &mut self.best);
+    fn find_maxima(&mut self, end: f32) {
+        self.best.resize(self.weights.len().div_ceil(STRETCH) * GROUPS, 0.0);
+        maxima(self.isa, &self.weights, end, &mut self.best);
     }
 
     /// The id whose stretch of the cumulative distribution holds `uniform`; `None` where nothing is

@@ -7,8 +7,8 @@ use super::math::{LANES, exp, total};
 
 /// Weights are summed in stretches of this many: a draw looks for its stretch first.
 pub(crate) const STRETCH: usize = 256;
-/// Weights of one group of [`maxima`].
-pub(crate) const GROUP: usize = LANES;
+/// Groups of [`maxima`] in a stretch.
+pub(crate) const GROUPS: usize = LANES;
 
 for_each_isa! {
     /// The greatest value of `row`; values that are not numbers are passed over.
@@ -22,8 +22,9 @@ for_each_isa! {
 }
 
 for_each_isa! {
-    /// The greatest of each group of [`GROUP`] weights.
-    pub(crate) fn maxima(weights: &[f32], into: &mut [f32]) = maxima_body
+    /// The greatest weight below `end` of each group, or zero: in a stretch, weight `i` belongs to
+    /// group `i % GROUPS`, which takes no more than whole vectors.
+    pub(crate) fn maxima(weights: &[f32], end: f32, into: &mut [f32]) = maxima_body
 }
 
 for_each_isa! {
@@ -90,24 +91,39 @@ fn weigh_body<const FMA: bool>(row: &[f32], max: f32, rate: f32, weights: &mut [
 }
 
 #[inline(always)]
-fn maxima_body<const FMA: bool>(weights: &[f32], into: &mut [f32]) {
-    for (weights, best) in weights.chunks(LANES).zip(into) {
-        *best = weights.iter().fold(0.0, |best, weight| greater(*weight, best));
+fn maxima_body<const FMA: bool>(weights: &[f32], end: f32, into: &mut [f32]) {
+    let below = |weight: f32| if weight < end { weight } else { 0.0 };
+    for (weights, into) in weights.chunks(STRETCH).zip(into.as_chunks_mut::<GROUPS>().0) {
+        let (chunks, rest) = weights.as_chunks::<GROUPS>();
+        let mut best = [0.0; GROUPS];
+        for chunk in chunks {
+            for (best, weight) in best.iter_mut().zip(chunk) {
+                *best = greater(below(*weight), *best);
+            }
+        }
+        for (best, weight) in best.iter_mut().zip(rest) {
+            *best = greater(below(*weight), *best);
+        }
+        *into = best;
     }
 }
 
 #[inline(always)]
 fn mass_from_body<const FMA: bool>(weights: &[f32], floor: f32) -> f64 {
+    /// Enough for the additions of several vectors to overlap.
+    const WIDE: usize = 4 * LANES;
     let mut sum = 0.0;
-    for weights in weights.chunks(STRETCH) {
-        let (chunks, rest) = weights.as_chunks::<LANES>();
-        let mut lanes = [0.0; LANES];
+    for weights in weights.chunks(4 * STRETCH) {
+        let (chunks, rest) = weights.as_chunks::<WIDE>();
+        let mut lanes = [0.0; WIDE];
         for chunk in chunks {
             for (lane, weight) in lanes.iter_mut().zip(chunk) {
                 *lane += if *weight >= floor { *weight } else { 0.0 };
             }
         }
-        sum += f64::from(total(lanes));
+        for lanes in lanes.as_chunks::<LANES>().0 {
+            sum += f64::from(total(*lanes));
+        }
         for weight in rest {
             sum += if *weight >= floor { f64::from(*weight) } else { 0.0 };
         }
@@ -154,10 +170,15 @@ mod tests {
                 let mass: f64 = weights.iter().filter(|weight| **weight >= 0.25).map(|weight| f64::from(*weight)).sum();
                 assert!((mass_from(isa, &weights, 0.25) - mass).abs() < 1e-5 * mass);
 
-                let mut best = vec![0.0; length.div_ceil(LANES)];
-                maxima(isa, &weights, &mut best);
-                for (best, weights) in best.iter().zip(weights.chunks(LANES)) {
-                    assert_eq!(*best, weights.iter().copied().fold(0.0, f32::max));
+                let mut best = vec![0.0; length.div_ceil(STRETCH) * GROUPS];
+                for end in [f32::INFINITY, 0.5] {
+                    maxima(isa, &weights, end, &mut best);
+                    let mut exact = vec![0.0_f32; best.len()];
+                    for (id, weight) in weights.iter().enumerate().filter(|(_, weight)| **weight < end) {
+                        let group = id / STRETCH * GROUPS + id % STRETCH % GROUPS;
+                        exact[group] = exact[group].max(*weight);
+                    }
+                    assert_eq!(best, exact);
                 }
             }
         }
