@@ -11,6 +11,9 @@ use super::tile::{COLUMNS, HalfLine, Line, Panel};
 /// Lines between a use of the weight and what is fetched meanwhile.
 const AHEAD: isize = 64;
 
+/// Inputs that are laid out together.
+const STRETCH: usize = 16;
+
 /// Values as they are stored: (outputs, inputs), little-endian where they are bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Values<'a> {
@@ -41,25 +44,21 @@ impl Panels {
     pub(crate) fn pack(values: Values<'_>, outputs: usize, inputs: usize) -> Self {
         let lines = match values {
             Values::F32(values) => {
-                assert_eq!(values.len(), outputs * inputs, "a weight is as large as its shape says");
-                Lines::Full(pack(outputs, inputs, Line::ZERO, |line, column, place| line.0[column] = values[place]))
+                Lines::Full(pack(values, outputs, inputs, Line::ZERO, |line, column, value| line.0[column] = value))
             }
             Values::F32Bytes(bytes) => {
-                let values = elements::<4>(bytes, outputs * inputs);
-                Lines::Full(pack(outputs, inputs, Line::ZERO, |line, column, place| {
-                    line.0[column] = f32::from_le_bytes(values[place]);
+                Lines::Full(pack(elements(bytes), outputs, inputs, Line::ZERO, |line, column, value| {
+                    line.0[column] = f32::from_le_bytes(value);
                 }))
             }
             Values::F16Bytes(bytes) => {
-                let values = elements::<2>(bytes, outputs * inputs);
-                Lines::Full(pack(outputs, inputs, Line::ZERO, |line, column, place| {
-                    line.0[column] = f16::from_le_bytes(values[place]).to_f32();
+                Lines::Full(pack(elements(bytes), outputs, inputs, Line::ZERO, |line, column, value| {
+                    line.0[column] = f16::from_le_bytes(value).to_f32();
                 }))
             }
             Values::Bf16Bytes(bytes) => {
-                let values = elements::<2>(bytes, outputs * inputs);
-                Lines::Half(pack(outputs, inputs, HalfLine::ZERO, |line, column, place| {
-                    line.set(column, bf16::from_le_bytes(values[place]).to_bits());
+                Lines::Half(pack(elements(bytes), outputs, inputs, HalfLine::ZERO, |line, column, value| {
+                    line.set(column, bf16::from_le_bytes(value).to_bits());
                 }))
             }
         };
@@ -133,21 +132,31 @@ impl Panels {
     }
 }
 
-fn elements<const SIZE: usize>(bytes: &[u8], count: usize) -> &[[u8; SIZE]] {
+fn elements<const SIZE: usize>(bytes: &[u8]) -> &[[u8; SIZE]] {
     let (elements, rest) = bytes.as_chunks::<SIZE>();
-    assert!(rest.is_empty() && elements.len() == count, "a weight is as large as its shape says");
+    assert!(rest.is_empty(), "a weight has whole values");
     elements
 }
 
-/// Fills a line for each (panel, input) through `set(line, column, place of the value)`.
-fn pack<L: Copy>(outputs: usize, inputs: usize, zero: L, set: impl Fn(&mut L, usize, usize)) -> Vec<L> {
+/// Fills a line for each (panel, input) through `set(line, column, value)`.
+fn pack<V: Copy, L: Copy>(
+    values: &[V],
+    outputs: usize,
+    inputs: usize,
+    zero: L,
+    set: impl Fn(&mut L, usize, V),
+) -> Vec<L> {
+    assert_eq!(values.len(), outputs * inputs, "a weight is as large as its shape says");
     let mut lines = vec![zero; outputs.div_ceil(COLUMNS) * inputs];
-    if inputs > 0 {
-        for (number, panel) in lines.chunks_exact_mut(inputs).enumerate() {
-            let first = number * COLUMNS;
-            for (input, line) in panel.iter_mut().enumerate() {
-                for column in 0..COLUMNS.min(outputs - first) {
-                    set(line, column, (first + column) * inputs + input);
+    if inputs == 0 {
+        return lines;
+    }
+    for (panel, rows) in lines.chunks_exact_mut(inputs).zip(values.chunks(COLUMNS * inputs)) {
+        // A cache line of each row at a time: rows a power of two apart share their places there.
+        for (number, lines) in panel.chunks_mut(STRETCH).enumerate() {
+            for (column, row) in rows.chunks_exact(inputs).enumerate() {
+                for (line, value) in lines.iter_mut().zip(&row[number * STRETCH..]) {
+                    set(line, column, *value);
                 }
             }
         }

@@ -40,9 +40,11 @@ impl AttentionMemory {
     pub(super) fn plan(&mut self, heads: Heads, spans: &[Span<'_>], threads: usize) {
         self.workers.resize_with(threads, Worker::default);
         self.jobs.clear();
+        // One sequence with few key heads still has work for every thread.
+        let fewest = threads.div_ceil((spans.len() * heads.key).max(1));
         for (number, span) in spans.iter().enumerate() {
             let pairs = span.rows.len() * heads.group();
-            let tiles = pairs.div_ceil(ROWS);
+            let tiles = pairs.div_ceil(ROWS).max(fewest.min(pairs));
             for head in 0..heads.key {
                 for tile in 0..tiles {
                     let (first, end) = (tile * pairs / tiles, (tile + 1) * pairs / tiles);
