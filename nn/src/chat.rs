@@ -7,6 +7,7 @@
 mod json;
 
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
@@ -18,8 +19,10 @@ use crate::{Error, Result};
 
 /// Instructions that one rendering may take; a long conversation takes some thousands.
 const FUEL: u64 = 2_000_000;
-/// Bytes of a template file that are read.
-const MAX_BYTES: usize = 1 << 20;
+/// Bytes of a template that are read; the longest of models have some 20,000.
+const MAX_BYTES: usize = 1 << 17;
+/// Stack of the thread that compiles: the parser may call itself once for each byte.
+const STACK_BYTES: usize = 1 << 28;
 const NAME: &str = "chat";
 
 /// One message of a conversation.
@@ -137,10 +140,20 @@ impl ChatTemplate {
         environment.add_function("raise_exception", |message: String| -> Result<Value, minijinja::Error> {
             Err(minijinja::Error::new(ErrorKind::InvalidOperation, message))
         });
-        if let Err(error) = environment.add_template_owned(NAME, source) {
-            return Err(Error::Config { file, reason: format!("chat template: {}", told(&error)) });
+        let compile = move || match environment.add_template_owned(NAME, source) {
+            Ok(()) => Ok(environment),
+            Err(error) => Err(told(&error)),
+        };
+        let thread = thread::Builder::new().name("chat template".to_owned()).stack_size(STACK_BYTES);
+        let compiled = match thread.spawn(compile).map(thread::JoinHandle::join) {
+            Ok(Ok(compiled)) => compiled,
+            Ok(Err(_)) => Err("cannot be compiled".to_owned()),
+            Err(error) => Err(format!("cannot be compiled without a thread: {error}")),
+        };
+        match compiled {
+            Ok(environment) => Ok(Self { environment, special, file }),
+            Err(reason) => Err(Error::Config { file, reason: format!("chat template: {reason}") }),
         }
-        Ok(Self { environment, special, file })
     }
 
     /// The text of `messages`.

@@ -62,6 +62,26 @@ fn a_template_is_refused_in_its_own_words() {
 }
 
 #[test]
+fn a_template_without_measure_does_no_harm() {
+    let many = |text: &str| text.repeat(120_000 / text.len());
+    for source in [
+        format!("{{{{ {} }}}}", many("(")),
+        format!("{{{{ {}1{} }}}}", many("["), many("]")),
+        format!("{{{{ {}1 }}}}", many("-")),
+        format!("{{{{ {}1 }}}}", many("not ")),
+        format!("{{{{ x{} }}}}", many(".a")),
+        format!("{{{{ 1{} }}}}", many(" if 1 else 1")),
+        format!("{}{}", many("{% if 1 %}"), many("{% endif %}")),
+        "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}".to_owned(),
+        "{% for i in range(10 ** 12) %}{% endfor %}".to_owned(),
+    ] {
+        // Some are refused and some are harmless; none may end the process.
+        let _ = render(&source);
+    }
+    assert!(render(&"x".repeat(MAX_BYTES + 1)).unwrap_err().to_string().contains("bytes"));
+}
+
+#[test]
 fn a_template_is_found_wherever_models_keep_it() {
     let config =
         |template: &str| format!(r#"{{"bos_token":{{"content":"<s>","lstrip":false}},"eos_token":null,{template}}}"#);
