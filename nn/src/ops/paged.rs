@@ -27,7 +27,7 @@ pub(crate) const BLOCK: usize = COLUMNS;
 /// Values to rotate below which one thread is faster.
 const FEW_VALUES: usize = 1 << 14;
 /// Products of a query with a key below which one thread is faster.
-const FEW_SCORES: usize = 1 << 11;
+const FEW_SCORES: usize = 1 << 9;
 
 /// How attention is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
