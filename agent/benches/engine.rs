@@ -113,7 +113,7 @@ fn group(folder: &Path, turns: usize) {
 /// Greedy decoding of `batch` sequences by a bare loop over the decoder, and by the engine.
 fn step(folder: &Path, batch: usize, turns: usize) {
     let decoder = load(folder);
-    let engine = start(folder, 2 * batch * (PROMPT + NEW));
+    let engine = start(folder, 2 * batch * (PROMPT + 2 * NEW));
     let blocks = (PROMPT + NEW).div_ceil(BLOCK);
     let mut cache = KvCache::new(&decoder, batch * blocks).expect("memory");
     let (mut forward, mut bare, mut whole) = (Vec::new(), Vec::new(), Vec::new());
@@ -150,9 +150,11 @@ fn step(folder: &Path, batch: usize, turns: usize) {
             });
             if samples { bare.push(time) } else { forward.push(time) }
         }
-        // Prompts are in the cache when the clock starts: what is measured is one step per token.
+        // Prompts are in the cache when the clock starts. Joining and leaving, which the bare loop
+        // does not do, is in the time of one token too, and taken away with it.
         finish_short(&engine, &prompts, 1);
-        whole.push(timed(|| finish_short(&engine, &prompts, NEW)));
+        let one = timed(|| finish_short(&engine, &prompts, 1));
+        whole.push(timed(|| finish_short(&engine, &prompts, 1 + NEW)).saturating_sub(one));
     }
     let micros = |times: &mut [Duration]| median(times) / NEW as f64 * 1e6;
     let (forward, bare, whole) = (micros(&mut forward), micros(&mut bare), micros(&mut whole));
