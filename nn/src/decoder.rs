@@ -187,6 +187,11 @@ impl Decoder {
         }
     }
 
+    /// Whether weights and cache are on an accelerator.
+    pub(crate) fn is_on_accelerator(&self) -> bool {
+        !self.candle.is_cpu()
+    }
+
     /// The type of keys and values that are cached in tensors.
     fn cache_type(&self) -> Option<DType> {
         match &self.head.weight {

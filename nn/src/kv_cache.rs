@@ -23,11 +23,17 @@ impl KvCache {
     /// Room for `blocks` blocks of the tokens of `decoder`, on its device.
     ///
     /// # Errors
-    /// [`Error::Shape`] when so many blocks have no size, [`Error::Candle`] when the device lacks room.
+    /// [`Error::Shape`] when the machine has no memory for so many, [`Error::Candle`] when an
+    /// accelerator has none.
     pub fn new(decoder: &Decoder, blocks: usize) -> Result<Self> {
-        let bytes = blocks.checked_mul(decoder.bytes_per_block()).filter(|bytes| isize::try_from(*bytes).is_ok());
-        if bytes.is_none() || BlockId::try_from(blocks).is_err() {
-            return Err(Error::Shape(format!("{blocks} blocks are more than a cache can have")));
+        let refuse = |reason: &str| Err(Error::Shape(format!("a cache of {blocks} blocks {reason}: ask for fewer")));
+        let tokens = blocks.checked_mul(BLOCK).and_then(|tokens| u32::try_from(tokens).ok());
+        let Some(bytes) = blocks.checked_mul(decoder.bytes_per_block()).filter(|_| tokens.is_some()) else {
+            return refuse("is more than there can be");
+        };
+        // Running out of memory would end the process; whether there is enough can be asked.
+        if !decoder.is_on_accelerator() && Vec::<u8>::new().try_reserve_exact(bytes).is_err() {
+            return refuse("is more than this machine has memory for");
         }
         Ok(Self { store: Store::new(decoder, blocks)?, blocks })
     }

@@ -13,7 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use candle_core::{DType, Device as CandleDevice, Tensor, Var};
 
 pub(crate) use self::packed::{Group, SIDE_BY_SIDE};
-use crate::ops::tensor::trained_product;
+use crate::ops::tensor::product;
 use crate::{DecoderConfig, Error, Result, Stream};
 
 /// The most ranks of one addition.
@@ -87,8 +87,8 @@ pub(crate) struct Lora {
 impl Lora {
     /// (T, inputs) to (T, outputs), differentiable.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let low = trained_product(x, &self.a)?; // (T, rank)
-        Ok((low.matmul(&self.b.t()?)? * self.scale)?)
+        let low = product(x, &self.a)?; // (T, rank)
+        Ok((product(&low, &self.b)? * self.scale)?)
     }
 
     /// What it adds to the weight, (outputs, inputs).

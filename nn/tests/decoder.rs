@@ -176,12 +176,31 @@ fn impossible_batches_are_refused() {
     batch.push(&[1], 1, &[0], Wanted::Last);
     let message = decoder.forward(&batch, Pass::Grad).unwrap_err().to_string();
     assert!(message.contains("no cache"), "{message}");
-    for blocks in [usize::MAX, usize::MAX / 1000, 1 << 33] {
-        assert!(KvCache::new(&decoder, blocks).is_err());
+    for blocks in [usize::MAX, usize::MAX / 1000, 1 << 33, 1 << 26] {
+        let message = KvCache::new(&decoder, blocks).unwrap_err().to_string();
+        assert!(message.contains(&blocks.to_string()) && message.contains("ask for fewer"), "{message}");
     }
     let mut none = Batch::default();
     assert!(decoder.forward(&none, Pass::Infer(&mut cache)).unwrap().to_vec().unwrap().is_empty());
     assert!(decoder.forward(&none, Pass::Grad).unwrap().to_vec().unwrap().is_empty());
     none.push(&[3, 4], 0, &[0], Wanted::Nothing);
     assert!(decoder.forward(&none, Pass::Infer(&mut cache)).unwrap().to_vec().unwrap().is_empty());
+}
+
+#[test]
+fn a_decoder_and_its_parts_cross_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Decoder>();
+    check::<KvCache>();
+    check::<nn::Adapter>();
+    let decoder = load("llama");
+    let ids = expected("llama").ids;
+    let alone = Run::new(&decoder, 3).step(&ids, 0, &[0, 1, 2], Wanted::All);
+    std::thread::scope(|scope| {
+        let runs: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| Run::new(&decoder, 3).step(&ids, 0, &[0, 1, 2], Wanted::All))).collect();
+        for run in runs {
+            assert_same(&run.join().unwrap(), &alone, "one decoder, many caches");
+        }
+    });
 }

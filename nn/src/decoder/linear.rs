@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use candle_core::{DType, Tensor};
+use candle_core::Tensor;
 
 use super::load::{Layout, Source};
 use crate::Result;
 use crate::lora::Lora;
-use crate::ops::tensor::{Frozen, PackedLayer, frozen_linear, frozen_product, plus, sum};
+use crate::ops::tensor::{Frozen, PackedLayer, frozen_linear, frozen_product, plus, set_columns, sum};
 
 /// Linear layers that read the same rows; their outputs stand side by side.
 #[derive(Debug)]
@@ -96,19 +96,22 @@ impl Linear {
             Weight::Dense(weight, None) => frozen_product(x, weight)?,
             Weight::Dense(weight, Some(bias)) => plus(&frozen_product(x, weight)?, bias)?,
         };
-        if self.is_merged || self.parts.iter().all(|part| part.lora.is_none()) {
+        let loras = || self.parts.iter().filter_map(|part| part.lora.as_ref());
+        if self.is_merged || loras().next().is_none() {
             return Ok(y);
         }
-        let rows = x.dim(0)?;
-        let deltas: Vec<Tensor> = self
-            .parts
-            .iter()
-            .map(|part| match &part.lora {
-                Some(lora) => lora.forward(x),
-                None => Ok(Tensor::zeros((rows, part.outputs), DType::F32, x.device())?),
-            })
-            .collect::<Result<_>>()?;
-        Ok(sum(&y, &Tensor::cat(&deltas, 1)?)?)
+        if loras().count() == self.parts.len() {
+            let deltas: Vec<Tensor> = loras().map(|lora| lora.forward(x)).collect::<Result<_>>()?;
+            return Ok(sum(&y, &Tensor::cat(&deltas, 1)?)?);
+        }
+        let (mut y, mut start) = (y, 0);
+        for part in &self.parts {
+            if let Some(lora) = &part.lora {
+                y = sum(&y, &set_columns(&lora.forward(x)?, start, self.outputs())?)?;
+            }
+            start += part.outputs;
+        }
+        Ok(y)
     }
 }
 

@@ -57,7 +57,7 @@ impl TensorStore {
 pub(super) struct Tensors<'a> {
     decoder: &'a Decoder,
     batch: &'a Batch,
-    /// (T, 1, size / 2)
+    /// (T, size / 2)
     cos: Tensor,
     sin: Tensor,
     groups: Vec<Group>,
@@ -77,8 +77,8 @@ struct Group {
     new: usize,
     /// Where the tokens lie in the cache, (count * all), with a cache.
     slots: Option<Tensor>,
-    /// For each window of the model, what a token sees, (count, 1, 1, new, all).
-    masks: Vec<(Option<usize>, Tensor)>,
+    /// For each window of the model, what a token sees, (count, 1, 1, new, all); `None` for all.
+    masks: Vec<(Option<usize>, Option<Tensor>)>,
 }
 
 impl<'a> Tensors<'a> {
@@ -87,7 +87,7 @@ impl<'a> Tensors<'a> {
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         let rope = &config.rope;
         angles(batch.positions(), &decoder.frequencies, rope.amplitude(), &mut cos, &mut sin);
-        let shape = (batch.tokens(), 1, config.head_dim / 2);
+        let shape = (batch.tokens(), config.head_dim / 2);
         let cache = store
             .map(|store| {
                 let places: Vec<u32> = batch
@@ -161,7 +161,9 @@ fn groups(decoder: &Decoder, batch: &Batch, cached: bool) -> Result<Vec<Group>> 
                         (0..all).map(move |seen| if (first..=token).contains(&seen) { 0.0 } else { f32::NEG_INFINITY })
                     })
                     .collect();
-                Ok((*window, Tensor::from_vec(mask, (count, 1, 1, new, all), &decoder.candle)?))
+                let is_seen = mask.iter().all(|value| *value == 0.0);
+                let mask = (!is_seen).then(|| Tensor::from_vec(mask, (count, 1, 1, new, all), &decoder.candle));
+                Ok((*window, mask.transpose()?))
             });
             let rows = group[0].rows.start..group[count - 1].rows.end;
             Ok(Group { rows, count, new, slots, masks: masks.collect::<Result<_>>()? })
@@ -199,8 +201,8 @@ impl Compute for Tensors<'_> {
             queries = self.norm(&queries, of_queries)?;
             keys = self.norm(&keys, of_keys)?;
         }
-        let queries = tensor::rotate(&queries, &self.cos, &self.sin)?; // (T, H, size)
-        let mut keys = tensor::rotate(&keys, &self.cos, &self.sin)?; // (T, KV, size)
+        let queries = tensor::rotate(&queries, &self.cos, &self.sin, self.fused())?; // (T, H, size)
+        let mut keys = tensor::rotate(&keys, &self.cos, &self.sin, self.fused())?; // (T, KV, size)
         if let Some(cache) = &self.cache {
             let rows = (self.batch.tokens(), config.key_width());
             let (all_keys, all_values) = &cache.store.layers[attention.layer];
@@ -221,7 +223,7 @@ impl Compute for Tensors<'_> {
                 Ok(rows.reshape((group.count, all, key_heads, size))?)
             };
             let mask = group.masks.iter().find(|(window, _)| *window == attention.window);
-            let mask = &mask.expect("a mask was made for each window of the model").1;
+            let mask = mask.and_then(|(_, mask)| mask.as_ref());
             let (keys, values) = (of_group(&keys)?, of_group(&values)?);
             let mixed = tensor::attention(&queries, &keys, &values, mask, self.fused())?;
             Ok(mixed.reshape((group.rows.len(), heads * size))?)

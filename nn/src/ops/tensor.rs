@@ -3,13 +3,15 @@
 //! `fused` chooses between the two where there are two. The differentiable ones are composed of
 //! operations whose gradient candle knows; candle's fused ones return a result without a history.
 
+mod columns;
 mod constant;
 mod frozen;
 
 use candle_core::{D, DType, Result, Tensor};
 
+pub(crate) use self::columns::set_columns;
 pub(crate) use self::constant::{plus, sum, times};
-pub(crate) use self::frozen::{Frozen, PackedLayer, frozen_linear, frozen_product, trained_product};
+pub(crate) use self::frozen::{Frozen, PackedLayer, frozen_linear, frozen_product, product};
 
 /// `x / sqrt(mean(x^2) + epsilon) * gain` over the last dimension, in `f32`.
 pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, fused: bool) -> Result<Tensor> {
@@ -20,12 +22,16 @@ pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, fused: bool) -> 
     times(&x.broadcast_div(&(mean + f64::from(epsilon))?.sqrt()?)?, gain)
 }
 
-/// Turns heads, (T, H, size), by angles whose cosine and sine are (T, 1, size / 2).
-pub(crate) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor) -> Result<Tensor> {
+/// Turns heads, (T, H, size), by angles whose cosine and sine are (T, size / 2).
+pub(crate) fn rotate(x: &Tensor, cos: &Tensor, sin: &Tensor, fused: bool) -> Result<Tensor> {
+    if fused {
+        return candle_nn::rotary_emb::rope_thd(&x.unsqueeze(0)?, cos, sin)?.squeeze(0);
+    }
+    let (cos, sin) = (cos.unsqueeze(1)?, sin.unsqueeze(1)?); // (T, 1, size / 2)
     let half = x.dim(D::Minus1)? / 2;
     let (left, right) = (x.narrow(D::Minus1, 0, half)?, x.narrow(D::Minus1, half, half)?);
-    let turned = (times(&left, cos)? - times(&right, sin)?)?;
-    Tensor::cat(&[turned, (times(&right, cos)? + times(&left, sin)?)?], D::Minus1)
+    let turned = (times(&left, &cos)? - times(&right, &sin)?)?;
+    Tensor::cat(&[turned, (times(&right, &cos)? + times(&left, &sin)?)?], D::Minus1)
 }
 
 /// `silu(gate) * up` from `[gate | up]`, (T, 2 F) to (T, F).
@@ -35,12 +41,13 @@ pub(crate) fn swiglu(gate_up: &Tensor) -> Result<Tensor> {
 }
 
 /// Attention of B sequences with L new tokens each over S: queries (B, L, H, size), keys and values
-/// (B, S, KV, size), a mask of zero and minus infinity (B, 1, 1, L, S). Gives (B, L, H * size) in `f32`.
+/// (B, S, KV, size), a mask of zero and minus infinity
+/// (B, 1, 1, L, S) where not all is seen. Gives (B, L, H * size) in `f32`.
 pub(crate) fn attention(
     queries: &Tensor,
     keys: &Tensor,
     values: &Tensor,
-    mask: &Tensor,
+    mask: Option<&Tensor>,
     fused: bool,
 ) -> Result<Tensor> {
     let (batch, new, heads, size) = queries.dims4()?;
@@ -50,13 +57,14 @@ pub(crate) fn attention(
     let queries = (queries * (1.0 / (size as f64).sqrt()))?.to_dtype(dtype)?;
     let queries = queries.reshape((batch, new, key_heads, group, size))?.permute((0, 2, 3, 1, 4))?;
     let queries = queries.reshape((batch * key_heads, group * new, size))?;
-    let keys = keys.permute((0, 2, 3, 1))?.reshape((batch * key_heads, size, all))?;
-    let values = values.permute((0, 2, 1, 3))?.reshape((batch * key_heads, all, size))?;
-    let scores = queries.matmul(&keys)?.to_dtype(DType::F32)?; // (B KV, G L, S)
-    let scores = plus(&scores.reshape((batch, key_heads, group, new, all))?, mask)?;
+    let keys = keys.permute((0, 2, 1, 3))?.reshape((batch * key_heads, all, size))?;
+    let values = values.permute((0, 2, 3, 1))?.reshape((batch * key_heads, size, all))?;
+    let scores = product(&queries, &keys)?.to_dtype(DType::F32)?; // (B KV, G L, S)
+    let scores = scores.reshape((batch, key_heads, group, new, all))?;
+    let scores = mask.map(|mask| plus(&scores, mask)).transpose()?.unwrap_or(scores);
     let shares = if fused { candle_nn::ops::softmax_last_dim(&scores)? } else { softmax(&scores)? };
     let shares = shares.reshape((batch * key_heads, group * new, all))?.to_dtype(dtype)?;
-    let mixed = shares.matmul(&values)?.to_dtype(DType::F32)?; // (B KV, G L, size)
+    let mixed = product(&shares, &values)?.to_dtype(DType::F32)?; // (B KV, G L, size)
     mixed.reshape((batch, key_heads, group, new, size))?.permute((0, 3, 1, 2, 4))?.reshape((batch, new, heads * size))
 }
 
@@ -65,3 +73,6 @@ fn softmax(scores: &Tensor) -> Result<Tensor> {
     let shifted = plus(scores, &scores.max_keepdim(D::Minus1)?.detach().neg()?)?.exp()?;
     shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,16 +16,8 @@ fn check(theta: f64, scaling: &str, positions: usize, amplitude: f32, expected: 
 fn frequencies_are_those_of_transformers() {
     let linear = [0.5, 0.158_113_88, 0.05, 0.015_811_39, 0.005, 0.001_581_138_9, 0.000_5, 0.000_158_113_9];
     check(1e4, r#"{"rope_type":"linear","factor":2.0}"#, 4096, 1.0, linear);
-    let llama = [
-        1.0,
-        0.193_922_76,
-        0.037_606_03,
-        0.007_292_665,
-        0.000_524_846,
-        3.428_102_4e-5,
-        6.647_869_7e-6,
-        1.289_173_2e-6,
-    ];
+    let llama =
+        [1.0, 0.193_922_76, 0.037_606_03, 0.007_292_665, 0.000_524_846, 3.428_102_4e-5, 6.647_869_7e-6, 1.289_173_2e-6];
     let scaling = r#"{"rope_type":"llama3","factor":8.0,"low_freq_factor":1.0,"high_freq_factor":4.0,
         "original_max_position_embeddings":8192}"#;
     check(5e5, scaling, 131_072, 1.0, llama);

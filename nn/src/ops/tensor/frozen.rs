@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use candle_core::backend::BackendStorage;
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, DType, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, D, DType, Layout, Result, Shape, Storage, Tensor};
 
 use crate::ops::{After, Isa, Panels, Part, Team, linear, linear_backward};
 
@@ -105,9 +105,15 @@ pub(crate) fn frozen_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
     x.apply_op1(FrozenProduct { weight: weight.clone() })?.to_dtype(DType::F32)
 }
 
-/// `x W^T` for a weight that is trained, (outputs, inputs), where `x` may be a constant.
-pub(crate) fn trained_product(x: &Tensor, weight: &Tensor) -> Result<Tensor> {
-    if x.track_op() { x.matmul(&weight.t()?) } else { frozen_product(weight, x)?.t()?.contiguous() }
+/// `x y^T` over the last two of two or three dimensions, where either may be a constant.
+pub(crate) fn product(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let frozen =
+        |x: &Tensor, weight: &Tensor| x.contiguous()?.apply_op1(FrozenProduct { weight: weight.contiguous()? });
+    match (x.track_op(), y.track_op()) {
+        (_, false) => frozen(x, y),
+        (false, true) => frozen(y, x)?.transpose(D::Minus1, D::Minus2)?.contiguous(),
+        (true, true) => x.matmul(&y.transpose(D::Minus1, D::Minus2)?),
+    }
 }
 
 struct FrozenProduct {
@@ -120,10 +126,16 @@ type Sizes = (usize, usize, usize, usize);
 impl FrozenProduct {
     /// The product's sizes as candle's storages want them, and the layout of W^T.
     fn plan(&self, layout: &Layout) -> Result<(Sizes, Layout, Shape)> {
-        let (rows, inputs) = layout.shape().dims2()?;
-        let (outputs, _) = self.weight.dims2()?;
-        let transposed = self.weight.layout().transpose(0, 1)?;
-        Ok(((1, rows, outputs, inputs), transposed, Shape::from((rows, outputs))))
+        let transposed = |rank: usize| self.weight.layout().transpose(rank - 2, rank - 1);
+        match (layout.dims(), self.weight.dims()) {
+            ([rows, inputs], [outputs, _]) => {
+                Ok(((1, *rows, *outputs, *inputs), transposed(2)?, Shape::from((*rows, *outputs))))
+            }
+            ([batch, rows, inputs], [_, outputs, _]) => {
+                Ok(((*batch, *rows, *outputs, *inputs), transposed(3)?, Shape::from((*batch, *rows, *outputs))))
+            }
+            (x, weight) => candle_core::bail!("a product of {x:?} and {weight:?}"),
+        }
     }
 }
 
