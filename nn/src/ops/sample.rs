@@ -209,7 +209,7 @@ mod tests {
                 let mut row = vec![1.0; 40];
                 row[33] = bad;
                 let max = greatest(isa, &row);
-                assert!(weigh(isa, &row, max, 1.0, &mut vec![0.0; 40]).is_nan());
+                assert!(weigh(isa, &row, max, 1.0, &mut [0.0; 40]).is_nan());
             }
             let row = [f32::NEG_INFINITY; 20];
             assert!(weigh(isa, &row, greatest(isa, &row), 1.0, &mut [0.0; 20]).is_nan());

@@ -150,7 +150,7 @@ fn top_p_keeps_the_lowest_ids_of_equals() {
 
 #[test]
 fn forbidden_tokens_never_come_and_the_rest_keeps_its_shares() {
-    let logits: Vec<f32> = numbers(2, 40).to_vec();
+    let logits: Vec<f32> = numbers(2, 40);
     let sampling = Sampling { temperature: 1.0, top_k: 4, ..Sampling::default() };
     let kept = oracle(&logits, &sampling, &[]);
     let (refused, left) = (kept[1].0, [kept[0], kept[2], kept[3]]);
