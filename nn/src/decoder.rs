@@ -128,10 +128,9 @@ impl Decoder {
     /// [`Error::Config`] for a configuration that is damaged or of another architecture,
     /// [`Error::Weights`] for weights that do not fit it, [`Error::Io`] for unreadable files.
     pub fn load(dir: &Path, device: Device) -> Result<Self> {
-        let layout = match device {
-            Device::Cpu { threads } => Layout::Panels { isa: Isa::detect(), team: Arc::new(Team::new(threads)) },
-            #[cfg(feature = "cuda")]
-            Device::Cuda { .. } => Layout::Dense,
+        let layout = match device.processor() {
+            Some(threads) => Layout::Panels { isa: Isa::detect(), team: Arc::new(Team::new(threads)) },
+            None => Layout::Dense,
         };
         Self::load_as(dir, device, layout)
     }

@@ -42,6 +42,16 @@ impl Device {
         }
     }
 
+    /// How many threads of the processor one call may use; `None` on an accelerator.
+    #[cfg_attr(not(feature = "cuda"), expect(clippy::unnecessary_wraps, reason = "an accelerator has no threads"))]
+    pub(crate) fn processor(self) -> Option<NonZero<usize>> {
+        match self {
+            Self::Cpu { threads } => Some(threads),
+            #[cfg(feature = "cuda")]
+            Self::Cuda { .. } => None,
+        }
+    }
+
     /// How many threads one call may use.
     pub fn threads(self) -> usize {
         match self {

@@ -1,5 +1,8 @@
-//! Tensors: encoders now, a decoder and what trains it later. Knows no document and no question.
+//! Tensors: encoders, and a decoder that serves and trains. Knows no document and no question.
 //!
+//! * [`Decoder`]: a language model, ids in, logits out ([`decoder`]), shaped by [`DecoderConfig`]; a
+//!   [`Batch`] of new tokens goes through a [`Pass`] that serves from a [`KvCache`] or keeps a gradient;
+//! * [`Adapter`]: LoRA in PEFT's files ([`lora`]);
 //! * [`SentenceEncoder`]: texts to unit vectors ([`encoder`]);
 //! * [`CrossEncoder`]: a query and texts to logits ([`cross_encoder`]);
 //! * [`Bert`]: packed tokens to hidden states ([`bert`]), shaped by [`BertConfig`] ([`config`]);
@@ -22,10 +25,24 @@
 //! # Ok::<(), nn::Error>(())
 //! ```
 //!
+//! ```
+//! use std::path::Path;
+//!
+//! let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/decoders/qwen3"));
+//! let decoder = nn::Decoder::load(folder, nn::Device::cpu())?;
+//! let mut cache = nn::KvCache::new(&decoder, 1)?;
+//! let mut batch = nn::Batch::default();
+//! batch.push(&[17, 4, 99], 0, &[0], nn::Wanted::Last);
+//! let logits = decoder.forward(&batch, nn::Pass::Infer(&mut cache))?.to_vec()?;
+//! assert_eq!(logits.len(), decoder.config().vocab_size);
+//! # Ok::<(), nn::Error>(())
+//! ```
+//!
 //! **Invariants.** Nothing is ever padded: a batch is sequences end to end, and a text's vector does
 //! not depend on its neighbours. A file never decides an allocation that its own length does not
 //! bear out, and a fault names the file and the tensor. Fused operations stand in `ops` alone.
-//! Models are immutable and shared between threads; memory that changes belongs to the call.
+//! Models are immutable and shared between threads; memory that changes belongs to the call. On the
+//! processor a token's logits are the same to the bit whatever is batched, cached or shared with it.
 
 pub mod batch;
 pub mod bert;

@@ -18,7 +18,6 @@ pub(super) enum Layout {
     /// For the processor's own kernels.
     Panels { isa: Isa, team: Arc<Team> },
     /// As candle's tensors.
-    #[cfg_attr(not(any(test, feature = "cuda")), expect(dead_code, reason = "only accelerators and tests use it"))]
     Dense,
 }
 
