@@ -304,15 +304,20 @@ impl Decoder {
         self.adapter.as_ref().filter(|_| !self.is_merged)
     }
 
+    /// All rows after the last layer.
     fn body<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
         let hidden = compute.embed()?; // (T, D)
-        self.layers.iter().try_fold(hidden, |hidden, layer| layer.forward(compute, hidden))
+        self.layers.iter().try_fold(hidden, |hidden, layer| layer.forward(compute, hidden, false))
     }
 
+    /// The logits that are wanted.
     fn run<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
-        let hidden = self.body(compute)?;
-        let last = compute.select(hidden)?; // (rows, D)
-        compute.head(last) // (rows, vocabulary)
+        let hidden = compute.embed()?; // (T, D)
+        let last = self.layers.len() - 1;
+        let mut layers = self.layers.iter().enumerate();
+        let hidden =
+            layers.try_fold(hidden, |hidden, (number, layer)| layer.forward(compute, hidden, number == last))?; // (rows, D)
+        compute.head(hidden) // (rows, vocabulary)
     }
 }
 

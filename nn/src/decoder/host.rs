@@ -248,7 +248,10 @@ impl Compute for Host<'_> {
     }
 
     fn select(&mut self, mut x: Rows) -> Result<Rows> {
-        let width = self.decoder.config.hidden_size;
+        if self.batch.rows() == self.tokens() {
+            return Ok(x);
+        }
+        let width = x.used / self.tokens();
         // Wanted rows rise, so that none is overwritten before it is read.
         for (to, from) in self.batch.wanted().iter().enumerate() {
             x.memory.copy_within(from * width..(from + 1) * width, to * width);

@@ -34,11 +34,15 @@ pub(super) struct Attention {
 }
 
 impl Layer {
-    /// The residual stream after this layer, (T, D) to (T, D).
-    pub(super) fn forward<C: Compute>(&self, compute: &mut C, hidden: C::Rows) -> Result<C::Rows> {
+    /// The residual stream after this layer, (T, D) to (T, D); of the rows whose logits are wanted
+    /// alone, (rows, D), when the layer is the `last`: nobody reads the others any more.
+    pub(super) fn forward<C: Compute>(&self, compute: &mut C, mut hidden: C::Rows, last: bool) -> Result<C::Rows> {
         let x = compute.norm(&hidden, &self.attention_norm)?; // (T, D)
         let qkv = compute.linear(x, &self.qkv)?; // (T, (H + 2 KV) size)
-        let mixed = compute.attend(qkv, &self.attention)?; // (T, H size)
+        let mut mixed = compute.attend(qkv, &self.attention)?; // (T, H size)
+        if last {
+            (mixed, hidden) = (compute.select(mixed)?, compute.select(hidden)?); // from here on T is rows
+        }
         let hidden = compute.add_linear(mixed, &self.output, hidden)?; // (T, D)
         let x = compute.norm(&hidden, &self.feed_norm)?; // (T, D)
         let gate_up = compute.linear(x, &self.gate_up)?; // (T, 2 F)
