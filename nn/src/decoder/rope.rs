@@ -57,8 +57,10 @@ pub enum Stretch {
 /// `rope_scaling`, or `rope_parameters` as newer files call it.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Scaling {
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// As older files call it; some have both.
+    #[serde(rename = "type")]
+    old_type: Option<String>,
     rope_theta: Option<f64>,
     factor: Option<f64>,
     low_freq_factor: Option<f64>,
@@ -157,7 +159,7 @@ pub(super) fn angles(
 
 impl Scaling {
     fn stretch(self, positions: usize) -> Result<Stretch, String> {
-        let kind = self.rope_type.as_deref().unwrap_or("default");
+        let kind = self.rope_type.as_deref().or(self.old_type.as_deref()).unwrap_or("default");
         let wants = |name: &str, value: Option<f64>| {
             let value = value.ok_or_else(|| format!("rope type `{kind}` needs {name}"))?;
             if value > 0.0 && value.is_finite() {

@@ -60,6 +60,9 @@ fn rope_is_read_in_both_spellings() {
     let new = json!({"rope_parameters": {"rope_type": "linear", "rope_theta": 500_000.0, "factor": 2.0}});
     assert_eq!(open(&old).rope, open(&new).rope);
     assert_eq!(open(&old).rope.stretch, Stretch::Linear { factor: 2.0 });
+    let both =
+        json!({"rope_theta": 500_000.0, "rope_scaling": {"type": "linear", "rope_type": "linear", "factor": 2.0}});
+    assert_eq!(open(&both).rope, open(&new).rope);
     assert_eq!(open(&json!({"rope_scaling": null})).rope, Rope { theta: 10_000.0, stretch: Stretch::None });
     let llama = json!({"rope_theta": 500_000.0, "rope_scaling": {
         "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192
