@@ -5,6 +5,7 @@ mod decoders;
 
 use decoders::{FAMILIES, Run, assert_close, assert_same, expected, load};
 use nn::{BLOCK, Batch, BlockId, Decoder, KvCache, Pass, Wanted};
+use proptest::prelude::*;
 
 /// Greedy continuation of `ids` by the decoder, over a cache.
 fn greedy(decoder: &Decoder, ids: &[u32], count: usize) -> Vec<u32> {
@@ -203,4 +204,62 @@ fn a_decoder_and_its_parts_cross_threads() {
             assert_same(&run.join().unwrap(), &alone, "one decoder, many caches");
         }
     });
+}
+
+/// What becomes of sequences whose tokens arrive in pieces of any size, in any company.
+fn scheduled(decoder: &Decoder, sequences: &[Vec<u32>], order: &[BlockId], pieces: &[(usize, usize)]) -> Vec<Vec<f32>> {
+    let each = order.len() / sequences.len();
+    let mut run = Run::new(decoder, order.len());
+    let mut done = vec![0_usize; sequences.len()];
+    let mut last = vec![Vec::new(); sequences.len()];
+    let rest = (0..sequences.len()).map(|sequence| (sequence, usize::MAX));
+    let pieces: Vec<_> = pieces.iter().copied().chain(rest).collect();
+    // Three pieces at a time make a batch, as long as they are of different sequences.
+    for pieces in pieces.chunks(3) {
+        let mut batch = Batch::default();
+        let mut present = Vec::new();
+        for (sequence, size) in pieces {
+            let sequence = sequence % sequences.len();
+            let ids = &sequences[sequence];
+            let piece = done[sequence]..ids.len().min(done[sequence].saturating_add(*size));
+            if present.contains(&sequence) || piece.is_empty() {
+                continue;
+            }
+            batch.push(&ids[piece.clone()], piece.start, &order[sequence * each..][..each], Wanted::Last);
+            present.push(sequence);
+            done[sequence] = piece.end;
+        }
+        let logits = decoder.forward(&batch, Pass::Infer(&mut run.cache)).and_then(nn::Logits::to_vec);
+        let logits = logits.expect("a sound batch");
+        for (sequence, logits) in present.into_iter().zip(logits.chunks_exact(decoder.config().vocab_size)) {
+            last[sequence] = logits.to_vec();
+        }
+    }
+    // What was left out because its sequence was in the batch already.
+    for (sequence, ids) in sequences.iter().enumerate() {
+        if done[sequence] < ids.len() {
+            let blocks = &order[sequence * each..][..each];
+            last[sequence] = run.step(&ids[done[sequence]..], done[sequence], blocks, Wanted::Last);
+        }
+    }
+    last
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    #[test]
+    fn no_schedule_changes_a_bit(
+        family in 0..FAMILIES.len(),
+        sequences in prop::collection::vec(prop::collection::vec(0..128_u32, 1..130), 1..5),
+        order in Just((0..20).collect::<Vec<BlockId>>()).prop_shuffle(),
+        pieces in prop::collection::vec((0..5_usize, 1..50_usize), 0..30),
+    ) {
+        let decoder = load(FAMILIES[family]);
+        let found = scheduled(&decoder, &sequences, &order, &pieces);
+        for (found, ids) in found.iter().zip(&sequences) {
+            let alone = Run::new(&decoder, 5).step(ids, 0, &[0, 1, 2, 3, 4], Wanted::Last);
+            prop_assert_eq!(found, &alone);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use decoders::{FAMILIES, fixture};
-use nn::{Batch, BlockId, Decoder, Device, KvCache, Pass, Wanted};
+use nn::{Adapter, Batch, BlockId, Decoder, Device, KvCache, Pass, Target, Wanted};
 
 struct Counting;
 
@@ -40,9 +40,11 @@ static ALLOCATOR: Counting = Counting;
 /// The one test of this file: another at the same time would be counted with it.
 #[test]
 fn a_warm_decoding_step_allocates_nothing() {
-    for family in FAMILIES {
+    for (family, is_adapted) in FAMILIES.into_iter().flat_map(|family| [(family, false), (family, true)]) {
         let device = Device::Cpu { threads: NonZero::new(2).unwrap() };
-        let decoder = Decoder::load(&fixture(family), device).unwrap();
+        let mut decoder = Decoder::load(&fixture(family), device).unwrap();
+        let adapter = Adapter::new(decoder.config(), 3, 1.0, &[Target::Value, Target::Up, Target::Down], 0).unwrap();
+        decoder.set_adapter(is_adapted.then_some(adapter)).unwrap();
         let mut cache = KvCache::new(&decoder, 12).unwrap();
         let mut batch = Batch::default();
         let mut step = |ids: &[u32], past: usize| {
