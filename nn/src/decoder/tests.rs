@@ -117,3 +117,51 @@ fn what_is_said_of_memory_is_so() {
     assert_eq!(host.bytes_per_block(), KvCache::bytes_per_block(&host.config));
     assert!(host.bytes_per_block() >= dense.bytes_per_block());
 }
+
+/// Needs an NVIDIA GPU; says so where there is none.
+#[cfg(feature = "cuda")]
+#[test]
+fn a_gpu_computes_what_the_processor_does() {
+    let device = Device::Cuda { ordinal: 0 };
+    if let Err(error) = device.candle() {
+        println!("skipped: {error}");
+        return;
+    }
+    for family in FAMILIES {
+        // What is stored in 16 bits is multiplied in 16 bits there.
+        let tolerance = match family {
+            "qwen3" => 0.2,
+            "qwen2_window" => 0.05,
+            _ => 1e-3,
+        };
+        let near = |found: &[f32], expected: &[f32], what: &str| {
+            assert_eq!(found.len(), expected.len(), "{family}, {what}");
+            let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < tolerance, "{family}, {what}: off by {worst}");
+        };
+        let mut both = [Device::cpu(), device].map(|device| Decoder::load(&fixture(family), device).unwrap());
+        near(&play(&both[1]), &play(&both[0]), "plain");
+        let mut gradients = Vec::new();
+        for decoder in &mut both {
+            let adapter = Adapter::new(&decoder.config, 3, 6.0, &[Target::Key, Target::Gate, Target::Down], 4).unwrap();
+            for (_, variable) in adapter.variables() {
+                variable.set(&(variable.as_tensor() + 0.03).unwrap()).unwrap();
+            }
+            decoder.set_adapter(Some(adapter)).unwrap();
+            let mut batch = Batch::default();
+            batch.push(&ids(40), 0, &[], Wanted::All);
+            let Logits::Tensor(logits) = decoder.forward(&batch, Pass::Grad).unwrap() else {
+                panic!("logits with a gradient");
+            };
+            let store = logits.sqr().unwrap().mean_all().unwrap().backward().unwrap();
+            let norm = |variable: &candle_core::Var| {
+                let gradient = store.get(variable.as_tensor()).expect("every variable has a gradient");
+                gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt()
+            };
+            let adapter = decoder.adapter().unwrap();
+            gradients.push(adapter.variables().map(|(_, variable)| norm(variable)).collect::<Vec<_>>());
+        }
+        near(&play(&both[1]), &play(&both[0]), "with an adapter");
+        near(&gradients[1], &gradients[0], "gradients");
+    }
+}
