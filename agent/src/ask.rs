@@ -94,7 +94,7 @@ pub fn ask(
     });
     match outcome {
         Ok(done) => {
-            let trace = done.into_trace(task, policy.name(), retriever.snapshot().to_owned());
+            let trace = done.into_trace(task, policy, retriever.snapshot().to_owned());
             events(Event::Final {
                 trace_id: trace.id.clone(),
                 question: trace.question.clone(),
@@ -323,7 +323,7 @@ impl<'a> Episode<'a> {
 }
 
 fn environment(turn: u32, text: String, token_ids: Option<Vec<u32>>) -> Segment {
-    Segment { turn, author: Author::Environment, text, token_ids, logprobs: None }
+    Segment { turn, author: Author::Environment, text, token_ids, logprobs: None, version: None }
 }
 
 /// Reads an act: by token where it has tokens, so that the ids kept are the ids sampled; by text where
@@ -340,22 +340,24 @@ fn read(profile: Profile, queries: usize, turn: u32, act: Act) -> (Turn, Segment
         let (parsed, ids, text) = parser.finish();
         let mut logprobs = tokens.logprobs;
         logprobs.truncate(ids.len());
-        return (parsed, Segment { turn, author, text, token_ids: Some(ids), logprobs: Some(logprobs) });
+        let (token_ids, logprobs, version) = (Some(ids), Some(logprobs), Some(tokens.version));
+        return (parsed, Segment { turn, author, text, token_ids, logprobs, version });
     }
     let parsed = protocol::parse(profile, queries, &act.text);
     let text = act.text[..parsed.end].to_owned();
-    (parsed, Segment { turn, author, text, token_ids: None, logprobs: None })
+    (parsed, Segment { turn, author, text, token_ids: None, logprobs: None, version: None })
 }
 
 impl Done {
-    fn into_trace(self, task: &Ask, policy: String, snapshot: String) -> Trace {
+    fn into_trace(self, task: &Ask, policy: &dyn Policy, snapshot: String) -> Trace {
         let Record { opening, segments, searches, ledger, faults, timings } = self.record;
         let salt = [task.seed.to_le_bytes().as_slice(), task.question.as_bytes(), &task.salt].concat();
         Trace {
             version: VERSION,
             id: TraceId::new(task.started, &salt),
             question: task.question.clone(),
-            policy,
+            policy: policy.name(),
+            sampling: policy.sampling(),
             profile: task.profile,
             snapshot,
             seed: task.seed,

@@ -9,6 +9,10 @@
 //! On one machine, the tokens and log-probabilities of a request do not depend on what else is in
 //! the engine, nor on whether it had to leave and come back: draws are keyed by place
 //! ([`nn::Stream`]), and a token's logits by the decoder's arithmetic.
+//!
+//! Weights may learn while an engine runs on them. [`Engine::update`] changes them between requests,
+//! and with the change goes everything that was computed by the old ones. Each change has a number,
+//! the version, and each token the version that it was sampled from.
 
 mod blocks;
 mod prefix;
@@ -16,6 +20,7 @@ mod request;
 mod scheduler;
 mod sequence;
 mod stats;
+mod weights;
 
 use std::num::NonZero;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
@@ -28,6 +33,7 @@ pub use self::request::{Finish, Generation, Received, Request, Watch};
 use self::scheduler::Scheduler;
 use self::sequence::{Bounds, Sequence, guard};
 pub use self::stats::Stats;
+use self::weights::{Halt, Weights, standstill};
 use crate::{Error, Result};
 
 /// What an engine may use.
@@ -48,14 +54,22 @@ pub struct Engine(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     /// `None` once the engine is told to stop.
-    mail: Option<Sender<(Request, request::Reply)>>,
+    mail: Option<Sender<Mail>>,
     driver: Option<JoinHandle<()>>,
+    weights: Arc<Weights>,
     config: DecoderConfig,
     pieces: Pieces,
     options: EngineOptions,
     blocks: usize,
     bytes_per_block: usize,
     stats: Arc<Mutex<Stats>>,
+}
+
+/// What the engine's thread is sent.
+#[derive(Debug)]
+enum Mail {
+    Request(Request, request::Reply),
+    Halt(Halt),
 }
 
 impl Engine {
@@ -79,8 +93,9 @@ impl Engine {
         let stats = Arc::new(Mutex::new(Stats { blocks, ..Stats::default() }));
         let threads = thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN);
         let (mail, inbox) = channel();
+        let weights = Arc::new(Weights::new(decoder));
         let driver = Driver {
-            decoder,
+            weights: Arc::clone(&weights),
             cache,
             scheduler: Scheduler::new(blocks, options.max_batch, options.step_tokens, threads, bounds),
             batch: Batch::default(),
@@ -93,7 +108,7 @@ impl Engine {
             .spawn(move || driver.run())
             .map_err(|error| Error::Engine(format!("cannot start its thread: {error}")))?;
         let (mail, driver) = (Some(mail), Some(driver));
-        Ok(Self(Arc::new(Shared { mail, driver, config, pieces, options, blocks, bytes_per_block, stats })))
+        Ok(Self(Arc::new(Shared { mail, driver, weights, config, pieces, options, blocks, bytes_per_block, stats })))
     }
 
     /// Hands in a request.
@@ -106,15 +121,44 @@ impl Engine {
         let shared = &self.0;
         shared.check(&request)?;
         let room = request.max_tokens.min(shared.config.max_position_embeddings).min(4096);
-        let (reply, generation) = request::pair(room);
+        let (reply, generation) = request::pair(room, self.version());
         if request.max_tokens == 0 {
             reply.settle(Ok(Finish::Length));
             return Ok(generation);
         }
-        let sent = shared.mail.as_ref().map(|mail| mail.send((request, reply)));
-        match sent {
-            Some(Ok(())) => Ok(generation),
-            _ => Err(Error::Engine("is no longer there: start it again".to_owned())),
+        self.send(Mail::Request(request, reply))?;
+        Ok(generation)
+    }
+
+    /// Looks at the decoder on the caller's thread, beside the requests that run on it.
+    pub fn read<T>(&self, work: impl FnOnce(&Decoder) -> T) -> T {
+        work(&self.0.weights.read())
+    }
+
+    /// Changes the decoder on the caller's thread. It is called once all requests that came before have
+    /// ended; those that come meanwhile wait, and begin with nothing in the cache. Must not be called
+    /// from a [`Watch`] or inside [`Engine::read`], which would wait for itself.
+    ///
+    /// # Errors
+    /// [`Error::Engine`] when the engine is no longer there; `work` was not called then.
+    pub fn update<T>(&self, work: impl FnOnce(&mut Decoder) -> T) -> Result<T> {
+        let (halt, standstill) = standstill();
+        self.send(Mail::Halt(halt))?;
+        if !standstill.begin() {
+            return Err(gone());
+        }
+        Ok(self.0.weights.change(work))
+    }
+
+    /// How often the weights were changed.
+    pub fn version(&self) -> u64 {
+        self.0.weights.version()
+    }
+
+    fn send(&self, mail: Mail) -> Result<()> {
+        match self.0.mail.as_ref().map(|sender| sender.send(mail)) {
+            Some(Ok(())) => Ok(()),
+            _ => Err(gone()),
         }
     }
 
@@ -137,6 +181,10 @@ impl Engine {
     pub fn options(&self) -> EngineOptions {
         self.0.options
     }
+}
+
+fn gone() -> Error {
+    Error::Engine("is no longer there: start it again".to_owned())
 }
 
 impl Shared {
@@ -183,11 +231,11 @@ impl Drop for Shared {
 
 /// The engine's thread.
 struct Driver {
-    decoder: Decoder,
+    weights: Arc<Weights>,
     cache: KvCache,
     scheduler: Scheduler,
     batch: Batch,
-    inbox: Receiver<(Request, request::Reply)>,
+    inbox: Receiver<Mail>,
     arrivals: u64,
     stats: Arc<Mutex<Stats>>,
 }
@@ -210,23 +258,41 @@ impl Driver {
                     Err(TryRecvError::Disconnected) => return,
                 }
             }
-            self.step();
-            // Whoever is told of an end finds it counted.
-            *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.scheduler.stats();
-            self.scheduler.settle();
+            self.advance();
         }
     }
 
-    fn take_in(&mut self, (request, reply): (Request, request::Reply)) {
-        self.scheduler.add(Sequence::new(self.arrivals, request, reply));
-        self.arrivals += 1;
+    fn advance(&mut self) {
+        self.step();
+        // Whoever is told of an end finds it counted.
+        *self.stats.lock().unwrap_or_else(PoisonError::into_inner) = self.scheduler.stats();
+        self.scheduler.settle();
+    }
+
+    fn take_in(&mut self, mail: Mail) {
+        match mail {
+            Mail::Request(request, reply) => {
+                // What is sampled before the next change is of this version, all of it.
+                reply.stamp(self.weights.version());
+                self.scheduler.add(Sequence::new(self.arrivals, request, reply));
+                self.arrivals += 1;
+            }
+            Mail::Halt(halt) => {
+                while !self.scheduler.is_idle() {
+                    self.advance();
+                }
+                self.scheduler.forget();
+                halt.wait();
+            }
+        }
     }
 
     fn step(&mut self) {
         if !self.scheduler.plan(&mut self.batch) {
             return;
         }
-        let Self { decoder, cache, scheduler, batch, .. } = self;
+        let Self { weights, cache, scheduler, batch, .. } = self;
+        let decoder = weights.read();
         let computed = guard(|| {
             for (from, to) in scheduler.copies() {
                 cache.copy(*from, *to)?;

@@ -19,6 +19,9 @@ pub trait Policy: Send + Sync {
     /// The name a trace keeps, without credentials.
     fn name(&self) -> String;
 
+    /// How it chooses tokens, where it is this program that does.
+    fn sampling(&self) -> Option<nn::Sampling>;
+
     /// Opens an episode.
     ///
     /// # Errors

@@ -83,15 +83,25 @@ fn act(segment: &Segment) -> Act {
         if let Some(last) = pieces.last_mut() {
             *last = segment.text.clone().into_bytes();
         }
-        Tokens { ids, pieces, logprobs: segment.logprobs.clone().unwrap_or_default() }
+        Tokens {
+            ids,
+            pieces,
+            logprobs: segment.logprobs.clone().unwrap_or_default(),
+            version: segment.version.unwrap_or_default(),
+        }
     });
     Act { text: segment.text.clone(), tokens, ..Act::default() }
 }
 
-/// A replay reads with no tokenizer: what the environment writes again has the ids it had.
+/// A replay reads with no tokenizer and samples nothing: what the environment writes again has the ids
+/// it had, and what the policy wrote was chosen as it was.
 fn read_as_recorded(recorded: &Trace, now: &mut Trace) {
     now.opening.clone_from(&recorded.opening);
+    now.sampling = recorded.sampling;
     for (recorded, now) in recorded.segments.iter().zip(&mut now.segments) {
+        if now.author == recorded.author {
+            now.version = recorded.version;
+        }
         if now.author == Author::Environment && now.author == recorded.author && now.text == recorded.text {
             now.token_ids.clone_from(&recorded.token_ids);
         }

@@ -114,6 +114,8 @@ pub struct Tokens {
     pub pieces: Vec<Vec<u8>>,
     /// Log-probability of each id when it was sampled.
     pub logprobs: Vec<f32>,
+    /// Version of the weights they were sampled from, where these change.
+    pub version: u64,
 }
 
 /// Why a turn ended.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use nn::Sampling;
 use retriever::evidence::Label;
 use retriever::{Hit, Ledger, Query};
 use serde::{Deserialize, Serialize};
@@ -13,9 +14,9 @@ use crate::{Answer, Budget, Error, Result};
 
 /// The version that [`Trace::version`] has now.
 ///
-/// Version 2 added the ids of the opening and of what the environment wrote; version 1, which is still
-/// read, has only those that the policy sampled.
-pub const VERSION: u32 = 2;
+/// Version 2 added the ids of the opening and of what the environment wrote; version 1 has only those
+/// that the policy sampled. Version 3 added how tokens were chosen and from which weights. All are read.
+pub const VERSION: u32 = 3;
 
 /// One episode. What the policy wrote is the loss mask: `segment.author == Author::Policy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Trace {
     pub question: String,
     /// Name of the policy.
     pub policy: String,
+    /// How it chose tokens, where it was this program that did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampling: Option<Sampling>,
     /// The grammar it wrote in.
     pub profile: Profile,
     /// The pinned snapshot.
@@ -78,6 +82,9 @@ pub struct Segment {
     /// Log-probability of each id that was sampled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<Vec<f32>>,
+    /// Version of the weights that the ids were sampled from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 /// Who wrote a segment.
@@ -261,6 +268,7 @@ mod tests {
         let trace = Trace::from_json(include_str!("../tests/fixtures/trace-v1.json")).unwrap();
         assert_eq!((trace.version, trace.stop, trace.opening.as_ref()), (1, StopReason::Answered, None));
         assert_eq!(trace.sequence(), None);
+        assert_eq!((trace.sampling, trace.segments[0].version), (None, None));
         assert_eq!(Trace::from_json(&trace.to_json().unwrap()).unwrap(), trace);
     }
 }

@@ -217,7 +217,7 @@ fn a_modifier_outside_the_filter_finds_nothing() {
 fn sampled_ids_are_kept_as_sampled() {
     let pieces: Vec<Vec<u8>> =
         ["<search>", "metformin", "</search>\n\n", "<answer>"].map(|piece| piece.as_bytes().to_vec()).to_vec();
-    let tokens = Tokens { ids: vec![5, 6, 7, 8], pieces, logprobs: vec![-0.1, -0.2, -0.3, -0.4] };
+    let tokens = Tokens { ids: vec![5, 6, 7, 8], pieces, logprobs: vec![-0.1, -0.2, -0.3, -0.4], version: 4 };
     let first =
         Act { text: "<search>metformin</search>\n\n<answer>".to_owned(), tokens: Some(tokens), ..Act::default() };
     let second = Act { text: "<answer>A. [E1]</answer>".to_owned(), ..Act::default() };
@@ -225,6 +225,7 @@ fn sampled_ids_are_kept_as_sampled() {
     let segment = &trace.segments[0];
     assert_eq!(segment.token_ids.as_deref(), Some(&[5, 6, 7][..]));
     assert_eq!(segment.logprobs.as_deref(), Some(&[-0.1, -0.2, -0.3][..]));
+    assert_eq!(segment.version, Some(4));
     assert_eq!(segment.text, "<search>metformin</search>\n\n");
     assert_eq!(crate::replay::replay(&trace, &library(), &|| Duration::ZERO, &Cancel::new()).unwrap().difference, None);
 }
@@ -237,6 +238,9 @@ fn a_trace_holds_the_ids_its_model_saw() {
     impl Policy for Counting {
         fn name(&self) -> String {
             "counting".to_owned()
+        }
+        fn sampling(&self) -> Option<nn::Sampling> {
+            None
         }
         fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
             Ok(Box::new(Open(vec![task.question.len() as u32, 7], 0)))
@@ -256,7 +260,8 @@ fn a_trace_holds_the_ids_its_model_saw() {
                 2 => "no action",
                 _ => "<answer>A. [E1]</answer>",
             };
-            let tokens = Tokens { ids: vec![1_000 + self.1], pieces: vec![text.into()], logprobs: vec![-0.5] };
+            let tokens =
+                Tokens { ids: vec![1_000 + self.1], pieces: vec![text.into()], logprobs: vec![-0.5], version: 0 };
             Ok(Act { text: text.to_owned(), tokens: Some(tokens), ..Act::default() })
         }
     }

@@ -224,6 +224,15 @@ impl Prefix {
         }
     }
 
+    /// Frees every block that nobody holds.
+    pub(super) fn forget(&mut self) {
+        let evictions = self.evictions;
+        while let Some(block) = self.evict() {
+            self.blocks.put(block);
+        }
+        self.evictions = evictions;
+    }
+
     fn children(&self, parent: Option<BlockId>) -> &[BlockId] {
         parent.map_or(&self.roots, |parent| &self.nodes[parent as usize].children)
     }

@@ -89,6 +89,7 @@ struct Slot {
 #[derive(Debug, Default)]
 struct State {
     tokens: Vec<Sampled>,
+    version: u64,
     end: Option<Result<Finish, String>>,
     waits: Waits,
 }
@@ -109,9 +110,9 @@ impl Slot {
 }
 
 /// The two ends of a request.
-pub(super) fn pair(capacity: usize) -> (Reply, Generation) {
-    let slot = Arc::new(Slot::default());
-    slot.state().tokens.reserve(capacity);
+pub(super) fn pair(capacity: usize, version: u64) -> (Reply, Generation) {
+    let state = State { tokens: Vec::with_capacity(capacity), version, ..State::default() };
+    let slot = Arc::new(Slot { state: Mutex::new(state), ..Slot::default() });
     (Reply(Arc::clone(&slot)), Generation { slot, received: 0 })
 }
 
@@ -150,6 +151,12 @@ impl Generation {
         self.slot.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// The version of the weights that its tokens are sampled from, all of the same; settled once there
+    /// is a token.
+    pub fn version(&self) -> u64 {
+        self.slot.state().version
+    }
+
     /// Sleeps until the request ended, `enough` holds or the deadline passed.
     fn sleep(&self, waits: Waits, deadline: Option<Instant>, enough: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
         let mut state = self.slot.state();
@@ -175,6 +182,11 @@ impl Drop for Generation {
 impl Reply {
     pub(super) fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Takes note of the weights that it will be answered by.
+    pub(super) fn stamp(&self, version: u64) {
+        self.0.state().version = version;
     }
 
     pub(super) fn push(&self, token: Sampled) {
@@ -238,7 +250,7 @@ mod tests {
 
     #[test]
     fn tokens_come_in_order_then_the_end_for_ever() {
-        let (reply, mut generation) = pair(0);
+        let (reply, mut generation) = pair(0, 0);
         assert_eq!(generation.recv(Duration::ZERO).unwrap(), Received::Nothing);
         let writer = thread::spawn(move || {
             (0..500).for_each(|id| reply.push(token(id)));
@@ -255,7 +267,7 @@ mod tests {
 
     #[test]
     fn whoever_waits_for_the_end_gets_every_token() {
-        let (reply, generation) = pair(0);
+        let (reply, generation) = pair(0, 0);
         let reader = thread::spawn(move || generation.wait());
         (0..100).for_each(|id| reply.push(token(id)));
         reply.settle(Ok(Finish::Length));
@@ -265,20 +277,20 @@ mod tests {
 
     #[test]
     fn a_lost_engine_and_a_failure_reach_the_caller() {
-        let (reply, mut generation) = pair(0);
+        let (reply, mut generation) = pair(0, 0);
         reply.push(token(1));
         drop(reply);
         assert_eq!(generation.recv(LONG).unwrap(), Received::Token(token(1)));
         assert!(generation.recv(LONG).unwrap_err().to_string().contains("stopped before"));
 
-        let (reply, generation) = pair(0);
+        let (reply, generation) = pair(0, 0);
         reply.settle(Err("no room".to_owned()));
         assert_eq!(generation.wait().unwrap_err().to_string(), "engine: no room");
     }
 
     #[test]
     fn dropping_cancels() {
-        let (reply, generation) = pair(0);
+        let (reply, generation) = pair(0, 0);
         assert!(!reply.is_cancelled());
         drop(generation);
         assert!(reply.is_cancelled());

@@ -86,6 +86,11 @@ impl Scheduler {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
+    /// Drops what is cached for later. Sequences keep what they hold, so there should be none.
+    pub(super) fn forget(&mut self) {
+        self.prefix.forget();
+    }
+
     /// Counts so far.
     pub(super) fn stats(&self) -> Stats {
         Stats {

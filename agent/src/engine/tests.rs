@@ -222,3 +222,80 @@ fn dropping_the_engine_ends_what_is_under_way() {
         assert!(generation.wait().unwrap_err().to_string().contains("stopped before"));
     }
 }
+
+fn other_decoder() -> Decoder {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("other");
+    nn::init(nn::Shape::Tiny, 8, &dir, &mut |_, _| ()).unwrap();
+    Decoder::load(&dir, Device::Cpu { threads: NonZero::new(2).unwrap() }).unwrap()
+}
+
+#[test]
+fn changed_weights_answer_at_once_and_from_nothing_cached() {
+    let engine = start(60, 4, 64);
+    let wanted = || request(prompt(1, 100), 40, 1);
+    let submitted = |version| {
+        let mut generation = engine.submit(wanted()).unwrap();
+        assert!(matches!(generation.recv(LONG).unwrap(), Received::Token(_)));
+        assert_eq!(generation.version(), version);
+        generation.wait().unwrap()
+    };
+    let before = submitted(0);
+    assert_eq!(submitted(0), before);
+    let cached = settled(&engine);
+    assert!(cached.reused >= 99, "{cached:?}");
+
+    let other = other_decoder();
+    let expected = alone(&other, &wanted());
+    assert_ne!(expected, before);
+    assert_eq!(engine.update(|decoder| std::mem::replace(decoder, other).bytes()).unwrap(), decoder(1).bytes());
+    assert_eq!(engine.version(), 1);
+    assert_eq!(submitted(1), expected);
+    let after = settled(&engine);
+    assert_eq!((after.reused, after.prefilled), (cached.reused, cached.prefilled + 100));
+    assert_eq!(after.evictions, cached.evictions);
+    assert_eq!(engine.read(Decoder::bytes), decoder(1).bytes());
+}
+
+/// Requests come from several threads while the weights change: each gets what one set of weights
+/// gives from its first token to its last, and says which.
+#[test]
+fn no_request_sees_two_sets_of_weights() {
+    let (engine, oracles) = (start(40, 8, 64), [decoder(1), other_decoder(), decoder(1)]);
+    std::thread::scope(|scope| {
+        let ask = |seed: u64| {
+            let (engine, oracles) = (&engine, &oracles);
+            move || {
+                for round in 0..6 {
+                    let wanted = || request(prompt(seed % 2, 40), 30, seed * 100 + round);
+                    let mut generation = engine.submit(wanted()).unwrap();
+                    let mut tokens = Vec::new();
+                    while let Received::Token(token) = generation.recv(LONG).unwrap() {
+                        tokens.push(token);
+                    }
+                    let version = generation.version();
+                    assert_eq!(tokens, alone(&oracles[version as usize], &wanted()).0);
+                }
+            }
+        };
+        let askers: Vec<_> = (0..4).map(|seed| scope.spawn(ask(seed))).collect();
+        for next in [other_decoder(), decoder(2)] {
+            std::thread::sleep(Duration::from_millis(15));
+            engine.update(|decoder| *decoder = next).unwrap();
+        }
+        for asker in askers {
+            asker.join().unwrap();
+        }
+    });
+    assert_eq!((engine.version(), settled(&engine).held_blocks), (2, 0));
+}
+
+#[test]
+fn a_change_that_panics_leaves_the_engine_serving() {
+    let engine = start(20, 4, 64);
+    let panics = || engine.update(|_| -> () { panic!("on purpose") });
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+    assert_eq!(engine.version(), 1);
+    let wanted = || request(prompt(1, 20), 10, 1);
+    assert_eq!(engine.submit(wanted()).unwrap().wait().unwrap(), alone(&decoder(1), &wanted()));
+}

@@ -18,6 +18,7 @@ mod vocabulary;
 use std::ops::ControlFlow;
 
 use decompose::Need;
+use nn::Sampling;
 use pool::Pool;
 use vocabulary::Vocabulary;
 
@@ -33,6 +34,10 @@ pub struct Extractive;
 impl Policy for Extractive {
     fn name(&self) -> String {
         "extractive".to_owned()
+    }
+
+    fn sampling(&self) -> Option<Sampling> {
+        None
     }
 
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {

@@ -117,6 +117,10 @@ impl Policy for Local {
         self.text.name.clone()
     }
 
+    fn sampling(&self) -> Option<Sampling> {
+        Some(self.sampling)
+    }
+
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
         let opening = prompt::opening(&self.text, task)?;
         if opening.len() >= self.text.context {

@@ -104,6 +104,11 @@ impl Policy for OpenAi {
         format!("openai:{}#{}", self.endpoint.shown(), self.endpoint.model)
     }
 
+    fn sampling(&self) -> Option<nn::Sampling> {
+        // The server samples, and what it is not told it decides.
+        None
+    }
+
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
         let system = Message { role: "system", content: system_prompt(task.profile, task.budget) };
         let question = escape(task.profile, task.question);

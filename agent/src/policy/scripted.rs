@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use nn::Sampling;
+
 use crate::policy::Policy;
 use crate::session::{Act, ActLimits, Finish, Observation, Session, Task, Tokens};
 use crate::{Cancel, Result};
@@ -30,6 +32,10 @@ impl Policy for Scripted {
         "scripted".to_owned()
     }
 
+    fn sampling(&self) -> Option<Sampling> {
+        None
+    }
+
     fn open(&self, _task: &Task<'_>) -> Result<Box<dyn Session>> {
         Ok(Box::new(Lines(self.turns.iter().cloned().collect())))
     }
@@ -54,7 +60,7 @@ impl Session for Lines {
     ) -> Result<Act> {
         cancel.check()?;
         let mut act = self.0.pop_front().unwrap_or_default();
-        if let Some(Tokens { ids, pieces, logprobs }) = &mut act.tokens
+        if let Some(Tokens { ids, pieces, logprobs, .. }) = &mut act.tokens
             && ids.len() > limits.max_tokens
         {
             ids.truncate(limits.max_tokens);

@@ -75,7 +75,7 @@ impl Bench {
     }
 
     fn submit(&mut self, request: Request) -> Generation {
-        let (reply, generation) = pair(0);
+        let (reply, generation) = pair(0, 0);
         self.scheduler.add(Sequence::new(self.arrivals, request, reply));
         self.arrivals += 1;
         generation
@@ -382,7 +382,7 @@ fn many_logits_are_sampled_on_threads_to_the_same_tokens() {
     let run = |threads: usize| {
         let mut pairs: Vec<_> = (0..rows as u64)
             .map(|seed| {
-                let (reply, generation) = pair(0);
+                let (reply, generation) = pair(0, 0);
                 let wanted = Request { watch: Box::new(StopAfter(1)), ..request(vec![1, 2], 9, seed) };
                 (Sequence::new(seed, wanted, reply), generation)
             })

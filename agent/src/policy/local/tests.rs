@@ -69,12 +69,14 @@ fn a_trace_holds_what_the_model_saw() {
     for segment in &trace.segments {
         let ids = segment.token_ids.as_deref().unwrap();
         assert_eq!(segment.logprobs.is_some(), segment.author == Author::Policy);
+        assert_eq!(segment.version, (segment.author == Author::Policy).then_some(0));
         let ended = ids.split_last().is_some_and(|(last, _)| local().text.ends.contains(last));
         let text = &ids[..ids.len() - usize::from(ended && segment.author == Author::Policy)];
         assert_eq!(tokenizer.pieces().decode(text), segment.text, "{:?}", segment.author);
     }
     assert_eq!(written.iter().filter(|written| **written).count(), sampled(&trace));
     assert!(trace.policy.starts_with("local:tiny@"), "{}", trace.policy);
+    assert_eq!(trace.sampling, Some(options().sampling));
     // What the environment wrote, the corrections here, holds no token that steers.
     let pieces = tokenizer.pieces();
     let environment = trace.segments.iter().filter(|segment| segment.author == Author::Environment);

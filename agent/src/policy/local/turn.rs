@@ -69,7 +69,7 @@ impl Session for Episode {
         let mut turn = Turn::new(&self.text, on_text);
         let max_tokens = self.room(limits);
         if max_tokens == 0 {
-            return Ok(turn.finish(Finish::Length));
+            return Ok(turn.finish(Finish::Length, self.engine.version()));
         }
         let mut generation = self.engine.submit(Request {
             ids: self.ids.clone(),
@@ -96,7 +96,7 @@ impl Session for Episode {
                 Received::End(Ended::Stop | Ended::EndOfSequence | Ended::Cancelled) => break Finish::Stop,
             }
         };
-        let act = turn.finish(finish);
+        let act = turn.finish(finish, generation.version());
         self.ids.extend(act.tokens.iter().flat_map(|tokens| &tokens.ids));
         Ok(act)
     }
@@ -129,10 +129,10 @@ impl<'a> Turn<'a> {
         say(self.detokenizer.push(id), &mut self.act.text, self.on_text)
     }
 
-    fn finish(mut self, finish: Finish) -> Act {
+    fn finish(mut self, finish: Finish, version: u64) -> Act {
         // Nobody may listen any more; the text is kept all the same.
         let _ = say(self.detokenizer.finish(), &mut self.act.text, self.on_text);
-        Act { tokens: Some(self.tokens), finish, ..self.act }
+        Act { tokens: Some(Tokens { version, ..self.tokens }), finish, ..self.act }
     }
 }
 
