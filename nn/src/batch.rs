@@ -67,6 +67,14 @@ impl Batch {
         self.sequences.push(Entry { rows, past, blocks: places });
     }
 
+    /// Appends a whole sequence for a pass without a cache; of token `t`, the logits are wanted where
+    /// `wants(t)` says so.
+    pub fn push_wanting(&mut self, ids: &[u32], wants: impl Fn(usize) -> bool) {
+        let first = self.ids.len();
+        self.push(ids, 0, &[], Wanted::Nothing);
+        self.wanted.extend((0..ids.len()).filter(|token| wants(*token)).map(|token| first + token));
+    }
+
     /// T, the number of new tokens.
     pub fn tokens(&self) -> usize {
         self.ids.len()

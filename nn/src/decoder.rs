@@ -4,19 +4,24 @@
 //! carried out on slices of reused memory or on candle tensors. [`Pass`] is the only fork between
 //! serving and training: serving keeps keys and values in a [`KvCache`], training keeps a gradient.
 
+mod backward;
 mod compute;
 mod config;
 mod embedding;
 mod host;
 mod layer;
+mod learning;
 mod linear;
 mod load;
+mod logprobs;
 mod rope;
+mod rows;
+mod tape;
 mod tensors;
 
 use std::borrow::Cow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device as CandleDevice, Tensor};
 
@@ -25,9 +30,13 @@ pub use self::config::{DecoderConfig, Family};
 use self::embedding::Embedding;
 use self::host::{Host, HostStore};
 use self::layer::Layer;
+use self::learning::Learning;
+pub use self::learning::{Parameter, Recompute, Trainable};
 use self::linear::{Linear, Weight};
 use self::load::{Layout, Source};
+pub use self::logprobs::{LogProbs, Scores};
 pub use self::rope::{Rope, Stretch};
+use self::tape::TapeMemory;
 use self::tensors::{TensorStore, Tensors};
 use crate::ops::{Isa, Team};
 use crate::{Adapter, BLOCK, Batch, BlockId, Device, Error, KvCache, Result, Weights};
@@ -88,6 +97,9 @@ pub struct Decoder {
     is_merged: bool,
     /// Where a merge reads the weights from, and its undoing.
     weights: Weights,
+    /// What learns, once something does.
+    learning: Option<Learning>,
+    tape_memory: Mutex<TapeMemory>,
 }
 
 /// Storage of a [`KvCache`].
@@ -164,6 +176,8 @@ impl Decoder {
             adapter: None,
             is_merged: false,
             weights,
+            learning: None,
+            tape_memory: Mutex::default(),
         })
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct Lora {
     /// (outputs, rank)
     pub(crate) b: Var,
     pub(crate) scale: f64,
+    /// The layer's number, and which linear layer of it.
+    place: (usize, Target),
 }
 
 impl Lora {
@@ -89,6 +91,11 @@ impl Lora {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let low = product(x, &self.a)?; // (T, rank)
         Ok((product(&low, &self.b)? * self.scale)?)
+    }
+
+    /// The name of a variable in PEFT's files, `which` is A or B.
+    pub(crate) fn name(&self, which: &str) -> String {
+        peft::tensor_name(self.place.0, self.place.1, which)
     }
 
     /// What it adds to the weight, (outputs, inputs).
@@ -144,7 +151,8 @@ impl Adapter {
     }
 
     fn insert(&mut self, layer: usize, target: Target, a: &Tensor, b: &Tensor) -> Result<()> {
-        let lora = Lora { a: Var::from_tensor(a)?, b: Var::from_tensor(b)?, scale: self.scale() };
+        let lora =
+            Lora { a: Var::from_tensor(a)?, b: Var::from_tensor(b)?, scale: self.scale(), place: (layer, target) };
         self.pairs.insert((layer, target), lora);
         Ok(())
     }
@@ -167,10 +175,7 @@ impl Adapter {
 
     /// Every variable by its name in PEFT's files, in a fixed order.
     pub fn variables(&self) -> impl Iterator<Item = (String, &Var)> {
-        self.pairs.iter().flat_map(|((layer, target), lora)| {
-            let name = |which: &str| peft::tensor_name(*layer, *target, which);
-            [(name("A"), &lora.a), (name("B"), &lora.b)]
-        })
+        self.pairs.values().flat_map(|lora| [(lora.name("A"), &lora.a), (lora.name("B"), &lora.b)])
     }
 
     /// Carries the variables' present values over to every decoder on the processor that serves this

@@ -11,6 +11,7 @@ pub(crate) mod gelu;
 pub(crate) mod isa;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
+pub(crate) mod linear_logprob;
 pub(crate) mod math;
 pub(crate) mod paged;
 pub(crate) mod panels;
@@ -22,16 +23,21 @@ pub(crate) mod swiglu;
 pub(crate) mod team;
 pub(crate) mod tensor;
 mod tile;
+mod weight_gradient;
 
 pub(crate) use attention::{Attention, attention};
 pub(crate) use isa::Isa;
 pub(crate) use layer_norm::layer_norm;
 pub(crate) use linear::{After, Linear, Part, linear, linear_backward};
-pub(crate) use paged::{AttentionMemory, HeadNorms, Heads, Pages, Span, paged_attention};
-pub(crate) use panels::{Panels, Values};
-pub(crate) use rms_norm::rms_norm;
-pub(crate) use swiglu::swiglu;
+pub(crate) use linear_logprob::{LogProbMemory, Question, TokenProb, linear_logprob, linear_logprob_backward};
+pub(crate) use paged::{
+    Attended, AttentionMemory, BackwardMemory, HeadNorms, Heads, Pages, Span, paged_attention, paged_attention_backward,
+};
+pub(crate) use panels::{Columns, Panels, Values};
+pub(crate) use rms_norm::{rms_norm, rms_norm_backward};
+pub(crate) use swiglu::{swiglu, swiglu_backward};
 pub(crate) use team::Team;
+pub(crate) use weight_gradient::{bias_gradient, weight_gradient};
 
 #[cfg(test)]
 pub(crate) mod testing;

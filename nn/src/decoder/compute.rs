@@ -2,13 +2,25 @@
 
 use super::layer::Attention;
 use super::linear::Linear;
-use crate::Result;
+use crate::{Parameter, Result};
 
 /// A gain of a normalisation, (D).
 #[derive(Debug)]
 pub(super) struct Gain {
     pub(super) values: Vec<f32>,
     pub(super) tensor: candle_core::Tensor,
+}
+
+impl Gain {
+    /// Takes the values of the parameter of this number, where there is one.
+    pub(super) fn refresh(&mut self, parameters: &[Parameter], slot: Option<usize>) -> Result<()> {
+        let Some(parameter) = slot.map(|slot| &parameters[slot]) else {
+            return Ok(());
+        };
+        parameter.read(|values| self.values.copy_from_slice(values))?;
+        self.tensor = parameter.tensor()?;
+        Ok(())
+    }
 }
 
 /// What a decoder computes with, for one batch: on slices of reused memory, or on tensors.

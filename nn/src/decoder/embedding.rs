@@ -4,7 +4,7 @@ use candle_core::{DType, Device as CandleDevice, Tensor};
 use half::bf16;
 
 use super::linear::{Linear, Weight};
-use crate::Result;
+use crate::{Parameter, Result};
 
 /// Where the vectors of tokens are.
 #[derive(Debug)]
@@ -33,6 +33,16 @@ impl Embedding {
             Self::Own(Table::Dense(table)) => table.elem_count() * table.dtype().size_in_bytes(),
             Self::Tied => 0,
         }
+    }
+
+    /// Takes the values of a parameter, where the table is not the head's.
+    pub(super) fn refresh(&mut self, parameter: &Parameter) -> Result<()> {
+        match self {
+            Self::Tied => {}
+            Self::Own(Table::Full(table)) => parameter.read(|values| table.copy_from_slice(values))?,
+            Self::Own(table) => *table = Table::Full(parameter.read(<[f32]>::to_vec)?),
+        }
+        Ok(())
     }
 
     /// The vectors of `ids`, (T, D), into `rows`; of a table on the processor.

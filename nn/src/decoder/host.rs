@@ -5,9 +5,11 @@ use std::sync::RwLockReadGuard;
 use super::Decoder;
 use super::compute::{Compute, Gain};
 use super::layer::Attention;
-use super::linear::{Linear, Weight};
+use super::linear::Linear;
 use super::rope::angles;
+use super::rows::{Pool, Rows};
 use crate::lora::Group;
+use crate::ops::tensor::PackedLayer;
 use crate::ops::{
     After, AttentionMemory, HeadNorms, Heads, Isa, Pages, Part, Span, Team, linear, paged_attention, rms_norm, swiglu,
 };
@@ -27,8 +29,7 @@ pub(crate) struct HostStore {
 /// Memory that forward passes reuse.
 #[derive(Debug, Default)]
 struct Memory {
-    /// Rows that nobody holds.
-    free: Vec<Rows>,
+    pool: Pool,
     /// (rows, vocabulary), of the last pass.
     logits: Option<Rows>,
     /// (T, size / 2)
@@ -36,40 +37,6 @@ struct Memory {
     sin: Vec<f32>,
     spans: Vec<Span<'static>>,
     attention: AttentionMemory,
-}
-
-/// Rows of some width in memory that may be larger than they are.
-#[derive(Debug, Default)]
-pub(super) struct Rows {
-    memory: Vec<f32>,
-    used: usize,
-}
-
-impl Rows {
-    fn get(&self) -> &[f32] {
-        &self.memory[..self.used]
-    }
-
-    fn get_mut(&mut self) -> &mut [f32] {
-        &mut self.memory[..self.used]
-    }
-}
-
-impl Memory {
-    /// Rows of `used` values, whatever they are: the smallest that suffice, else the largest there is.
-    fn take(&mut self, used: usize) -> Rows {
-        let size = |rows: &Rows| rows.memory.len();
-        let fitting = |number: &usize| size(&self.free[*number]) >= used;
-        let places = 0..self.free.len();
-        let best = places.clone().filter(fitting).min_by_key(|number| size(&self.free[*number]));
-        let best = best.or_else(|| places.max_by_key(|number| size(&self.free[*number])));
-        let mut rows = best.map(|best| self.free.swap_remove(best)).unwrap_or_default();
-        if rows.memory.len() < used {
-            rows.memory.resize(used, 0.0);
-        }
-        rows.used = used;
-        rows
-    }
 }
 
 impl HostStore {
@@ -105,7 +72,7 @@ impl HostStore {
     }
 }
 
-fn heads(config: &DecoderConfig, window: Option<usize>) -> Heads {
+pub(super) fn heads(config: &DecoderConfig, window: Option<usize>) -> Heads {
     let DecoderConfig { num_attention_heads: query, num_key_value_heads: key, head_dim: size, .. } = *config;
     Heads { query, key, size, window }
 }
@@ -131,7 +98,9 @@ impl<'a> Host<'a> {
         store: &'a mut HostStore,
     ) -> Self {
         let HostStore { layers, memory, .. } = store;
-        memory.free.extend(memory.logits.take());
+        if let Some(logits) = memory.logits.take() {
+            memory.pool.give(logits);
+        }
         let config = &decoder.config;
         let Memory { cos, sin, .. } = memory;
         angles(batch.positions(), &decoder.frequencies, config.rope.amplitude(), cos, sin);
@@ -151,26 +120,42 @@ impl<'a> Host<'a> {
     }
 
     fn give(&mut self, rows: Rows) {
-        self.memory.free.push(rows);
+        self.memory.pool.give(rows);
     }
 
     /// `y` from `x`, with what `after` says, in memory that is already there.
     fn product(&mut self, x: &Rows, layer: &Linear, y: &mut Rows, after: After) {
-        let Weight::Panels(frozen) = &layer.weight else {
-            unreachable!("a decoder on the processor has panels");
-        };
-        let layers = &frozen.layers;
-        let parts: [Part<'_>; SIDE_BY_SIDE] = std::array::from_fn(|number| layers[number.min(layers.len() - 1)].part());
-        linear(self.isa, self.team, x.get(), &parts[..layers.len()], y.get_mut(), after);
-        let group = self.lora.as_ref().zip(layer.place).map(|(groups, place)| &groups[place]);
-        if let Some(lora) = group.and_then(Group::packed) {
-            let part = |panels| [Part { panels, bias: None }];
-            let mut low = self.memory.take(x.used / layer.inputs * lora.down.outputs());
-            linear(self.isa, self.team, x.get(), &part(&lora.down), low.get_mut(), After::Nothing);
-            linear(self.isa, self.team, low.get(), &part(&lora.up), y.get_mut(), After::Add);
-            self.memory.free.push(low);
-        }
+        product(self.isa, self.team, &mut self.memory.pool, self.lora.as_deref(), x, layer, y, after);
     }
+}
+
+/// `y` from `x` through a linear layer and what LoRA adds to it.
+#[expect(clippy::too_many_arguments, reason = "what a product takes, each once")]
+pub(super) fn product(
+    isa: Isa,
+    team: &Team,
+    pool: &mut Pool,
+    lora: Option<&Vec<Group>>,
+    x: &Rows,
+    layer: &Linear,
+    y: &mut Rows,
+    after: After,
+) {
+    let layers = layer.packed();
+    linear(isa, team, x.get(), &parts(layers)[..layers.len()], y.get_mut(), after);
+    let group = lora.zip(layer.place).map(|(groups, place)| &groups[place]);
+    if let Some(lora) = group.and_then(Group::packed) {
+        let part = |panels| [Part { panels, bias: None }];
+        let mut low = pool.take(x.len() / layer.inputs * lora.down.outputs());
+        linear(isa, team, x.get(), &part(&lora.down), low.get_mut(), After::Nothing);
+        linear(isa, team, low.get(), &part(&lora.up), y.get_mut(), After::Add);
+        pool.give(low);
+    }
+}
+
+/// Layers that stand side by side; of fewer than there can be, the last again.
+pub(super) fn parts(layers: &[PackedLayer]) -> [Part<'_>; SIDE_BY_SIDE] {
+    std::array::from_fn(|number| layers[number.min(layers.len() - 1)].part())
 }
 
 impl Drop for Host<'_> {
@@ -190,19 +175,19 @@ impl Compute for Host<'_> {
     type Rows = Rows;
 
     fn embed(&mut self) -> Result<Rows> {
-        let mut rows = self.memory.take(self.tokens() * self.decoder.config.hidden_size);
+        let mut rows = self.memory.pool.take(self.tokens() * self.decoder.config.hidden_size);
         self.decoder.embedding.look_up(&self.decoder.head, self.batch.ids(), rows.get_mut());
         Ok(rows)
     }
 
     fn norm(&mut self, x: &Rows, gain: &Gain) -> Result<Rows> {
-        let mut out = self.memory.take(x.used);
+        let mut out = self.memory.pool.take(x.len());
         rms_norm(self.isa, self.team, x.get(), &gain.values, self.decoder.config.rms_norm_eps, out.get_mut());
         Ok(out)
     }
 
     fn linear(&mut self, x: Rows, layer: &Linear) -> Result<Rows> {
-        let mut y = self.memory.take(x.used / layer.inputs * layer.outputs());
+        let mut y = self.memory.pool.take(x.len() / layer.inputs * layer.outputs());
         self.product(&x, layer, &mut y, After::Nothing);
         self.give(x);
         Ok(y)
@@ -216,7 +201,7 @@ impl Compute for Host<'_> {
 
     fn attend(&mut self, mut qkv: Rows, attention: &Attention) -> Result<Rows> {
         let config = &self.decoder.config;
-        let mut mixed = self.memory.take(self.tokens() * config.query_width());
+        let mut mixed = self.memory.pool.take(self.tokens() * config.query_width());
         let norms = attention.norms.as_ref().map(|(query, key)| HeadNorms {
             query: &query.values,
             key: &key.values,
@@ -241,7 +226,7 @@ impl Compute for Host<'_> {
     }
 
     fn swiglu(&mut self, gate_up: Rows) -> Result<Rows> {
-        let mut wide = self.memory.take(gate_up.used / 2);
+        let mut wide = self.memory.pool.take(gate_up.len() / 2);
         swiglu(self.isa, self.team, self.decoder.config.intermediate_size, gate_up.get(), wide.get_mut());
         self.give(gate_up);
         Ok(wide)
@@ -251,12 +236,12 @@ impl Compute for Host<'_> {
         if self.batch.rows() == self.tokens() {
             return Ok(x);
         }
-        let width = x.used / self.tokens();
+        let width = x.len() / self.tokens();
         // Wanted rows rise, so that none is overwritten before it is read.
         for (to, from) in self.batch.wanted().iter().enumerate() {
-            x.memory.copy_within(from * width..(from + 1) * width, to * width);
+            x.get_mut().copy_within(from * width..(from + 1) * width, to * width);
         }
-        x.used = self.batch.rows() * width;
+        x.truncate(self.batch.rows() * width);
         Ok(x)
     }
 

@@ -51,6 +51,11 @@ impl Layer {
     }
 
     /// The layer's linear layers, in the order of their places.
+    pub(super) fn linears(&self) -> [&Linear; 4] {
+        [&self.qkv, &self.output, &self.gate_up, &self.down]
+    }
+
+    /// As [`Layer::linears`], to be changed.
     pub(super) fn linears_mut(&mut self) -> [&mut Linear; 4] {
         [&mut self.qkv, &mut self.output, &mut self.gate_up, &mut self.down]
     }
@@ -96,6 +101,6 @@ impl Layer {
 
     /// Bytes of the weights.
     pub(super) fn bytes(&self) -> usize {
-        [&self.qkv, &self.output, &self.gate_up, &self.down].into_iter().map(Linear::bytes).sum()
+        self.linears().into_iter().map(Linear::bytes).sum()
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use super::load::{Layout, Source};
-use crate::Result;
 use crate::lora::Lora;
 use crate::ops::tensor::{Frozen, PackedLayer, frozen_linear, frozen_product, plus, set_columns, sum};
+use crate::{Error, Parameter, Result};
 
 /// Linear layers that read the same rows; their outputs stand side by side.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct Linear {
     pub(super) inputs: usize,
     /// Which of a model's groups of layers this is; the head is none.
     pub(super) place: Option<usize>,
-    has_bias: bool,
+    pub(super) has_bias: bool,
     /// The weights hold LoRA already.
     is_merged: bool,
 }
@@ -69,6 +69,41 @@ impl Linear {
         };
         self.is_merged = merged;
         Ok(())
+    }
+
+    /// Takes the values of the first of `parameters`: all weights, then all biases.
+    pub(super) fn refresh(&mut self, parameters: &[Parameter]) -> Result<()> {
+        let Weight::Panels(frozen) = &mut self.weight else {
+            return Err(Error::Shape("weights on an accelerator do not learn".to_owned()));
+        };
+        let team = Arc::clone(&frozen.team);
+        if Arc::get_mut(&mut frozen.layers).is_none() {
+            // A pass that is not done keeps the old ones.
+            let copy = |layer: &PackedLayer| {
+                let outputs = layer.panels.outputs();
+                PackedLayer { panels: layer.panels.slice(0..outputs), bias: layer.bias.clone() }
+            };
+            frozen.layers = Arc::new(frozen.layers.iter().map(copy).collect());
+        }
+        let Some(layers) = Arc::get_mut(&mut frozen.layers) else {
+            unreachable!("nobody else has what was made just now");
+        };
+        let count = layers.len();
+        for (number, layer) in layers.iter_mut().enumerate() {
+            parameters[number].read(|values| layer.panels.set(&team, values))?;
+            if let Some(bias) = &mut layer.bias {
+                parameters[count + number].read(|values| bias.copy_from_slice(values))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The layers as the processor computes them.
+    pub(super) fn packed(&self) -> &[PackedLayer] {
+        match &self.weight {
+            Weight::Panels(frozen) => &frozen.layers,
+            Weight::Dense(..) => unreachable!("a decoder on the processor has panels"),
+        }
     }
 
     /// Width of a result row.

@@ -97,6 +97,11 @@ impl<'a> Source<'a> {
         Ok(tensor)
     }
 
+    /// A tensor on the processor in single precision.
+    pub(super) fn wide(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.weights.get(name, shape)
+    }
+
     /// A bias, (width).
     pub(super) fn floats(&self, name: &str, width: usize) -> Result<Vec<f32>> {
         self.weights.floats(name, &[width])

@@ -1,4 +1,5 @@
-//! y = x W^T + b, with what follows a linear layer fused into its last step; and dx = g W.
+//! y = x W^T + b, with what follows a linear layer fused into its last step; and dx = g W. (dW = g^T x
+//! is a product of the same kind, in `weight_gradient`.)
 #![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 use std::ops::Range;
@@ -124,9 +125,15 @@ fn run_of_panels(panels: usize, blocks: usize, rows: usize, inputs: usize, threa
     run.next_multiple_of(together(rows, panels)).min(panels.div_ceil(threads).max(1))
 }
 
-/// `dx` (T, inputs) from `g` (T, outputs): the gradient of [`linear`]'s input, where the weight is frozen.
-pub(crate) fn linear_backward(isa: Isa, team: &Team, g: &[f32], panels: &Panels, dx: &mut [f32]) {
-    let (inputs, outputs) = (panels.inputs(), panels.outputs());
+/// `dx` (T, inputs) from `g` (T, outputs of all parts side by side): the gradient of [`linear`]'s
+/// input, which it becomes or is added to.
+pub(crate) fn linear_backward(isa: Isa, team: &Team, g: &[f32], parts: &[Part<'_>], dx: &mut [f32], after: After) {
+    let Some(first) = parts.first() else {
+        return;
+    };
+    let inputs = first.panels.inputs();
+    let outputs: usize = parts.iter().map(|part| part.panels.outputs()).sum();
+    assert!(parts.iter().all(|part| part.panels.inputs() == inputs), "parts share their input");
     let rows = dx.len().checked_div(inputs).unwrap_or(0);
     assert!(rows * inputs == dx.len() && rows * outputs == g.len(), "as many rows out as in");
     if rows == 0 {
@@ -140,35 +147,50 @@ pub(crate) fn linear_backward(isa: Isa, team: &Team, g: &[f32], panels: &Panels,
         let g = &g[first * outputs..rows.min(first + height) * outputs];
         let column = job % runs * COLUMNS;
         let place = Place { start: first * inputs + column, stride: inputs };
-        block_backward(isa, g, panels, column, &dx, place);
+        block_backward(isa, g, outputs, parts, column, &dx, place, after);
     });
 }
 
 /// 32 inputs from `column` for the rows of `g`.
 #[expect(clippy::large_stack_arrays, reason = "what a job needs, without an allocation for each")]
-fn block_backward(isa: Isa, g: &[f32], panels: &Panels, column: usize, dx: &Split<'_, f32>, place: Place) {
-    let outputs = panels.outputs();
-    let rows = g.len() / outputs;
+#[expect(clippy::too_many_arguments, reason = "what a job is, each once")]
+fn block_backward(
+    isa: Isa,
+    g: &[f32],
+    stride: usize,
+    parts: &[Part<'_>],
+    column: usize,
+    dx: &Split<'_, f32>,
+    place: Place,
+    after: After,
+) {
+    let rows = g.len() / stride;
     let tiles = rows.div_ceil(ROWS);
     let edge = |tile: usize| tile * rows / tiles;
-    let width = COLUMNS.min(panels.inputs() - column);
+    let width = COLUMNS.min(parts[0].panels.inputs() - column);
     let mut sums = [EMPTY; BACK_TILES];
     let mut turned = [Line::ZERO; BACK_DEPTH];
-    for first in (0..outputs).step_by(BACK_DEPTH) {
-        let depth = BACK_DEPTH.min(outputs - first);
-        let from = if first == 0 { From::Zero } else { From::Tile };
-        for (number, turned) in turned[..depth].chunks_mut(COLUMNS).enumerate() {
-            panels.turn(isa, first / COLUMNS + number, column..column + width, turned);
+    let mut from = From::Zero;
+    let mut start = 0;
+    for part in parts {
+        let outputs = part.panels.outputs();
+        for first in (0..outputs).step_by(BACK_DEPTH) {
+            let depth = BACK_DEPTH.min(outputs - first);
+            for (number, turned) in turned[..depth].chunks_mut(COLUMNS).enumerate() {
+                part.panels.turn(isa, first / COLUMNS + number, column..column + width, turned);
+            }
+            for (tile, sums) in sums[..tiles].iter_mut().enumerate() {
+                let values = &g[edge(tile) * stride + start + first..];
+                let rows = Rows { values, stride, count: edge(tile + 1) - edge(tile) };
+                multiply(isa, rows, &[Panel::full(&turned[..depth])], from, sums);
+            }
+            from = From::Tile;
         }
-        for (tile, sums) in sums[..tiles].iter_mut().enumerate() {
-            let values = &g[edge(tile) * outputs + first..];
-            let rows = Rows { values, stride: outputs, count: edge(tile + 1) - edge(tile) };
-            multiply(isa, rows, &[Panel::full(&turned[..depth])], from, sums);
-        }
+        start += outputs;
     }
     for (tile, sums) in sums[..tiles].iter().enumerate() {
         let place = Place { start: place.start + edge(tile) * place.stride, ..place };
-        finish(isa, &sums[..edge(tile + 1) - edge(tile)], None, After::Nothing, dx, place, width);
+        finish(isa, &sums[..edge(tile + 1) - edge(tile)], None, after, dx, place, width);
     }
 }
 

@@ -6,10 +6,12 @@
 //! see is minus infinity and weighs exactly nothing, so a row has the same bits in any company.
 
 mod attend;
+mod backward;
 mod pages;
 mod rotate;
 
 pub(crate) use attend::AttentionMemory;
+pub(crate) use backward::{Attended, BackwardMemory, paged_attention_backward};
 pub(crate) use pages::Pages;
 
 use std::ops::Range;

@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use half::{bf16, f16};
 
 use super::isa::{Isa, for_each_isa};
+use super::split::Split;
+use super::team::Team;
 use super::tile::{COLUMNS, HalfLine, Line, Panel};
 
 /// Lines between a use of the weight and what is fetched meanwhile.
@@ -30,13 +33,47 @@ pub(crate) enum Values<'a> {
 /// A weight (outputs, inputs) as panels of 32 outputs with a line for each input.
 pub(crate) struct Panels {
     lines: Lines,
+    /// The first line that is this weight's.
+    first: usize,
     outputs: usize,
     inputs: usize,
 }
 
+/// Shared by a weight and parts of it.
+#[derive(Clone)]
 enum Lines {
-    Full(Vec<Line>),
-    Half(Vec<HalfLine>),
+    Full(Arc<Vec<Line>>),
+    Half(Arc<Vec<HalfLine>>),
+}
+
+/// Some columns of rows that lie one after another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns<'a> {
+    /// (T, stride)
+    pub(crate) values: &'a [f32],
+    /// Values from one row to the next.
+    pub(crate) stride: usize,
+    /// The first column.
+    pub(crate) start: usize,
+    /// How many columns.
+    pub(crate) width: usize,
+}
+
+impl<'a> Columns<'a> {
+    /// All columns of rows of this width.
+    pub(crate) fn all(values: &'a [f32], width: usize) -> Self {
+        Self { values, stride: width, start: 0, width }
+    }
+
+    /// T, the number of rows.
+    pub(crate) fn rows(&self) -> usize {
+        self.values.len().checked_div(self.stride).unwrap_or(0)
+    }
+
+    /// These columns of one row.
+    pub(super) fn row(&self, row: usize) -> &'a [f32] {
+        &self.values[row * self.stride + self.start..][..self.width]
+    }
 }
 
 impl Panels {
@@ -44,25 +81,84 @@ impl Panels {
     pub(crate) fn pack(values: Values<'_>, outputs: usize, inputs: usize) -> Self {
         let lines = match values {
             Values::F32(values) => {
-                Lines::Full(pack(values, outputs, inputs, Line::ZERO, |line, column, value| line.0[column] = value))
+                full(pack(values, outputs, inputs, Line::ZERO, |line, column, value| line.0[column] = value))
             }
             Values::F32Bytes(bytes) => {
-                Lines::Full(pack(elements(bytes), outputs, inputs, Line::ZERO, |line, column, value| {
+                full(pack(elements(bytes), outputs, inputs, Line::ZERO, |line, column, value| {
                     line.0[column] = f32::from_le_bytes(value);
                 }))
             }
             Values::F16Bytes(bytes) => {
-                Lines::Full(pack(elements(bytes), outputs, inputs, Line::ZERO, |line, column, value| {
+                full(pack(elements(bytes), outputs, inputs, Line::ZERO, |line, column, value| {
                     line.0[column] = f16::from_le_bytes(value).to_f32();
                 }))
             }
             Values::Bf16Bytes(bytes) => {
-                Lines::Half(pack(elements(bytes), outputs, inputs, HalfLine::ZERO, |line, column, value| {
-                    line.set(column, bf16::from_le_bytes(value).to_bits());
-                }))
+                let set = |line: &mut HalfLine, column, value| line.set(column, bf16::from_le_bytes(value).to_bits());
+                Lines::Half(Arc::new(pack(elements(bytes), outputs, inputs, HalfLine::ZERO, set)))
             }
         };
-        Self { lines, outputs, inputs }
+        Self { lines, first: 0, outputs, inputs }
+    }
+
+    /// Lays out other values (outputs, inputs) for the same shape, in single precision whatever it
+    /// was, in the memory that is there unless a part of the old is still in use.
+    pub(crate) fn set(&mut self, team: &Team, values: &[f32]) {
+        let (inputs, count) = (self.inputs, self.count());
+        assert_eq!(values.len(), self.outputs * inputs, "a weight is as large as its shape says");
+        let lines = match &mut self.lines {
+            Lines::Full(lines) if self.first == 0 => Arc::get_mut(lines).map(std::mem::take),
+            _ => None,
+        };
+        let mut lines = lines.filter(|lines| lines.len() == count * inputs).unwrap_or_default();
+        lines.resize(count * inputs, Line::ZERO);
+        let split = Split::new(&mut lines);
+        team.run(count, &|_, panel| {
+            #[expect(unsafe_code, reason = "jobs write different panels")]
+            // SAFETY: no other job has this panel.
+            let lines = unsafe { split.part(panel * inputs..(panel + 1) * inputs) };
+            let rows = &values[panel * COLUMNS * inputs..values.len().min((panel + 1) * COLUMNS * inputs)];
+            pack_panel(rows, inputs, lines, |line, column, value| line.0[column] = value);
+        });
+        self.lines = full(lines);
+        self.first = 0;
+    }
+
+    /// The transposed of `x`, (T, width), as a weight (width, T): a line is a part of a row, so that
+    /// it needs no turning. Uses `memory`, which [`Panels::into_memory`] gives back.
+    pub(super) fn transposed(team: &Team, x: Columns<'_>, memory: Vec<Line>) -> Self {
+        let (rows, count) = (x.rows(), x.width.div_ceil(COLUMNS));
+        let mut lines = memory;
+        lines.resize(count * rows, Line::ZERO);
+        let split = Split::new(&mut lines);
+        let jobs = rows.div_ceil(STRETCH * STRETCH);
+        team.run(jobs, &|_, job| {
+            for row in job * STRETCH * STRETCH..rows.min((job + 1) * STRETCH * STRETCH) {
+                for (panel, values) in x.row(row).chunks(COLUMNS).enumerate() {
+                    #[expect(unsafe_code, reason = "jobs write different rows")]
+                    // SAFETY: no other job has this row's lines.
+                    let line = unsafe { &mut split.part(panel * rows + row..panel * rows + row + 1)[0] };
+                    line.0[values.len()..].fill(0.0);
+                    line.0[..values.len()].copy_from_slice(values);
+                }
+            }
+        });
+        Self { lines: full(lines), first: 0, outputs: x.width, inputs: rows }
+    }
+
+    /// The memory of a weight that is no longer used.
+    pub(super) fn into_memory(self) -> Vec<Line> {
+        match self.lines {
+            Lines::Full(lines) => Arc::into_inner(lines).unwrap_or_default(),
+            Lines::Half(_) => Vec::new(),
+        }
+    }
+
+    /// The outputs `range` alone, in the same memory. Panics unless it begins with a panel.
+    pub(crate) fn slice(&self, range: Range<usize>) -> Self {
+        assert!(range.start.is_multiple_of(COLUMNS) && range.end <= self.outputs, "whole panels of the weight");
+        let first = self.first + range.start / COLUMNS * self.inputs;
+        Self { lines: self.lines.clone(), first, outputs: range.len(), inputs: self.inputs }
     }
 
     /// Width of a result row.
@@ -77,10 +173,11 @@ impl Panels {
 
     /// Memory that it takes.
     pub(crate) fn bytes(&self) -> usize {
-        match &self.lines {
-            Lines::Full(lines) => size_of_val(lines.as_slice()),
-            Lines::Half(lines) => size_of_val(lines.as_slice()),
-        }
+        let line = match &self.lines {
+            Lines::Full(_) => size_of::<Line>(),
+            Lines::Half(_) => size_of::<HalfLine>(),
+        };
+        self.count() * self.inputs * line
     }
 
     /// How many panels there are.
@@ -90,7 +187,8 @@ impl Panels {
 
     /// The lines of panel `number` for the inputs `depth`.
     pub(super) fn panel(&self, number: usize, depth: Range<usize>) -> Panel<'_> {
-        let place = number * self.inputs + depth.start..number * self.inputs + depth.end;
+        let start = self.first + number * self.inputs;
+        let place = start + depth.start..start + depth.end;
         match &self.lines {
             Lines::Full(lines) => Panel::full(&lines[place]).ahead(AHEAD),
             Lines::Half(lines) => Panel::half(&lines[place]).ahead(AHEAD),
@@ -101,7 +199,8 @@ impl Panels {
     /// most 32 of them, and zeros after them.
     pub(super) fn turn(&self, isa: Isa, number: usize, columns: Range<usize>, into: &mut [Line]) {
         let mut lines = [Line::ZERO; COLUMNS];
-        let place = number * self.inputs + columns.start..number * self.inputs + columns.end;
+        let start = self.first + number * self.inputs;
+        let place = start + columns.start..start + columns.end;
         match &self.lines {
             Lines::Full(all) => lines[..columns.len()].copy_from_slice(&all[place]),
             Lines::Half(all) => {
@@ -116,7 +215,7 @@ impl Panels {
     /// One row of the weight, (inputs): what an embedding that shares it looks up.
     pub(crate) fn row(&self, output: usize, into: &mut [f32]) {
         assert!(output < self.outputs && into.len() == self.inputs, "a row of the weight");
-        let (first, column) = (output / COLUMNS * self.inputs, output % COLUMNS);
+        let (first, column) = (self.first + output / COLUMNS * self.inputs, output % COLUMNS);
         match &self.lines {
             Lines::Full(lines) => {
                 for (value, line) in into.iter_mut().zip(&lines[first..]) {
@@ -130,6 +229,10 @@ impl Panels {
             }
         }
     }
+}
+
+fn full(lines: Vec<Line>) -> Lines {
+    Lines::Full(Arc::new(lines))
 }
 
 fn elements<const SIZE: usize>(bytes: &[u8]) -> &[[u8; SIZE]] {
@@ -152,20 +255,25 @@ fn pack<V: Copy, L: Copy>(
         return lines;
     }
     for (panel, rows) in lines.chunks_exact_mut(inputs).zip(values.chunks(COLUMNS * inputs)) {
-        // A cache line of each row at a time: rows a power of two apart share their places there.
-        for (number, lines) in panel.chunks_mut(STRETCH).enumerate() {
-            for (column, row) in rows.chunks_exact(inputs).enumerate() {
-                for (line, value) in lines.iter_mut().zip(&row[number * STRETCH..]) {
-                    set(line, column, *value);
-                }
-            }
-        }
+        pack_panel(rows, inputs, panel, &set);
     }
     lines
 }
 
+fn pack_panel<V: Copy, L>(rows: &[V], inputs: usize, panel: &mut [L], set: impl Fn(&mut L, usize, V)) {
+    // A cache line of each row at a time: rows a power of two apart share their places there.
+    for (number, lines) in panel.chunks_mut(STRETCH).enumerate() {
+        for (column, row) in rows.chunks_exact(inputs).enumerate() {
+            for (line, value) in lines.iter_mut().zip(&row[number * STRETCH..]) {
+                set(line, column, *value);
+            }
+        }
+    }
+}
+
 for_each_isa! {
-    fn turn(lines: &[Line; COLUMNS], into: &mut [Line]) = turn_body
+    /// The transposed of 32 lines, of which the first so many are wanted as `into` has room for.
+    pub(super) fn turn(lines: &[Line; COLUMNS], into: &mut [Line]) = turn_body
 }
 
 /// Eight by eight, by interleaving: three rounds of pairs instead of 64 single moves.
@@ -202,6 +310,8 @@ impl fmt::Debug for Panels {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZero;
+
     use super::*;
     use crate::ops::testing::numbers;
 
@@ -232,6 +342,25 @@ mod tests {
                     panels.row(output, &mut row);
                     assert_eq!(row, expected);
                 }
+                let team = Team::new(NonZero::new(2).unwrap());
+                let mut other = panels;
+                other.set(&team, &exact);
+                let part = (outputs > COLUMNS).then(|| other.slice(COLUMNS..outputs));
+                for (output, expected) in exact.chunks_exact(inputs).enumerate() {
+                    other.row(output, &mut row);
+                    assert_eq!(row, expected);
+                    if let Some(part) = part.as_ref().filter(|_| output >= COLUMNS) {
+                        part.row(output - COLUMNS, &mut row);
+                        assert_eq!(row, expected);
+                    }
+                }
+            }
+            let turned = Panels::transposed(&Team::new(NonZero::new(2).unwrap()), Columns::all(&exact, inputs), vec![]);
+            assert_eq!((turned.outputs(), turned.inputs()), (inputs, outputs));
+            let mut column = vec![0.0; outputs];
+            for input in 0..inputs {
+                turned.row(input, &mut column);
+                assert!(column.iter().eq(exact.iter().skip(input).step_by(inputs)));
             }
         }
     }

@@ -41,6 +41,81 @@ fn body<const FMA: bool>(x: &[f32], gain: &[f32], epsilon: f32, out: &mut [f32])
     }
 }
 
+/// Rows whose gain gradients one job sums: fixed, so that sums have the same bits on any number of threads.
+const HEIGHT: usize = 32;
+
+/// Adds to `dx` (T, D) the gradient of [`rms_norm`]'s input from that of its output, `g` (T, D), and
+/// to `dgain` (D), where it is wanted, that of the gain.
+#[expect(clippy::too_many_arguments, reason = "what the gradient takes, each once")]
+pub(crate) fn rms_norm_backward(
+    isa: Isa,
+    team: &Team,
+    x: &[f32],
+    gain: &[f32],
+    epsilon: f32,
+    g: &[f32],
+    dx: &mut [f32],
+    dgain: Option<&mut [f32]>,
+) {
+    let width = gain.len();
+    assert!(x.len() == dx.len() && x.len() == g.len(), "as many gradients as values");
+    assert!(x.is_empty() || x.len().is_multiple_of(width), "rows as wide as the gain");
+    let chunk = HEIGHT * width;
+    let jobs = x.len().div_ceil(chunk.max(1));
+    let mut sums = vec![0.0; if dgain.is_some() { jobs * width } else { 0 }];
+    let (split, all) = (Split::new(dx), Split::new(&mut sums));
+    let wants_gain = dgain.is_some();
+    team.run(jobs, &|_, job| {
+        let range = job * chunk..x.len().min((job + 1) * chunk);
+        let sums = if wants_gain { job * width..(job + 1) * width } else { 0..0 };
+        #[expect(unsafe_code, reason = "jobs write different rows")]
+        // SAFETY: no other job has these rows, nor these sums.
+        let (dx, sums) = unsafe { (split.part(range.clone()), all.part(sums)) };
+        rows_backward(isa, &x[range.clone()], gain, epsilon, &g[range], dx, sums);
+    });
+    if let Some(dgain) = dgain {
+        for sums in sums.chunks_exact(width) {
+            for (total, sum) in dgain.iter_mut().zip(sums) {
+                *total += sum;
+            }
+        }
+    }
+}
+
+for_each_isa! {
+    /// [`rms_norm_backward`] on this thread; `dgain` is empty where it is not wanted.
+    pub(super) fn rows_backward(
+        x: &[f32], gain: &[f32], epsilon: f32, g: &[f32], dx: &mut [f32], dgain: &mut [f32],
+    ) = body_backward
+}
+
+/// With s one over the root mean square, dx = s gain g - x s^3 mean(gain g x), dgain = the sum of s g x.
+#[inline(always)]
+fn body_backward<const FMA: bool>(x: &[f32], gain: &[f32], epsilon: f32, g: &[f32], dx: &mut [f32], dgain: &mut [f32]) {
+    let width = gain.len();
+    for ((x, g), dx) in x.chunks_exact(width).zip(g.chunks_exact(width)).zip(dx.chunks_exact_mut(width)) {
+        let scale = scale::<FMA>(x, epsilon);
+        let (chunks, _) = x.as_chunks::<LANES>();
+        let (gains, rest_of_gains) = gain.as_chunks::<LANES>();
+        let (gradients, rest_of_g) = g.as_chunks::<LANES>();
+        let mut lanes = [0.0; LANES];
+        for ((x, gain), g) in chunks.iter().zip(gains).zip(gradients) {
+            for (((lane, x), gain), g) in lanes.iter_mut().zip(x).zip(gain).zip(g) {
+                *lane = fma::<FMA>(gain * g, *x, *lane);
+            }
+        }
+        let rest = x[chunks.len() * LANES..].iter().zip(rest_of_gains).zip(rest_of_g);
+        let dot = total(lanes) + rest.map(|((x, gain), g)| gain * g * x).sum::<f32>();
+        let back = dot * scale * scale * scale / width as f32;
+        for (((dx, x), gain), g) in dx.iter_mut().zip(x).zip(gain).zip(g) {
+            *dx += fma::<FMA>(gain * g, scale, -(x * back));
+        }
+        for ((sum, x), g) in dgain.iter_mut().zip(x).zip(g) {
+            *sum = fma::<FMA>(x * scale, *g, *sum);
+        }
+    }
+}
+
 /// One over the root mean square of `row`.
 #[inline(always)]
 pub(super) fn scale<const FMA: bool>(row: &[f32], epsilon: f32) -> f32 {
@@ -84,6 +159,47 @@ mod tests {
                 }
             }
             rms_norm(isa, &teams[1], &[], &[], 1e-5, &mut []);
+        }
+    }
+
+    #[test]
+    fn the_gradients_are_those_of_the_definition() {
+        for isa in Isa::all() {
+            for (tokens, width) in [(1, 1), (7, 5), (33, 16), (3, 33), (100, 64)] {
+                let (x, gain, g) = (numbers(1, tokens * width), numbers(2, width), numbers(3, tokens * width));
+                let start = numbers(4, tokens * width);
+                let mut exact: Vec<f64> = start.iter().map(|value| f64::from(*value)).collect();
+                let mut gains = vec![0.5; width];
+                for (row, (x, g)) in x.chunks_exact(width).zip(g.chunks_exact(width)).enumerate() {
+                    let x: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+                    let output = |x: &[f64]| -> f64 {
+                        let scale = 1.0 / (x.iter().map(|x| x * x).sum::<f64>() / width as f64 + 1e-5).sqrt();
+                        (0..width).map(|c| f64::from(g[c]) * x[c] * scale * f64::from(gain[c])).sum()
+                    };
+                    let scale = 1.0 / (x.iter().map(|x| x * x).sum::<f64>() / width as f64 + 1e-5).sqrt();
+                    for column in 0..width {
+                        let moved = |by: f64| {
+                            let mut x = x.clone();
+                            x[column] += by;
+                            output(&x)
+                        };
+                        exact[row * width + column] += (moved(1e-5) - moved(-1e-5)) / 2e-5;
+                        gains[column] += f64::from(g[column]) * x[column] * scale;
+                    }
+                }
+                let mut first: Option<Vec<f32>> = None;
+                for team in [1, 3].map(|threads| Team::new(NonZero::new(threads).unwrap())) {
+                    let (mut dx, mut dgain) = (start.clone(), vec![0.5; width]);
+                    rms_norm_backward(isa, &team, &x, &gain, 1e-5, &g, &mut dx, Some(&mut dgain));
+                    // A single value near zero has a steep slope.
+                    assert_close(&dx, &exact, if width == 1 { 1e-3 } else { 2e-5 });
+                    assert_close(&dgain, &gains, 2e-5);
+                    assert_eq!(first.get_or_insert_with(|| dgain.clone()), &dgain);
+                    let mut alone = start.clone();
+                    rms_norm_backward(isa, &team, &x, &gain, 1e-5, &g, &mut alone, None);
+                    assert_eq!(alone, dx);
+                }
+            }
         }
     }
 

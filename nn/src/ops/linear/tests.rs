@@ -144,9 +144,16 @@ fn the_backward_is_the_product_with_the_weight() {
             for values in [Values::F32(&wide), Values::Bf16Bytes(&bytes)] {
                 let panels = Panels::pack(values, outputs, inputs);
                 for team in teams() {
+                    let part = Part { panels: &panels, bias: None };
                     let mut dx = vec![f32::NAN; rows * inputs];
-                    linear_backward(isa, &team, &g, &panels, &mut dx);
+                    linear_backward(isa, &team, &g, &[part], &mut dx, After::Nothing);
                     assert_close(&dx, &exact, 1e-4);
+                    // The same part twice, with half the gradient each, and added to what is there.
+                    let halves: Vec<f32> = g.chunks_exact(outputs).flat_map(|row| [row, row].concat()).collect();
+                    let halves: Vec<f32> = halves.iter().map(|value| value / 2.0).collect();
+                    linear_backward(isa, &team, &halves, &[part, part], &mut dx, After::Add);
+                    let twice: Vec<f64> = exact.iter().map(|value| value * 2.0).collect();
+                    assert_close(&dx, &twice, 2e-4);
                 }
             }
         }

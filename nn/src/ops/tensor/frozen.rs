@@ -54,30 +54,14 @@ impl CustomOp1 for Frozen {
         Ok((CpuStorage::F32(y), Shape::from((rows, outputs))))
     }
 
-    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let mut sum: Option<Tensor> = None;
-        let mut start = 0;
-        for number in 0..self.layers.len() {
-            let outputs = self.layers[number].panels.outputs();
-            let own = gradient.narrow(1, start, outputs)?.contiguous()?;
-            let back = own.apply_op1_no_bwd(&Backward { layers: self, number })?;
-            sum = Some(match sum {
-                Some(sum) => (sum + back)?,
-                None => back,
-            });
-            start += outputs;
-        }
-        match sum {
-            Some(sum) => Ok(Some(sum)),
-            None => Ok(Some(x.zeros_like()?)),
-        }
+    fn bwd(&self, _: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        gradient.contiguous()?.apply_op1_no_bwd(&Backward { layers: self }).map(Some)
     }
 }
 
-/// The gradient of the input of one layer.
+/// The gradient of the layers' input.
 struct Backward<'a> {
     layers: &'a Frozen,
-    number: usize,
 }
 
 impl CustomOp1 for Backward<'_> {
@@ -90,11 +74,11 @@ impl CustomOp1 for Backward<'_> {
         let Some((start, end)) = layout.contiguous_offsets() else {
             candle_core::bail!("frozen-linear wants gradients that lie one after another");
         };
-        let panels = &self.layers.layers[self.number].panels;
-        let inputs = panels.inputs();
-        let gradient: &[f32] = &gradient.as_slice()?[start..end];
+        let Frozen { isa, team, layers } = self.layers;
+        let inputs = layers.first().map_or(0, |layer| layer.panels.inputs());
+        let parts: Vec<Part<'_>> = layers.iter().map(PackedLayer::part).collect();
         let mut back = vec![0.0; rows * inputs];
-        linear_backward(self.layers.isa, &self.layers.team, gradient, panels, &mut back);
+        linear_backward(*isa, team, &gradient.as_slice()?[start..end], &parts, &mut back, After::Nothing);
         Ok((CpuStorage::F32(back), Shape::from((rows, inputs))))
     }
 }

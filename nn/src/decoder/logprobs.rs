@@ -1,0 +1,253 @@
+//! [`LogProbs`]: what a decoder learns from: the log-probabilities of chosen tokens, and the way back
+//! from a loss on them to the gradients of what learns.
+
+use std::sync::{MutexGuard, PoisonError};
+
+use candle_core::{Device as CandleDevice, Tensor, Var};
+
+use super::backward::Backward;
+use super::compute::Compute;
+use super::learning::{Learning, Recompute};
+use super::load::Layout;
+use super::rows::Rows;
+use super::tape::{Inside, Plan, Record, Tape, TapeMemory};
+use super::{Decoder, Trainable};
+use crate::ops::{Isa, Panels, Question, Team, TokenProb, linear_logprob, linear_logprob_backward};
+use crate::{Batch, Error, Gradients, Result};
+
+/// Bytes that a pass may keep before layers are computed again.
+const KEPT: usize = 1 << 30;
+
+/// Log-probabilities of the next tokens of the N rows that a batch wanted.
+#[derive(Debug)]
+pub struct LogProbs {
+    /// (N), a variable to build a loss on.
+    pub logprobs: Tensor,
+    /// (N), in nats, without a gradient.
+    pub entropies: Tensor,
+    kept: Kept,
+}
+
+/// What the backward pass needs.
+#[derive(Debug)]
+struct Kept {
+    plan: Plan,
+    targets: Vec<u32>,
+    rate: f32,
+    layers: Vec<Record>,
+    /// Of the wanted rows after the last layer, (N, D), and normalised.
+    hidden: Rows,
+    normal: Rows,
+    probs: Vec<TokenProb>,
+}
+
+/// Log-probabilities and entropies of N rows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scores {
+    /// (N)
+    pub logprobs: Vec<f32>,
+    /// (N), in nats.
+    pub entropies: Vec<f32>,
+}
+
+impl Decoder {
+    /// For the rows that `batch` wants, whose next tokens are `targets`, the log-probability at
+    /// `temperature`, and the entropy. Sequences begin at their beginning.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] before [`Decoder::train`], for a batch, a target or a temperature that cannot be.
+    pub fn logprobs(&self, batch: &Batch, targets: &[u32], temperature: f32) -> Result<LogProbs> {
+        let (learning, processor) = (self.learning()?, self.processor()?);
+        let rate = self.check_targets(batch, targets, temperature)?;
+        let plan = Plan::new(self, batch);
+        let mut memory = self.tape_memory();
+        let keeps = self.keeps(learning, batch);
+        let mut tape = Tape::new(self, processor, &plan, &mut memory, true);
+        let mut hidden = tape.embed()?; // (T, D)
+        let mut layers = Vec::with_capacity(self.layers.len());
+        for number in 0..self.layers.len() {
+            let record;
+            (hidden, record) = if keeps {
+                let (hidden, inside) = tape.inside(number, hidden)?;
+                (hidden, Record::Inside(inside))
+            } else {
+                let input = tape.memory.pool.copy(hidden.get());
+                (tape.layer(number, hidden)?, Record::Input(input))
+            };
+            layers.push(record);
+        }
+        let normal = tape.norm(&hidden, &self.norm)?; // (N, D)
+        let probs = self.ask(processor, tape.memory, &normal, targets, rate);
+        drop(tape);
+        let answer = |value: fn(&TokenProb) -> f32| {
+            let values: Vec<f32> = probs.iter().map(value).collect();
+            Tensor::from_vec(values, probs.len(), &CandleDevice::Cpu)
+        };
+        let logprobs = Var::from_tensor(&answer(|prob| prob.logprob)?)?.as_tensor().clone();
+        let entropies = answer(|prob| prob.entropy)?;
+        let kept = Kept { plan, targets: targets.to_vec(), rate, layers, hidden, normal, probs };
+        Ok(LogProbs { logprobs, entropies, kept })
+    }
+
+    /// The numbers of [`Decoder::logprobs`] without a way back; without the adapter, where one is on
+    /// and not merged, unless `adapted`: the reference of a policy that trains one.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a batch, a target or a temperature that cannot be.
+    pub fn score(&self, batch: &Batch, targets: &[u32], temperature: f32, adapted: bool) -> Result<Scores> {
+        let processor = self.processor()?;
+        let rate = self.check_targets(batch, targets, temperature)?;
+        if !adapted && self.is_merged {
+            return Err(Error::Shape("the adapter is merged, so it cannot be left out: unmerge it first".to_owned()));
+        }
+        let plan = Plan::new(self, batch);
+        let mut memory = self.tape_memory();
+        let mut tape = Tape::new(self, processor, &plan, &mut memory, adapted);
+        let mut hidden = tape.embed()?;
+        for number in 0..self.layers.len() {
+            hidden = tape.layer(number, hidden)?;
+        }
+        let normal = tape.norm(&hidden, &self.norm)?;
+        tape.memory.pool.give(hidden);
+        let probs = self.ask(processor, tape.memory, &normal, targets, rate);
+        tape.memory.pool.give(normal);
+        let (logprobs, entropies) = probs.iter().map(|prob| (prob.logprob, prob.entropy)).unzip();
+        Ok(Scores { logprobs, entropies })
+    }
+
+    /// Adds the gradients of `loss`, a scalar made of `pass.logprobs`, to `gradients`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] when the loss does not depend on the log-probabilities, or the gradients are
+    /// made for other parameters.
+    pub fn backward(&self, pass: LogProbs, loss: &Tensor, gradients: &mut Gradients) -> Result<()> {
+        let store = loss.backward()?;
+        let Some(slopes) = store.get(&pass.logprobs) else {
+            return Err(Error::Shape("the loss does not depend on the log-probabilities of this pass".to_owned()));
+        };
+        let slopes: Vec<f32> = slopes.flatten_all()?.to_vec1()?;
+        self.backward_from(pass, &slopes, gradients)
+    }
+
+    /// As [`Decoder::backward`], from the slope of the loss along each log-probability, (N).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for other than N slopes, or gradients that are made for other parameters.
+    pub fn backward_from(&self, pass: LogProbs, slopes: &[f32], gradients: &mut Gradients) -> Result<()> {
+        let (learning, processor) = (self.learning()?, self.processor()?);
+        learning.check(gradients)?;
+        let Kept { plan, targets, rate, layers, hidden, normal, probs } = pass.kept;
+        if slopes.len() != probs.len() || layers.len() != self.layers.len() {
+            return Err(Error::Shape(format!("{} slopes for {} log-probabilities", slopes.len(), probs.len())));
+        }
+        let (isa, team) = processor;
+        let slots = &learning.slots;
+        let mut memory = self.tape_memory();
+        let mut dnormal = memory.pool.take(normal.len());
+        dnormal.get_mut().fill(0.0);
+        let question = Question { head: self.head_panels(), targets: &targets, rate };
+        let dw = slots.head.map(|slot| gradients.get_mut(slot));
+        let (x, dx) = (normal.get(), dnormal.get_mut());
+        linear_logprob_backward(isa, team, &mut memory.logprob, x, question, &probs, slopes, dx, dw);
+        memory.pool.give(normal);
+        let mut d = memory.pool.take(hidden.len());
+        d.get_mut().fill(0.0);
+        let mut backward = Backward::new(self, processor, &plan, &mut memory, slots, gradients);
+        backward.norm(&hidden, &self.norm, slots.norm, &dnormal, &mut d);
+        for rows in [dnormal, hidden] {
+            backward.memory.pool.give(rows);
+        }
+        for (number, record) in layers.into_iter().enumerate().rev() {
+            let inside = match record {
+                Record::Inside(inside) => inside,
+                Record::Input(input) => {
+                    let mut tape = Tape::new(self, processor, &plan, backward.memory, true);
+                    let (out, inside) = tape.inside(number, input)?;
+                    tape.memory.pool.give(out);
+                    inside
+                }
+            };
+            d = backward.layer(number, inside, d);
+        }
+        if let Some(slot) = slots.embedding {
+            let width = self.config.hidden_size;
+            let table = backward.gradients.get_mut(slot);
+            for (id, row) in plan.batch.ids().iter().zip(d.get().chunks_exact(width)) {
+                for (sum, value) in table[*id as usize * width..][..width].iter_mut().zip(row) {
+                    *sum += value;
+                }
+            }
+        }
+        backward.memory.pool.give(d);
+        Ok(())
+    }
+
+    fn learning(&self) -> Result<&Learning> {
+        let learning = self.learning.as_ref();
+        let learning = learning.ok_or_else(|| Error::Shape("nothing learns yet: call `train` first".to_owned()))?;
+        if learning.what == Trainable::Adapter && self.is_merged {
+            return Err(Error::Shape("a merged adapter does not learn: unmerge it first".to_owned()));
+        }
+        Ok(learning)
+    }
+
+    fn processor(&self) -> Result<(Isa, &Team)> {
+        match &self.layout {
+            Layout::Panels { isa, team } => Ok((*isa, team)),
+            Layout::Dense => Err(Error::Shape("log-probabilities are computed on the processor".to_owned())),
+        }
+    }
+
+    fn tape_memory(&self) -> MutexGuard<'_, TapeMemory> {
+        self.tape_memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn head_panels(&self) -> &Panels {
+        &self.head.packed()[0].panels
+    }
+
+    /// Whether the insides of all layers are kept.
+    fn keeps(&self, learning: &Learning, batch: &Batch) -> bool {
+        match learning.recompute {
+            Recompute::On => false,
+            Recompute::Off => true,
+            Recompute::Auto => {
+                let bytes = Inside::bytes(self).saturating_mul(self.layers.len());
+                bytes.saturating_mul(batch.tokens()) <= KEPT
+            }
+        }
+    }
+
+    /// Refuses what cannot be asked; gives one over the temperature.
+    fn check_targets(&self, batch: &Batch, targets: &[u32], temperature: f32) -> Result<f32> {
+        batch.check(&self.config, None)?;
+        let vocabulary = self.config.vocab_size;
+        if targets.len() != batch.rows() {
+            return Err(Error::Shape(format!("{} targets for {} rows", targets.len(), batch.rows())));
+        }
+        if batch.rows() == 0 {
+            return Err(Error::Shape("the batch wants no row".to_owned()));
+        }
+        if let Some(target) = targets.iter().find(|target| **target as usize >= vocabulary) {
+            return Err(Error::Shape(format!("target {target} is beyond the {vocabulary} of the vocabulary")));
+        }
+        if !(1e-3..=1e3).contains(&temperature) {
+            return Err(Error::Shape(format!("temperature is {temperature}, not from 0.001 to 1000")));
+        }
+        Ok(1.0 / temperature)
+    }
+
+    fn ask(
+        &self,
+        (isa, team): (Isa, &Team),
+        memory: &mut TapeMemory,
+        normal: &Rows,
+        targets: &[u32],
+        rate: f32,
+    ) -> Vec<TokenProb> {
+        let mut probs = vec![TokenProb::default(); targets.len()];
+        let question = Question { head: self.head_panels(), targets, rate };
+        linear_logprob(isa, team, &mut memory.logprob.chunk, normal.get(), question, &mut probs);
+        probs
+    }
+}
