@@ -1,0 +1,34 @@
+//! The first lesson: to say again what was said. Everything else here is finding what to copy.
+
+use nn::Tokenizer;
+
+use super::draw::{Draw, Purpose};
+use super::names::syllables;
+use super::tokens::{ASSISTANT, END, USER, special};
+use crate::{Result, Sample};
+
+/// Tokens of a sequence that is repeated.
+const SHORTEST: usize = 4;
+const LONGEST: usize = 64;
+
+/// Random sequences of syllables, each repeated once by the assistant; the repetition is learnt.
+pub(super) fn samples(tokenizer: &Tokenizer, seed: u64, count: usize) -> Result<Vec<Sample>> {
+    let [user, assistant, end] = [USER, ASSISTANT, END].map(|token| special(tokenizer, token));
+    let (user, assistant, end) = (user?, assistant?, end?);
+    let mut words = tokenizer.encode_text(&syllables().collect::<Vec<_>>().concat())?;
+    words.extend(tokenizer.encode_text("0123456789 .")?);
+    let mut draw = Draw::new(seed, Purpose::Copying, 0);
+    let sample = |_| {
+        let length = SHORTEST + draw.below(LONGEST - SHORTEST + 1);
+        let said: Vec<u32> = (0..length).map(|_| words[draw.below(words.len())]).collect();
+        let mut ids = vec![user];
+        ids.extend(&said);
+        ids.push(assistant);
+        let mut mask = vec![false; ids.len()];
+        ids.extend(&said);
+        ids.push(end);
+        mask.resize(ids.len(), true);
+        Sample { ids, mask }
+    };
+    Ok((0..count).map(sample).collect())
+}
