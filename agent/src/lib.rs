@@ -12,6 +12,7 @@
 //! * [`evaluate`]: how often the gold document is among those cited;
 //! * [`engine`]: many generations on one decoder, continuously batched;
 //! * [`model`]: language models in folders: found, described, made, tried and measured;
+//! * [`journal`]: what a training run did and measured, line by line;
 //! * [`NOTICE`]: the line every surface shows.
 //!
 //! ```
@@ -39,6 +40,7 @@ pub mod engine;
 mod error;
 pub mod evaluate;
 mod event;
+pub mod journal;
 mod matching;
 pub mod model;
 mod notice;

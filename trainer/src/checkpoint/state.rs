@@ -1,0 +1,46 @@
+//! [`State`]: the numbers of a run at the end of one step.
+
+use serde::{Deserialize, Serialize};
+
+/// Where a run is in its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cursor {
+    /// Whole passes over the data before this one.
+    pub epoch: u64,
+    /// Micro-batches of this pass that are done.
+    pub pack: u64,
+}
+
+/// The step after which the loss on what is held out was least.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Best {
+    /// Steps done.
+    pub step: u64,
+    /// The loss.
+    pub loss: f64,
+}
+
+/// The numbers of a run at the end of one step. All randomness is a function of the seed and of places in the
+/// run, so there is no other state of it. Holds no clock: equal runs have equal states.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// What is done: `sft`.
+    pub stage: String,
+    /// Steps done, those that were skipped among them.
+    pub step: u64,
+    /// Updates the optimiser made.
+    pub updates: u64,
+    /// Where the run is in its data.
+    pub cursor: Cursor,
+    /// Tokens learnt from.
+    pub tokens: u64,
+    /// Steps skipped in a row up to this one, because a value was not finite.
+    pub skipped: u64,
+    /// Where the loss on what is held out was least.
+    pub best: Option<Best>,
+    /// Hash of the data, by which a changed file is noticed.
+    pub data: String,
+}

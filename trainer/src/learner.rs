@@ -1,0 +1,215 @@
+//! [`Learner`]: a model, the gradients of what learns in it, and the optimiser that moves it.
+//!
+//! A step is: [`Learner::add`] for each micro-batch, a look at [`Learner::norm`], and either
+//! [`Learner::update`] or [`Learner::forget`]. Objectives are closures from log-probabilities to a scalar.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
+use nn::{Adapter, Batch, Decoder, Device, Gradients, LogProbs, Parameter, Target, Trainable, Weights};
+
+use crate::error::write;
+use crate::recipe::{Learn, ModelSection, Plan, Recompute};
+use crate::{Error, Optimiser, Result, Sample};
+
+/// In a checkpoint: the folder of a model all of whose weights learn.
+const MODEL: &str = "model";
+/// In a checkpoint: the folder of an adapter.
+const ADAPTER: &str = "adapter";
+/// In a checkpoint: the moments.
+const MOMENTS: &str = "optimiser.safetensors";
+
+/// A model that learns.
+#[derive(Debug)]
+pub struct Learner {
+    decoder: Decoder,
+    learn: Learn,
+    parameters: Vec<Parameter>,
+    gradients: Gradients,
+    optimiser: Optimiser,
+}
+
+impl Learner {
+    /// Opens the model of a plan, or goes on from the `checkpoint` that was written after so many updates.
+    ///
+    /// # Errors
+    /// Those of a damaged model, adapter or checkpoint.
+    pub fn open(plan: &Plan, checkpoint: Option<(&Path, u64)>) -> Result<Self> {
+        let recipe = plan.recipe();
+        let ModelSection { path, learn, recompute, .. } = &recipe.model;
+        let device = match NonZero::new(recipe.run.threads) {
+            Some(threads) => Device::Cpu { threads },
+            None => Device::cpu(),
+        };
+        let mut decoder = Decoder::load(path, device)?;
+        if *learn == Learn::Adapter {
+            let adapter = adapter(recipe.run.seed, &recipe.model, &decoder)?;
+            decoder.set_adapter(Some(adapter))?;
+        }
+        let what = match learn {
+            Learn::All => Trainable::All,
+            Learn::Adapter => Trainable::Adapter,
+        };
+        let recompute = match recompute {
+            Recompute::Auto => nn::Recompute::Auto,
+            Recompute::On => nn::Recompute::On,
+            Recompute::Off => nn::Recompute::Off,
+        };
+        let parameters = decoder.train(what, recompute)?;
+        let named = parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.var));
+        let mut optimiser = Optimiser::new(plan.adamw(), named)?;
+        if let Some((folder, updates)) = checkpoint {
+            // Into the model as it was first loaded: the checkpoint will be removed before the run ends.
+            let weights = Weights::open_file(&weights(folder, *learn).join(file(*learn)))?;
+            for Parameter { name, var } in &parameters {
+                let values = weights.floats(name, var.dims())?;
+                var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
+            }
+            decoder.refresh()?;
+            optimiser.load(&folder.join(MOMENTS), updates)?;
+        }
+        let gradients = Gradients::new(&parameters);
+        Ok(Self { decoder, learn: *learn, parameters, gradients, optimiser })
+    }
+
+    /// The model with its present weights.
+    pub fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+
+    /// Values that learn.
+    pub fn parameters(&self) -> usize {
+        self.parameters.iter().map(|parameter| parameter.var.elem_count()).sum()
+    }
+
+    /// Updates that were made.
+    pub fn updates(&self) -> u64 {
+        self.optimiser.updates()
+    }
+
+    /// Adds to the gradients what a micro-batch gives at this temperature, and gives its loss. `loss` makes a
+    /// scalar of the log-probabilities of all learnt tokens, end to end. One that is not finite has no gradient.
+    ///
+    /// # Errors
+    /// Those of the model and of `loss`.
+    pub fn add(
+        &mut self,
+        samples: &[&Sample],
+        temperature: f32,
+        loss: impl FnOnce(&LogProbs) -> Result<Tensor>,
+    ) -> Result<f64> {
+        let (batch, targets) = batch(samples);
+        let pass = self.decoder.logprobs(&batch, &targets, temperature)?;
+        let loss = loss(&pass)?;
+        let value = f64::from(loss.to_scalar::<f32>()?);
+        if value.is_finite() {
+            self.decoder.backward(pass, &loss, &mut self.gradients)?;
+        }
+        Ok(value)
+    }
+
+    /// The norm of the gradients; not finite when one of their values is not.
+    pub fn norm(&self) -> f64 {
+        self.gradients.norm()
+    }
+
+    /// Moves the weights by the gradients, whose norm is `norm`, and forgets them.
+    ///
+    /// # Errors
+    /// Those of a tensor operation.
+    pub fn update(&mut self, norm: f64, learning_rate: f64) -> Result<()> {
+        self.optimiser.step(self.gradients.iter(), norm, learning_rate)?;
+        self.gradients.clear();
+        Ok(self.decoder.refresh()?)
+    }
+
+    /// Forgets the gradients.
+    pub fn forget(&mut self) {
+        self.gradients.clear();
+    }
+
+    /// The log-probabilities of all learnt tokens of some samples, end to end, without a gradient.
+    ///
+    /// # Errors
+    /// Those of the model.
+    pub fn score(&self, samples: &[&Sample], temperature: f32) -> Result<Vec<f32>> {
+        let (batch, targets) = batch(samples);
+        Ok(self.decoder.score(&batch, &targets, temperature, true)?.logprobs)
+    }
+
+    /// Refuses gradients that show that something does not learn: values that are not finite, or a
+    /// parameter that gets none. The first factor of a new adapter gets none until the second has moved.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] that names the parameter.
+    pub fn check_coverage(&self) -> Result<()> {
+        let is_new = self.learn == Learn::Adapter && self.optimiser.updates() == 0;
+        for (parameter, gradient) in self.parameters.iter().zip(self.gradients.iter()) {
+            let name = &parameter.name;
+            if gradient.iter().any(|value| !value.is_finite()) {
+                return Err(Error::Shape(format!("`{name}` has a gradient that is not finite before the first step")));
+            }
+            if gradient.iter().all(|value| *value == 0.0) && !(is_new && name.contains("lora_A")) {
+                return Err(Error::Shape(format!("`{name}` learns nothing: its gradient is zero")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a weight that is not a number.
+    #[cfg(test)]
+    pub(crate) fn poison(&mut self) {
+        let var = &self.parameters[0].var;
+        var.set(&(var.ones_like().unwrap() * f64::NAN).unwrap()).unwrap();
+        self.decoder.refresh().unwrap();
+    }
+
+    /// Writes weights and moments into the folder of a checkpoint.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn save(&self, folder: &Path) -> Result<()> {
+        let weights = weights(folder, self.learn);
+        fs::create_dir_all(&weights).map_err(write(&weights))?;
+        match self.decoder.adapter() {
+            Some(adapter) => adapter.save(&weights)?,
+            None => self.decoder.save(&weights)?,
+        }
+        self.optimiser.save(&folder.join(MOMENTS))
+    }
+}
+
+/// What learnt in a checkpoint: the folder of the adapter or of the model.
+pub(crate) fn weights(checkpoint: &Path, learn: Learn) -> PathBuf {
+    checkpoint.join(if learn == Learn::Adapter { ADAPTER } else { MODEL })
+}
+
+/// The file in that folder that holds the values.
+fn file(learn: Learn) -> &'static str {
+    if learn == Learn::Adapter { "adapter_model.safetensors" } else { "model.safetensors" }
+}
+
+/// The adapter to go on from, or a new one.
+fn adapter(seed: u64, model: &ModelSection, decoder: &Decoder) -> Result<Adapter> {
+    if let Some(folder) = &model.adapter {
+        return Ok(Adapter::open(folder)?);
+    }
+    let is_wanted =
+        |target: &Target| model.targets.is_empty() || model.targets.iter().any(|name| name == target.name());
+    let targets: Vec<Target> = Target::ALL.into_iter().filter(is_wanted).collect();
+    Ok(Adapter::new(decoder.config(), model.rank, model.alpha, &targets, seed)?)
+}
+
+/// One pass over samples, each up to its last learnt token, and the tokens that are to be predicted.
+fn batch(samples: &[&Sample]) -> (Batch, Vec<u32>) {
+    let mut batch = Batch::default();
+    let mut targets = Vec::new();
+    for Sample { ids, mask } in samples {
+        let end = mask.iter().rposition(|learnt| *learnt).unwrap_or(0);
+        batch.push_wanting(&ids[..end], |row| mask[row + 1]);
+        targets.extend((1..=end).filter(|at| mask[*at]).map(|at| ids[at]));
+    }
+    (batch, targets)
+}

@@ -1,0 +1,65 @@
+//! Trains the agent's models: rollouts, rewards, objectives, optimiser, checkpoints.
+//!
+//! On the path: document -> chunk -> index -> hit -> evidence -> trace -> *reward -> gradient*.
+//!
+//! * [`Recipe`] and [`Plan`]: everything a run depends on, read and found sound;
+//! * [`Dataset`] and [`Sample`]: records to token ids and what of them is learnt ([`data`]), packed ([`packing`]);
+//! * [`Learner`]: a model, its gradients, and the [`Optimiser`] that moves it along a [`Schedule`];
+//! * [`sft`]: supervised fine-tuning;
+//! * [`objective`]: losses and advantages of GRPO, PPO, DPO and reward models, as pure functions;
+//! * [`rollout`], [`reward`], [`question`]: episodes of the agent, what they are worth and why;
+//! * [`lookup`]: a generated formulary that can only be learnt by looking things up;
+//! * [`run`], [`Checkpoints`], [`Journal`]: the folder of a run, what it goes on from and what it tells;
+//! * [`Summary`] and [`export`]: what came of a run, seen and taken elsewhere.
+//!
+//! ```
+//! use std::path::Path;
+//! use trainer::Recipe;
+//!
+//! let recipe = Recipe::parse(Path::new("recipe.toml"), trainer::recipe::TEMPLATE, &["sft.epochs=1".to_owned()])?;
+//! assert_eq!(recipe.sft.epochs, 1);
+//!
+//! // Sequences of 3, 5 and 4 tokens in micro-batches of at most 8: the first two go together.
+//! assert_eq!(trainer::packing::pack(&[3, 5, 4], 8), [vec![0, 1], vec![2]]);
+//! # Ok::<(), trainer::Error>(())
+//! ```
+//!
+//! **Invariants.** Only tokens whose author is the policy are learnt. Denominators are taken over the whole optimiser
+//! batch, so that micro-batches change memory and nothing else. Randomness is a function of the seed and of a
+//! place in the run, never of what came before it: ten steps are five, a kill, and five, to the bit. A file of a
+//! run is there whole or not at all. No clock is read here: it is an argument.
+
+pub mod checkpoint;
+pub mod data;
+mod error;
+pub mod export;
+mod files;
+pub mod journal;
+pub mod learner;
+pub mod lookup;
+pub mod memory;
+pub mod objective;
+pub mod optimiser;
+mod order;
+pub mod packing;
+pub mod question;
+pub mod recipe;
+pub mod reward;
+pub mod rollout;
+pub mod run;
+pub mod sample;
+pub mod schedule;
+pub mod sft;
+pub mod summary;
+mod tensors;
+
+pub use checkpoint::{Checkpoints, State};
+pub use data::Dataset;
+pub use error::{Error, Result};
+pub use journal::Journal;
+pub use learner::Learner;
+pub use optimiser::{AdamW, Optimiser};
+pub use recipe::{Plan, Recipe};
+pub use sample::Sample;
+pub use schedule::{Decay, Schedule};
+pub use summary::Summary;

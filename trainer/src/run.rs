@@ -1,0 +1,144 @@
+//! [`Run`]: the folder of a run, held by one process: recipe, journal, checkpoints, dumps.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use agent::journal::Entry;
+use jiff::Timestamp;
+
+use crate::checkpoint::{Checkpoints, State};
+use crate::error::write;
+use crate::files::replace;
+use crate::journal::Journal;
+use crate::recipe::{Plan, Recipe};
+use crate::{Error, Result, Sample};
+
+/// The recipe as resolved, in the folder of a run.
+pub const CONFIG: &str = "config.toml";
+const CHECKPOINTS: &str = "checkpoints";
+const DUMPS: &str = "dumps";
+const LOCK: &str = ".lock";
+/// Steps that may be skipped in a row before a run gives up.
+const SKIPS: u64 = 3;
+
+/// The clock: what is told about time comes from here, and nothing else does.
+pub type Clock<'a> = &'a dyn Fn() -> Timestamp;
+
+/// The folder of a run, open for writing.
+#[derive(Debug)]
+pub struct Run {
+    dir: PathBuf,
+    /// Its lines.
+    pub journal: Journal,
+    /// Its checkpoints.
+    pub checkpoints: Checkpoints,
+    /// Held, not read: another process sees by it that this one lives.
+    _lock: File,
+}
+
+/// Where a run goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Resumed {
+    /// The folder of the checkpoint.
+    pub folder: PathBuf,
+    /// Its numbers.
+    pub state: State,
+}
+
+/// The plan of the run in the folder `dir`, as it was resolved when it began.
+///
+/// # Errors
+/// [`Error::Io`] when there is no run there.
+pub fn plan(dir: &Path) -> Result<Plan> {
+    let file = dir.join(CONFIG);
+    Recipe::open(&file, &[])?.plan(&file)
+}
+
+/// The checkpoints of the run in the folder `dir`.
+///
+/// # Errors
+/// [`Error::Input`] when there is no run there.
+pub fn checkpoints(dir: &Path) -> Result<Checkpoints> {
+    let folder = dir.join(CHECKPOINTS);
+    if !folder.is_dir() {
+        return Err(Error::Input(format!("{} is no run: it has no checkpoints", dir.display())));
+    }
+    Ok(Checkpoints::at(&folder))
+}
+
+impl Run {
+    /// Begins a run of `plan` in the folder `dir`, or, with `resume`, goes on where its newest checkpoint ends.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when there is a run already and it is not to be resumed, when it is one of another recipe, or
+    /// when another process has it.
+    pub fn open(dir: &Path, plan: &Plan, resume: bool, clock: Clock<'_>) -> Result<(Self, Option<Resumed>)> {
+        let refuse = |reason: String| Err(Error::Input(format!("{}: {reason}", dir.display())));
+        let config = dir.join(CONFIG);
+        if config.is_file() {
+            if !resume {
+                return refuse("holds a run already: go on with --resume, or name another folder".to_owned());
+            }
+            if self::plan(dir)? != *plan {
+                let config = config.display();
+                return refuse(format!("was begun with another recipe: leave --recipe and --set out, or see {config}"));
+            }
+        }
+        fs::create_dir_all(dir).map_err(write(dir))?;
+        let path = dir.join(LOCK);
+        let lock = File::create(&path).map_err(write(&path))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return refuse("is being trained by another process".to_owned()),
+            Err(TryLockError::Error(source)) => return Err(write(&path)(source)),
+        }
+        let checkpoints = Checkpoints::open(&dir.join(CHECKPOINTS))?;
+        let resumed = checkpoints.newest()?.map(|(folder, state)| Resumed { folder, state });
+        if !config.is_file() {
+            replace(&config, plan.recipe().to_toml().as_bytes())?;
+        }
+        let step = resumed.as_ref().map_or(0, |resumed| resumed.state.step);
+        let journal = Journal::open(dir, step, clock())?;
+        Ok((Self { dir: dir.to_owned(), journal, checkpoints, _lock: lock }, resumed))
+    }
+
+    /// Writes a checkpoint, tells of it, and removes all older ones but the best.
+    ///
+    /// # Errors
+    /// Those of the disk and of `fill`.
+    pub fn checkpoint(
+        &mut self,
+        state: &State,
+        fill: impl FnOnce(&Path) -> Result<()>,
+        clock: Clock<'_>,
+    ) -> Result<()> {
+        self.journal.sync()?;
+        self.checkpoints.save(state, fill)?;
+        let best = state.best.map_or(state.step, |best| best.step);
+        self.journal.write(&Entry::Checkpoint { step: state.step, best: best == state.step }, clock())?;
+        self.checkpoints.prune(&[best, state.step])
+    }
+
+    /// Keeps the samples of a step whose loss or gradient was not finite, and gives up after too many in a row.
+    ///
+    /// # Errors
+    /// [`Error::Halted`] when `skipped` steps in a row are too many, and those of the disk.
+    pub fn skip(&mut self, step: u64, skipped: u64, samples: &[&Sample], clock: Clock<'_>) -> Result<()> {
+        let folder = self.dir.join(DUMPS);
+        fs::create_dir_all(&folder).map_err(write(&folder))?;
+        let path = folder.join(format!("step-{step:08}.json"));
+        let text = serde_json::to_vec(&samples).map_err(|error| write(&path)(error.into()))?;
+        replace(&path, &text)?;
+        let shown = path.display();
+        let text = format!("loss or gradient was not finite: the step was skipped, its samples are in {shown}");
+        self.journal.write(&Entry::Notice { step, text }, clock())?;
+        if skipped < SKIPS {
+            return Ok(());
+        }
+        self.journal.sync()?;
+        let reason = format!(
+            "loss or gradient was not finite {skipped} times in a row: lower optimiser.learning_rate, and look at {shown}"
+        );
+        Err(Error::Halted { step, reason })
+    }
+}
