@@ -16,11 +16,12 @@ mod load;
 mod logprobs;
 mod rope;
 mod rows;
+mod save;
 mod tape;
 mod tensors;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use candle_core::{DType, Device as CandleDevice, Tensor};
@@ -83,6 +84,8 @@ impl<'a> Logits<'a> {
 /// A language model: ids in, logits out. Immutable while it serves, shared between threads.
 #[derive(Debug)]
 pub struct Decoder {
+    /// Where it was loaded from.
+    folder: PathBuf,
     config: DecoderConfig,
     candle: CandleDevice,
     layout: Layout,
@@ -165,6 +168,7 @@ impl Decoder {
         let norm = source.gain(&source.name("norm.weight"), width)?;
         let frequencies = config.rope.frequencies(config.head_dim);
         Ok(Self {
+            folder: dir.to_owned(),
             config,
             candle,
             layout,
@@ -262,17 +266,23 @@ impl Decoder {
         compute.norm(&hidden, &self.norm)
     }
 
-    /// Puts an adapter on, or takes it off. One that is merged is taken out of the weights first.
+    /// Puts an adapter on, or takes it off. One that is merged is taken out of the weights first, and
+    /// one that learns learns no more.
     ///
     /// # Errors
-    /// [`Error::Shape`] when it was made for another model, and as [`Decoder::unmerge`].
+    /// [`Error::Shape`] when it was made for another model or all weights learn, and as [`Decoder::unmerge`].
     pub fn set_adapter(&mut self, adapter: Option<Adapter>) -> Result<()> {
+        if self.learning.as_ref().is_some_and(|learning| learning.what == Trainable::All) && adapter.is_some() {
+            let reason = "all weights of this decoder learn: save it and load that to put an adapter on";
+            return Err(Error::Shape(reason.to_owned()));
+        }
         let adapter = adapter.map(|adapter| adapter.attach(&self.config, &self.candle)).transpose()?;
         self.unmerge()?;
         for layer in &mut self.layers {
             layer.adapt(adapter.as_ref());
         }
         self.adapter = adapter;
+        self.learning.take_if(|learning| learning.what == Trainable::Adapter);
         Ok(())
     }
 

@@ -116,7 +116,7 @@ impl<'a> Source<'a> {
 }
 
 /// The values of a weight with what `lora` adds.
-fn merge(view: View<'_>, lora: &Lora) -> Result<Vec<f32>> {
+pub(super) fn merge(view: View<'_>, lora: &Lora) -> Result<Vec<f32>> {
     let mut delta: Vec<f32> = lora.delta()?.flatten_all()?.to_vec1()?;
     for (sum, value) in delta.iter_mut().zip(view.floats()) {
         *sum += value;
