@@ -37,12 +37,8 @@ impl Names {
     pub(super) fn next(&mut self) -> String {
         let number = self.permuted(self.next);
         self.next += 1;
-        (0..BITS / 6)
-            .map(|syllable| {
-                let part = (number >> (6 * syllable) & 63) as usize;
-                format!("{}{}", CONSONANTS[part / 4], VOWELS[part % 4])
-            })
-            .collect()
+        let parts = (0..BITS / 6).map(|syllable| (number >> (6 * syllable) & 63) as usize);
+        parts.flat_map(|part| [CONSONANTS[part / 4], VOWELS[part % 4]]).collect()
     }
 
     /// Each step can be undone: odd factors have inverses, and a shift by half the bits leaves the upper

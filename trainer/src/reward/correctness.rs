@@ -32,7 +32,7 @@ pub(super) fn correctness(question: &Question, trace: &Trace) -> (f64, String) {
         }
         Gold::Choice { letter, options } => {
             let named = choices(text, options);
-            is_only(&named.into_iter().collect::<Vec<_>>(), letter, |letter| letter.to_string())
+            is_only(&named.into_iter().collect::<Vec<_>>(), letter, ToString::to_string)
         }
         Gold::Verdict(verdict) => is_only(&verdicts(text), verdict, |verdict| verdict.as_str().to_owned()),
     }
