@@ -120,19 +120,22 @@ pub fn value_loss(config: &PpoConfig, values: &Tensor, old: &[f32], returns: &[f
     within("tokens", now.len(), tokens)?;
     let weight = 1.0 / tokens.max(1) as f64;
     let (mut value, mut gradient) = (0.0, Vec::with_capacity(now.len()));
-    let mut metrics = Metrics::default();
+    let (mut errors, mut is_clipped) = (Vec::with_capacity(now.len()), Vec::with_capacity(now.len()));
     for ((now, old), wanted) in now.iter().zip(old).zip(returns) {
         let old = f64::from(*old);
         let held = config.value_clip.map_or(*now, |clip| now.clamp(old - clip, old + clip));
         let (free, clipped) = (now - wanted, held - wanted);
-        let is_clipped = clipped * clipped > free * free;
-        let error = if is_clipped { clipped } else { free };
-        value += weight * 0.5 * error * error;
         // where the clipped arm is the worse one, the value has left the region that it can move in
-        gradient.push(if is_clipped { 0.0 } else { weight * free });
-        metrics.share("value_clipped", [is_clipped]);
-        metrics.mean("value_error", [free * free]);
+        let is_worse = clipped * clipped > free * free;
+        let error = if is_worse { clipped } else { free };
+        value += weight * 0.5 * error * error;
+        gradient.push(if is_worse { 0.0 } else { weight * free });
+        errors.push(free * free);
+        is_clipped.push(is_worse);
     }
+    let mut metrics = Metrics::default();
+    metrics.share("value_clipped", is_clipped);
+    metrics.mean("value_error", errors);
     metrics.mean("value_mean", now.iter().copied());
     metrics.mean("return_mean", returns.iter().copied());
     metrics.mean("return_square", returns.iter().map(|wanted| wanted * wanted));

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that cannot set up its input has failed its test")]
 
 mod advantages;
+mod decoder;
 mod known;
 mod oracle;
 mod pairs;

@@ -3,8 +3,8 @@
 use std::num::NonZero;
 
 use trainer::objective::{
-    Aggregation, Correction, Denominator, Estimator, GrpoConfig, Kl, Level, Loss, Metrics, Mode, Recorded, Surrogate,
-    policy_loss,
+    Aggregation, Correction, Denominator, Estimator, GrpoConfig, Kl, Level, Loss, Metrics, Mode, Recorded, Scaling,
+    Surrogate, policy_loss,
 };
 
 use crate::oracle::{self, Episode};
@@ -294,4 +294,39 @@ fn refuses_settings_and_inputs_that_do_not_belong_together() {
     assert!(of(with_kl, recorded).contains("needs the reference"));
     let corrected = GrpoConfig { correction: Some(Correction { mode: Mode::TokenMask, min: 0.0, max: 2.0 }), ..base() };
     assert!(of(corrected, recorded).contains("needs the sampler"));
+}
+
+#[test]
+fn a_recipe_says_each_setting_and_no_other() {
+    let read = |text: &str| toml::from_str::<GrpoConfig>(text).map_err(|error| error.to_string());
+    assert_eq!(read("").unwrap(), GrpoConfig::default());
+    let text = r#"
+        scaling = "leave_one_out"
+        surrogate = { sapo = { above = 1.0, below = 1.05 } }
+        level = "sequence"
+        aggregation = { constant = 512 }
+        kl = { coefficient = 0.001, estimator = "k3_plus" }
+        correction = { mode = "sequence_mask" }
+    "#;
+    let config = read(text).unwrap();
+    let expected = GrpoConfig {
+        scaling: Scaling::LeaveOneOut,
+        surrogate: Surrogate::Sapo { above: 1.0, below: 1.05 },
+        level: Level::Sequence,
+        aggregation: Aggregation::Constant(NonZero::new(512).unwrap()),
+        kl: Kl { coefficient: 0.001, estimator: Estimator::K3Plus, is_unbiased: false },
+        correction: Some(Correction { mode: Mode::SequenceMask, min: 0.0, max: 3.0 }),
+        ..GrpoConfig::default()
+    };
+    assert_eq!(config, expected);
+    config.check().unwrap();
+    for config in configs().into_iter().chain([expected]) {
+        assert_eq!(read(&toml::to_string(&config).unwrap()).unwrap(), config);
+    }
+    for text in ["epsilon = 0.2", "kl = { beta = 0.1 }", "correction = { mode = \"token_mask\", cap = 2.0 }"] {
+        assert!(read(text).unwrap_err().contains("unknown field"), "{text}");
+    }
+    assert!(read("surrogate = { cispo = { most = 5.0, least = 0.1 } }").unwrap_err().contains("least"));
+    assert!(read("aggregation = { constant = 0 }").is_err());
+    assert!(read("surrogate = \"ppo\"").unwrap_err().contains("unknown variant"));
 }
