@@ -12,7 +12,7 @@ use super::{Decoder, Gain};
 use crate::lora::{Group, Lora};
 use crate::ops::{
     After, Attended, Columns, HeadNorms, Isa, Part, Team, bias_gradient, linear, linear_backward,
-    paged_attention_backward, rms_norm, rms_norm_backward, swiglu, swiglu_backward, weight_gradient,
+    paged_attention_backward, rms_norm, rms_norm_backward, swiglu_backward, weight_gradient,
 };
 use crate::{Adapter, Gradients};
 
@@ -68,14 +68,12 @@ impl<'a> Backward<'a> {
         let layer = &decoder.layers[number];
         let slots = &self.slots.layers[number];
         let is_last = number + 1 == decoder.layers.len();
-        let Inside { normed, raw, qkv, mixed, mut gate_up } = inside;
+        let Inside { normed, raw, qkv, mixed, mut gate_up, wide } = inside;
         let Ok([input, middle]) = <[Rows; 2]>::try_from(normed) else {
             unreachable!("a layer has two norms");
         };
 
-        let mut wide = self.take(gate_up.len() / 2); // (rows, F)
-        swiglu(self.isa, self.team, decoder.config.intermediate_size, gate_up.get(), wide.get_mut());
-        let dwide = self.linear(&layer.down, slots.linears[3], &wide, &d);
+        let dwide = self.linear(&layer.down, slots.linears[3], &wide, &d); // (rows, F)
         self.give(wide);
         let width = decoder.config.intermediate_size;
         swiglu_backward(self.isa, self.team, width, dwide.get(), gate_up.get_mut());

@@ -82,8 +82,9 @@ pub(super) struct Inside {
     pub(super) qkv: Rows,
     /// What attention gave, (T, H size).
     pub(super) mixed: Rows,
-    /// (rows, 2 F)
+    /// (rows, 2 F), and what was made of it, (rows, F).
     pub(super) gate_up: Rows,
+    pub(super) wide: Rows,
 }
 
 impl Inside {
@@ -91,7 +92,7 @@ impl Inside {
     pub(super) fn bytes(decoder: &Decoder) -> usize {
         let config = &decoder.config;
         let qkv = (config.query_width() + 2 * config.key_width()) * if config.qk_norm { 2 } else { 1 };
-        (2 * config.hidden_size + qkv + config.query_width() + 2 * config.intermediate_size) * size_of::<f32>()
+        (2 * config.hidden_size + qkv + config.query_width() + 3 * config.intermediate_size) * size_of::<f32>()
     }
 }
 
@@ -165,7 +166,12 @@ impl Compute for Tape<'_> {
 
     fn add_linear(&mut self, x: Rows, layer: &Linear, mut residual: Rows) -> Result<Rows> {
         self.product(&x, layer, &mut residual, After::Add);
-        self.memory.pool.give(x);
+        match &mut self.inside {
+            Some(inside) if inside.gate_up.len() > 0 => inside.wide = x,
+            // What was selected is not all that attention gave.
+            Some(inside) if inside.mixed.len() == 0 => inside.mixed = x,
+            _ => self.memory.pool.give(x),
+        }
         Ok(residual)
     }
 
@@ -196,7 +202,9 @@ impl Compute for Tape<'_> {
         match &mut self.inside {
             Some(inside) => {
                 inside.qkv = qkv;
-                inside.mixed = pool.copy(mixed.get());
+                if attention.layer + 1 == self.decoder.layers.len() {
+                    inside.mixed = pool.copy(mixed.get());
+                }
             }
             None => pool.give(qkv),
         }

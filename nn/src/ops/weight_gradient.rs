@@ -61,8 +61,11 @@ fn transpose(isa: Isa, team: &Team, g: Columns<'_>, factor: f32, out: &mut [f32]
         for first in (job / strips * HEIGHT..last).step_by(COLUMNS) {
             let height = COLUMNS.min(last - first);
             for (row, line) in lines[..height].iter_mut().enumerate() {
-                for (to, from) in line.0.iter_mut().zip(&g.row(first + row)[column..column + width]) {
-                    *to = from * factor;
+                let values = &g.row(first + row)[column..column + width];
+                // A known length is what the compiler makes vectors of.
+                match values.as_array::<COLUMNS>() {
+                    Some(values) => line.0 = values.map(|value| value * factor),
+                    None => line.0.iter_mut().zip(values).for_each(|(to, from)| *to = from * factor),
                 }
             }
             turn(isa, &lines, &mut turned[..width]);
@@ -70,7 +73,11 @@ fn transpose(isa: Isa, team: &Team, g: Columns<'_>, factor: f32, out: &mut [f32]
                 let start = (column + number) * rows + first;
                 #[expect(unsafe_code, reason = "jobs write different columns of different rows")]
                 // SAFETY: no other job has these columns of these rows.
-                unsafe { out.part(start..start + height) }.copy_from_slice(&line.0[..height]);
+                let out = unsafe { out.part(start..start + height) };
+                match out.as_mut_array::<COLUMNS>() {
+                    Some(out) => *out = line.0,
+                    None => out.copy_from_slice(&line.0[..height]),
+                }
             }
         }
     });
