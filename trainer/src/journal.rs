@@ -15,9 +15,6 @@ use crate::Result;
 use crate::error::{read, write};
 use crate::files::replace;
 
-/// The folder of a run's TensorBoard files.
-const EVENTS: &str = "tfevents";
-
 /// The journal of one run, open for more.
 #[derive(Debug)]
 pub struct Journal {
@@ -38,7 +35,7 @@ impl Journal {
             rewind(&path, step)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(write(&path))?;
-        let events = Events::create(&run.join(EVENTS), step, now)?;
+        let events = Events::create(run, step, now)?;
         Ok(Self { path, file, events })
     }
 

@@ -1,7 +1,8 @@
-//! [`Learner`]: a model, the gradients of what learns in it, and the optimiser that moves it.
+//! [`Learner`]: the gradients of what learns in a decoder, and the optimiser that moves it.
 //!
 //! A step is: [`Learner::add`] for each micro-batch, a look at [`Learner::norm`], and either
-//! [`Learner::update`] or [`Learner::forget`]. Objectives are closures from log-probabilities to a scalar.
+//! [`Learner::update`] or [`Learner::forget`]. Objectives are closures from log-probabilities to a scalar. The
+//! decoder is lent at each call, so that it may belong to the engine that samples from it.
 
 use std::fs;
 use std::num::NonZero;
@@ -21,10 +22,9 @@ const ADAPTER: &str = "adapter";
 /// In a checkpoint: the moments.
 const MOMENTS: &str = "optimiser.safetensors";
 
-/// A model that learns.
+/// What makes one decoder learn.
 #[derive(Debug)]
 pub struct Learner {
-    decoder: Decoder,
     learn: Learn,
     parameters: Vec<Parameter>,
     gradients: Gradients,
@@ -32,11 +32,12 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Opens the model of a plan, or goes on from the `checkpoint` that was written after so many updates.
+    /// Opens the model of a plan and makes it learn, or goes on from the `checkpoint` that was written after so
+    /// many updates.
     ///
     /// # Errors
     /// Those of a damaged model, adapter or checkpoint.
-    pub fn open(plan: &Plan, checkpoint: Option<(&Path, u64)>) -> Result<Self> {
+    pub fn open(plan: &Plan, checkpoint: Option<(&Path, u64)>) -> Result<(Decoder, Self)> {
         let recipe = plan.recipe();
         let ModelSection { path, learn, recompute, .. } = &recipe.model;
         let device = match NonZero::new(recipe.run.threads) {
@@ -71,12 +72,7 @@ impl Learner {
             optimiser.load(&folder.join(MOMENTS), updates)?;
         }
         let gradients = Gradients::new(&parameters);
-        Ok(Self { decoder, learn: *learn, parameters, gradients, optimiser })
-    }
-
-    /// The model with its present weights.
-    pub fn decoder(&self) -> &Decoder {
-        &self.decoder
+        Ok((decoder, Self { learn: *learn, parameters, gradients, optimiser }))
     }
 
     /// Values that learn.
@@ -96,16 +92,17 @@ impl Learner {
     /// Those of the model and of `loss`.
     pub fn add(
         &mut self,
+        decoder: &Decoder,
         samples: &[&Sample],
         temperature: f32,
         loss: impl FnOnce(&LogProbs) -> Result<Tensor>,
     ) -> Result<f64> {
         let (batch, targets) = batch(samples);
-        let pass = self.decoder.logprobs(&batch, &targets, temperature)?;
+        let pass = decoder.logprobs(&batch, &targets, temperature)?;
         let loss = loss(&pass)?;
         let value = f64::from(loss.to_scalar::<f32>()?);
         if value.is_finite() {
-            self.decoder.backward(pass, &loss, &mut self.gradients)?;
+            decoder.backward(pass, &loss, &mut self.gradients)?;
         }
         Ok(value)
     }
@@ -119,24 +116,15 @@ impl Learner {
     ///
     /// # Errors
     /// Those of a tensor operation.
-    pub fn update(&mut self, norm: f64, learning_rate: f64) -> Result<()> {
+    pub fn update(&mut self, decoder: &mut Decoder, norm: f64, learning_rate: f64) -> Result<()> {
         self.optimiser.step(self.gradients.iter(), norm, learning_rate)?;
         self.gradients.clear();
-        Ok(self.decoder.refresh()?)
+        Ok(decoder.refresh()?)
     }
 
     /// Forgets the gradients.
     pub fn forget(&mut self) {
         self.gradients.clear();
-    }
-
-    /// The log-probabilities of all learnt tokens of some samples, end to end, without a gradient.
-    ///
-    /// # Errors
-    /// Those of the model.
-    pub fn score(&self, samples: &[&Sample], temperature: f32) -> Result<Vec<f32>> {
-        let (batch, targets) = batch(samples);
-        Ok(self.decoder.score(&batch, &targets, temperature, true)?.logprobs)
     }
 
     /// Refuses gradients that show that something does not learn: values that are not finite, or a
@@ -160,25 +148,35 @@ impl Learner {
 
     /// Makes a weight that is not a number.
     #[cfg(test)]
-    pub(crate) fn poison(&mut self) {
+    pub(crate) fn poison(&self, decoder: &mut Decoder) {
         let var = &self.parameters[0].var;
         var.set(&(var.ones_like().unwrap() * f64::NAN).unwrap()).unwrap();
-        self.decoder.refresh().unwrap();
+        decoder.refresh().unwrap();
     }
 
     /// Writes weights and moments into the folder of a checkpoint.
     ///
     /// # Errors
     /// Those of the disk.
-    pub fn save(&self, folder: &Path) -> Result<()> {
+    pub fn save(&self, decoder: &Decoder, folder: &Path) -> Result<()> {
         let weights = weights(folder, self.learn);
         fs::create_dir_all(&weights).map_err(write(&weights))?;
-        match self.decoder.adapter() {
+        match decoder.adapter() {
             Some(adapter) => adapter.save(&weights)?,
-            None => self.decoder.save(&weights)?,
+            None => decoder.save(&weights)?,
         }
         self.optimiser.save(&folder.join(MOMENTS))
     }
+}
+
+/// The log-probabilities of all learnt tokens of some samples, end to end, without a gradient; `adapted` false leaves
+/// an adapter out, which gives the reference.
+///
+/// # Errors
+/// Those of the model.
+pub fn score(decoder: &Decoder, samples: &[&Sample], temperature: f32, adapted: bool) -> Result<Vec<f32>> {
+    let (batch, targets) = batch(samples);
+    Ok(decoder.score(&batch, &targets, temperature, adapted)?.logprobs)
 }
 
 /// What learnt in a checkpoint: the folder of the adapter or of the model.

@@ -8,11 +8,12 @@ use std::path::Path;
 
 use agent::journal::{Entry, Heldout, Start, Step};
 use candle_core::Tensor;
-use nn::{DecoderConfig, LogProbs};
+use jiff::Timestamp;
+use nn::{Decoder, DecoderConfig, LogProbs};
 
 use crate::checkpoint::{Best, Cursor, State};
 use crate::data::{Dataset, Rules, Text};
-use crate::learner::Learner;
+use crate::learner::{Learner, score};
 use crate::memory;
 use crate::order::Order;
 use crate::recipe::{Plan, Recipe};
@@ -41,6 +42,12 @@ pub struct Progress {
 /// Those of a tensor operation.
 pub fn loss(logprobs: &Tensor, learnt: usize) -> Result<Tensor> {
     Ok((logprobs.sum_all()? * (-1.0 / learnt as f64))?)
+}
+
+/// What learns.
+struct Model {
+    decoder: Decoder,
+    learner: Learner,
 }
 
 /// Everything that is known before the first step.
@@ -79,18 +86,19 @@ pub fn sft(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut d
             return Ok(state);
         }
     }
-    let mut learner = Learner::open(plan, checkpoint)?;
-    let start = prepared.rehearse(&mut learner, state.step, clock)?;
+    let (decoder, learner) = Learner::open(plan, checkpoint)?;
+    let mut model = Model { decoder, learner };
+    let start = prepared.rehearse(&mut model, state.step, clock)?;
     run.journal.write(&Entry::Start(start), clock())?;
     if state.step == 0 {
-        prepared.evaluate(&learner, &mut state, &mut run, "before", clock)?;
+        prepared.evaluate(&model.decoder, &mut state, &mut run, "before", clock)?;
     }
     let mut packs = (state.cursor.epoch, prepared.order.epoch(state.cursor.epoch));
     while state.step < prepared.steps {
         if packs.0 != state.cursor.epoch {
             packs = (state.cursor.epoch, prepared.order.epoch(state.cursor.epoch));
         }
-        let step = prepared.step(&mut learner, &mut state, &mut run, &packs.1, clock)?;
+        let step = prepared.step(&mut model, &mut state, &mut run, &packs.1, clock)?;
         told(Progress {
             step: state.step,
             steps: prepared.steps,
@@ -102,9 +110,9 @@ pub fn sft(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut d
         let (evaluate, checkpoint) =
             (is_due(prepared.recipe.run.evaluate_every), is_due(prepared.recipe.run.checkpoint_every));
         let phase = if is_last { "after_sft" } else { "during" };
-        let is_best = evaluate && prepared.evaluate(&learner, &mut state, &mut run, phase, clock)?;
+        let is_best = evaluate && prepared.evaluate(&model.decoder, &mut state, &mut run, phase, clock)?;
         if checkpoint || is_best {
-            run.checkpoint(&state, |folder| learner.save(folder), clock)?;
+            run.checkpoint(&state, |folder| model.learner.save(&model.decoder, folder), clock)?;
         }
     }
     run.journal
@@ -143,15 +151,16 @@ impl<'a> Prepared<'a> {
     }
 
     /// Runs the largest micro-batch dry: whether it fits, and whether everything learns.
-    fn rehearse(&self, learner: &mut Learner, step: u64, clock: Clock<'_>) -> Result<Start> {
+    fn rehearse(&self, model: &mut Model, step: u64, clock: Clock<'_>) -> Result<Start> {
+        let Model { decoder, learner } = model;
         let worst = self.order.worst();
-        let config = learner.decoder().config();
+        let config = decoder.config();
         let tokens = self.order.tokens(&worst);
         let forecast_bytes = memory::forecast(config, learner.parameters(), tokens, self.recipe.model.recompute);
         memory::check(forecast_bytes, memory::available(), "lower sft.micro_tokens, or set model.recompute to \"on\"")?;
         let samples = self.samples(&worst);
         let learnt = samples.iter().map(|sample| sample.learnt()).sum();
-        let value = learner.add(&samples, 1.0, |pass: &LogProbs| loss(&pass.logprobs, learnt))?;
+        let value = learner.add(decoder, &samples, 1.0, |pass: &LogProbs| loss(&pass.logprobs, learnt))?;
         if !value.is_finite() {
             let reason =
                 "the loss is not finite before anything was learnt: the model's weights are damaged".to_owned();
@@ -175,12 +184,13 @@ impl<'a> Prepared<'a> {
 
     fn step(
         &self,
-        learner: &mut Learner,
+        model: &mut Model,
         state: &mut State,
         run: &mut Run,
         packs: &[Vec<usize>],
         clock: Clock<'_>,
     ) -> Result<Step> {
+        let Model { decoder, learner } = model;
         let begun = clock();
         let Cursor { epoch, pack } = state.cursor;
         let end = (pack + self.recipe.sft.accumulate as u64).min(self.packs_per_epoch);
@@ -191,12 +201,13 @@ impl<'a> Prepared<'a> {
         let mut total = 0.0;
         let mut entropy = 0.0;
         for samples in &micro {
-            total += learner.add(samples, 1.0, |pass: &LogProbs| {
+            total += learner.add(decoder, samples, 1.0, |pass: &LogProbs| {
                 entropy += f64::from(pass.entropies.sum_all()?.to_scalar::<f32>()?);
                 loss(&pass.logprobs, learnt)
             })?;
         }
         let norm = learner.norm();
+        let differentiated = clock();
         let learning_rate = self.schedule.rate(state.step);
         let skipped = !(total.is_finite() && norm.is_finite());
         state.step += 1;
@@ -209,13 +220,20 @@ impl<'a> Prepared<'a> {
             learner.forget();
             state.skipped += 1;
         } else {
-            learner.update(norm, learning_rate)?;
+            learner.update(decoder, norm, learning_rate)?;
             state.skipped = 0;
             state.tokens += learnt as u64;
         }
         state.updates = learner.updates();
         let finite = |value: f64| value.is_finite().then_some(value);
-        let values = [("entropy", entropy / learnt as f64), ("samples", all.len() as f64)];
+        let seconds = |since: Timestamp, until: Timestamp| until.duration_since(since).as_secs_f64();
+        let ended = clock();
+        let values = [
+            ("entropy", entropy / learnt as f64),
+            ("samples", all.len() as f64),
+            ("seconds_gradients", seconds(begun, differentiated)),
+            ("seconds_update", seconds(differentiated, ended)),
+        ];
         let values = values.into_iter().filter(|(_, value)| value.is_finite());
         let step = Step {
             step: state.step,
@@ -227,7 +245,7 @@ impl<'a> Prepared<'a> {
             skipped,
             tokens: all.iter().map(|sample| sample.tokens() as u64).sum(),
             learnt: learnt as u64,
-            seconds: clock().duration_since(begun).as_secs_f64(),
+            seconds: seconds(begun, ended),
             values: values.map(|(name, value)| (name.to_owned(), value)).collect(),
         };
         run.journal.write(&Entry::Step(step.clone()), clock())?;
@@ -240,7 +258,7 @@ impl<'a> Prepared<'a> {
     /// Measures the loss on what is held out; tells whether it is the least so far.
     fn evaluate(
         &self,
-        learner: &Learner,
+        decoder: &Decoder,
         state: &mut State,
         run: &mut Run,
         phase: &str,
@@ -254,10 +272,11 @@ impl<'a> Prepared<'a> {
         let mut sum = 0.0;
         for pack in crate::packing::pack(&lengths, self.recipe.sft.micro_tokens) {
             let samples: Vec<&Sample> = pack.iter().map(|number| &samples[*number]).collect();
-            sum -= learner.score(&samples, 1.0)?.into_iter().map(f64::from).sum::<f64>();
+            sum -= score(decoder, &samples, 1.0, true)?.into_iter().map(f64::from).sum::<f64>();
         }
         let loss = sum / self.heldout.learnt() as f64;
-        let is_best = loss.is_finite() && state.best.is_none_or(|best| loss < best.loss);
+        // What was not trained has no checkpoint that could be the best.
+        let is_best = state.step > 0 && loss.is_finite() && state.best.is_none_or(|best| loss < best.loss);
         if is_best {
             state.best = Some(Best { step: state.step, loss });
         }

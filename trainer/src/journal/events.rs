@@ -1,6 +1,6 @@
 //! [`Events`]: TensorBoard's event file: `Event` messages of protobuf in TFRecord frames.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -18,9 +18,9 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Makes a new event file in the folder `dir`, of a run with `step` steps done.
+    /// Makes a new event file in the folder `dir`, of a run with `step` steps done. The folder's own name must
+    /// not hold `tfevents`, or TensorBoard takes it for a file.
     pub(super) fn create(dir: &Path, step: u64, now: Timestamp) -> Result<Self> {
-        fs::create_dir_all(dir).map_err(write(dir))?;
         let (stamp, process) = (now.as_microsecond(), std::process::id());
         let path = dir.join(format!("events.out.tfevents.{stamp:017}.anamnesis.{process}.v2"));
         let file = File::options().append(true).create(true).open(&path).map_err(write(&path))?;
@@ -122,7 +122,7 @@ mod tests {
         let now = Timestamp::from_microsecond(1_500_000).unwrap();
         let mut events = Events::create(folder.path(), 0, now).unwrap();
         events.scalars(300, &[("sft/loss".to_owned(), 0.5)], now).unwrap();
-        let written = fs::read(&events.path).unwrap();
+        let written = std::fs::read(&events.path).unwrap();
         // The first record as tensorboard 2.21's own writer frames it.
         let mut first = 24_u64.to_le_bytes().to_vec();
         first.extend([0xa3, 0x7f, 0x4b, 0x22]);

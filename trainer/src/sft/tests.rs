@@ -4,7 +4,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use agent::journal;
-use jiff::Timestamp;
 
 use super::*;
 use crate::recipe::Learn;
@@ -98,6 +97,8 @@ fn loss_falls_and_what_was_learnt_can_be_taken_out() {
         assert_eq!((state.step, state.updates, state.skipped), (summary.steps, summary.steps, 0));
         assert_eq!(summary.learnt, state.tokens);
         let best = state.best.unwrap();
+        let is_events = |name: &PathBuf| name.to_string_lossy().starts_with("events.out.tfevents.");
+        assert_eq!(files(&out).keys().filter(|name| is_events(name)).count(), 1);
         assert!(best.loss <= after && summary.best_step == Some(best.step));
 
         // The exported model gives what the run measured.
@@ -147,7 +148,8 @@ fn a_resumed_run_ends_in_the_same_bytes() {
 fn only_learnt_tokens_count_however_they_are_batched() {
     let fixture = fixture(Learn::All);
     let plan = fixture.plan();
-    let mut learner = Learner::open(&plan, None).unwrap();
+    let (decoder, mut learner) = Learner::open(&plan, None).unwrap();
+    let score = |sample: &Sample| score(&decoder, &[sample], 1.0, true).unwrap();
     let sample = |ids: &[u32], learnt: &[usize]| {
         let mask = (0..ids.len()).map(|at| learnt.contains(&at)).collect();
         Sample { ids: ids.to_vec(), mask }
@@ -158,16 +160,16 @@ fn only_learnt_tokens_count_however_they_are_batched() {
         sample(&[1, 100, 200, 300, 2], &[3, 4]),
     ];
     let all = sample(&some[0].ids, &[1, 2, 3, 4, 5, 6]);
-    let (partly, whole) = (learner.score(&[&some[0]], 1.0).unwrap(), learner.score(&[&all], 1.0).unwrap());
+    let (partly, whole) = (score(&some[0]), score(&all));
     assert_eq!(partly, [whole[1], whole[2], whole[5]]);
     // What follows the last learnt token is not even read.
     let cut = sample(&[1, 9, 200, 300], &[1]);
-    assert_eq!(learner.score(&[&some[1]], 1.0).unwrap(), learner.score(&[&cut], 1.0).unwrap());
+    assert_eq!(score(&some[1]), score(&cut));
 
     let mut learn = |batches: &[&[&Sample]]| {
         learner.forget();
         let learnt = batches.iter().flat_map(|batch| batch.iter()).map(|sample| sample.learnt()).sum();
-        let add = |batch: &&[&Sample]| learner.add(batch, 1.0, |pass| loss(&pass.logprobs, learnt)).unwrap();
+        let add = |batch: &&[&Sample]| learner.add(&decoder, batch, 1.0, |pass| loss(&pass.logprobs, learnt)).unwrap();
         let total: f64 = batches.iter().map(add).sum();
         (total, learner.norm())
     };
@@ -188,14 +190,15 @@ fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
     let prepared = Prepared::new(&plan).unwrap();
     let (mut run, resumed) = Run::open(&out, &plan, false, &now).unwrap();
     assert!(resumed.is_none());
-    let mut learner = Learner::open(&plan, None).unwrap();
-    let start = prepared.rehearse(&mut learner, 0, &now).unwrap();
+    let (decoder, learner) = Learner::open(&plan, None).unwrap();
+    let mut model = Model { decoder, learner };
+    let start = prepared.rehearse(&mut model, 0, &now).unwrap();
     assert!(start.forecast_bytes > 0 && start.steps == prepared.steps);
-    learner.poison();
-    assert!(matches!(prepared.rehearse(&mut learner, 0, &now), Err(Error::Halted { .. })));
+    model.learner.poison(&mut model.decoder);
+    assert!(matches!(prepared.rehearse(&mut model, 0, &now), Err(Error::Halted { .. })));
     let mut state = State::default();
     let packs = prepared.order.epoch(0);
-    let mut step = |state: &mut State| prepared.step(&mut learner, state, &mut run, &packs, &now);
+    let mut step = |state: &mut State| prepared.step(&mut model, state, &mut run, &packs, &now);
     for number in 1..=2 {
         let told = step(&mut state).unwrap();
         assert!(told.skipped && told.loss.is_none());
