@@ -3,7 +3,7 @@
 //! * [`likelihood`]: SFT, cross entropy of the tokens that count;
 //! * [`dpo`], [`preference`]: of a better and a worse answer;
 //! * [`policy`]: GRPO and its kin, from [`advantage`], [`surrogate`], [`kl`], [`mismatch`] and [`aggregation`];
-//! * [`ppo`]: advantages from a value head, that head's own loss, and KL as a part of the reward;
+//! * [`ppo`]: advantages from a value head, that head's own loss, and KL as a part of the reward; [`reward_scale`];
 //! * [`classes`]: the scorer's three labels; [`contrast`]: the encoder's pairs.
 //!
 //! The vectors are short, a number a token, so each objective is computed on the host in `f64` with
@@ -33,6 +33,7 @@ pub mod mismatch;
 pub mod policy;
 pub mod ppo;
 pub mod preference;
+pub mod reward_scale;
 pub mod surrogate;
 
 pub use advantage::{Advantages, Scaling, advantages, advantages_by_term};
@@ -47,6 +48,7 @@ pub use mismatch::{Correction, Mode};
 pub use policy::{GrpoConfig, Level, Recorded, policy_loss};
 pub use ppo::{Gae, PpoConfig, gae, value_loss};
 pub use preference::preference_loss;
+pub use reward_scale::RewardScale;
 pub use surrogate::Surrogate;
 
 /// What an objective gives: a scalar to call `backward` on, its value, and what to write down.
