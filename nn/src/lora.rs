@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use candle_core::{DType, Device as CandleDevice, Tensor, Var};
 
-pub(crate) use self::packed::{Group, SIDE_BY_SIDE};
+pub(crate) use self::packed::{Group, PackedLora, SIDE_BY_SIDE};
 use crate::ops::tensor::product;
 use crate::{DecoderConfig, Error, Result, Stream};
 

@@ -37,7 +37,7 @@ pub(crate) use panels::{Columns, Panels, Values};
 pub(crate) use rms_norm::{rms_norm, rms_norm_backward};
 pub(crate) use swiglu::{swiglu, swiglu_backward};
 pub(crate) use team::Team;
-pub(crate) use weight_gradient::{bias_gradient, weight_gradient};
+pub(crate) use weight_gradient::{WeightMemory, bias_gradient, weight_gradient};
 
 #[cfg(test)]
 pub(crate) mod testing;

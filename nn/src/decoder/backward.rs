@@ -9,9 +9,9 @@ use super::linear::Linear;
 use super::rows::Rows;
 use super::tape::{Inside, Plan, TapeMemory, select};
 use super::{Decoder, Gain};
-use crate::lora::{Group, Lora};
+use crate::lora::{Group, Lora, PackedLora};
 use crate::ops::{
-    After, Attended, Columns, HeadNorms, Isa, Part, Team, bias_gradient, linear, linear_backward,
+    After, Attended, Columns, HeadNorms, Isa, Part, Team, WeightMemory, bias_gradient, linear, linear_backward,
     paged_attention_backward, rms_norm, rms_norm_backward, swiglu_backward, weight_gradient,
 };
 use crate::{Adapter, Gradients};
@@ -101,11 +101,15 @@ impl<'a> Backward<'a> {
         }
 
         let x = self.normed(&input, &layer.attention_norm); // (T, D)
-        let dx = self.linear(&layer.qkv, slots.linears[0], &x, &dqkv);
+        let dlow = self.learn(&layer.qkv, slots.linears[0], &x, &dqkv);
         self.give(x);
+        // Below the first layer, only the embedding asks.
+        if number > 0 || self.slots.embedding.is_some() {
+            let dx = self.input(&layer.qkv, &dqkv, dlow); // (T, D)
+            self.norm(&input, &layer.attention_norm, slots.attention_norm, &dx, &mut d);
+            self.give(dx);
+        }
         self.give(dqkv);
-        self.norm(&input, &layer.attention_norm, slots.attention_norm, &dx, &mut d);
-        self.give(dx);
         self.give(input);
         d
     }
@@ -152,38 +156,60 @@ impl<'a> Backward<'a> {
     /// The gradient of the input `x` of a linear layer, from that of its output; adds those of what
     /// learns in it.
     fn linear(&mut self, layer: &Linear, slot: LinearSlot, x: &Rows, g: &Rows) -> Rows {
-        let (inputs, outputs) = (layer.inputs, layer.outputs());
+        let dlow = self.learn(layer, slot, x, g);
+        self.input(layer, g, dlow)
+    }
+
+    /// Adds the gradients of what learns in a linear layer; gives that of what lies between A and B of
+    /// LoRA, where that learns.
+    fn learn(&mut self, layer: &Linear, slot: LinearSlot, x: &Rows, g: &Rows) -> Option<Rows> {
         let (isa, team) = (self.isa, self.team);
-        if let LinearSlot::Weights(first) = slot {
-            let count = layer.parts.len();
-            let (g, x) = (Columns::all(g.get(), outputs), Columns::all(x.get(), inputs));
-            let dw = self.gradients.range(first..first + count);
-            weight_gradient(isa, team, &mut self.memory.logprob.weights, g, x, 1.0, dw);
-            if layer.has_bias {
-                bias_gradient(team, g, self.gradients.range(first + count..first + 2 * count));
+        let weights = &mut self.memory.logprob.weights;
+        match slot {
+            LinearSlot::Nothing => None,
+            LinearSlot::Weights(first) => {
+                let count = layer.parts.len();
+                let (g, x) = (Columns::all(g.get(), layer.outputs()), Columns::all(x.get(), layer.inputs));
+                weight_gradient(isa, team, weights, g, x, 1.0, self.gradients.range(first..first + count));
+                if layer.has_bias {
+                    bias_gradient(team, g, self.gradients.range(first + count..first + 2 * count));
+                }
+                None
+            }
+            LinearSlot::Lora(first) => {
+                let lora = packed(self.lora.as_deref(), layer)?;
+                let between = x.len() / layer.inputs * lora.down.outputs();
+                let (mut low, mut dlow) = (self.memory.pool.take(between), self.memory.pool.take(between));
+                let part = |panels| [Part { panels, bias: None }];
+                linear(isa, team, x.get(), &part(&lora.down), low.get_mut(), After::Nothing);
+                linear_backward(isa, team, g.get(), &part(&lora.up), dlow.get_mut(), After::Nothing);
+                lora_gradients(isa, team, weights, layer, first, self.gradients, (x, &low, &dlow, g));
+                self.memory.pool.give(low);
+                Some(dlow)
             }
         }
-        let mut dx = self.memory.pool.take(x.len());
+    }
+
+    /// The gradient of the input of a linear layer, from that of its output, and from what
+    /// [`Backward::learn`] gave.
+    fn input(&mut self, layer: &Linear, g: &Rows, dlow: Option<Rows>) -> Rows {
+        let (isa, team) = (self.isa, self.team);
+        let rows = g.len() / layer.outputs();
+        let mut dx = self.memory.pool.take(rows * layer.inputs);
         let layers = layer.packed();
         linear_backward(isa, team, g.get(), &parts(layers)[..layers.len()], dx.get_mut(), After::Nothing);
-        let group = self.lora.as_ref().zip(layer.place).map(|(groups, place)| &groups[place]);
-        if let Some(lora) = group.and_then(Group::packed) {
-            let rows = x.len() / inputs;
-            let ranks = lora.down.outputs();
-            let part = |panels| [Part { panels, bias: None }];
-            let mut dlow = self.memory.pool.take(rows * ranks);
-            linear_backward(isa, team, g.get(), &part(&lora.up), dlow.get_mut(), After::Nothing);
-            linear_backward(isa, team, dlow.get(), &part(&lora.down), dx.get_mut(), After::Add);
-            if let LinearSlot::Lora(first) = slot {
-                let mut low = self.memory.pool.take(rows * ranks);
-                linear(isa, team, x.get(), &part(&lora.down), low.get_mut(), After::Nothing);
-                lora_gradients(isa, team, self.memory, layer, first, self.gradients, (x, &low, &dlow, g));
-                self.memory.pool.give(low);
-            }
+        if let Some((lora, dlow)) = packed(self.lora.as_deref(), layer).zip(dlow) {
+            let down = [Part { panels: &lora.down, bias: None }];
+            linear_backward(isa, team, dlow.get(), &down, dx.get_mut(), After::Add);
             self.memory.pool.give(dlow);
         }
         dx
     }
+}
+
+/// What LoRA adds to a linear layer.
+fn packed<'a>(lora: Option<&'a Vec<Group>>, layer: &Linear) -> Option<&'a PackedLora> {
+    lora.zip(layer.place).and_then(|(groups, place)| groups[place].packed())
 }
 
 /// Adds the gradients of A and B of the parts that have LoRA, whose first parameter is `first`; `low`
@@ -191,13 +217,12 @@ impl<'a> Backward<'a> {
 fn lora_gradients(
     isa: Isa,
     team: &Team,
-    memory: &mut TapeMemory,
+    memory: &mut WeightMemory,
     layer: &Linear,
     first: usize,
     gradients: &mut Gradients,
     (x, low, dlow, g): (&Rows, &Rows, &Rows, &Rows),
 ) {
-    let memory = &mut memory.logprob.weights;
     let rank = |lora: &Lora| lora.a.dims()[0];
     let loras = layer.parts.iter().filter(|part| part.lora.is_some()).count();
     let ranks: usize = layer.parts.iter().filter_map(|part| part.lora.as_ref()).map(rank).sum();

@@ -35,9 +35,10 @@ struct Kept {
     targets: Vec<u32>,
     rate: f32,
     layers: Vec<Record>,
-    /// Of the wanted rows after the last layer, (N, D), and normalised.
+    /// Of the wanted rows after the last layer, (N, D).
     hidden: Rows,
-    normal: Rows,
+    /// The same normalised, where the head learns; else the slopes of their log-probabilities.
+    last: Rows,
     probs: Vec<TokenProb>,
 }
 
@@ -76,8 +77,12 @@ impl Decoder {
             };
             layers.push(record);
         }
-        let normal = tape.norm(&hidden, &self.norm)?; // (N, D)
-        let probs = self.ask(processor, tape.memory, &normal, targets, rate);
+        let mut last = tape.norm(&hidden, &self.norm)?; // (N, D)
+        let mut slopes = learning.slots.head.is_none().then(|| tape.memory.pool.take(last.len()));
+        let probs = self.ask(processor, tape.memory, &last, targets, rate, slopes.as_mut());
+        if let Some(slopes) = slopes {
+            tape.memory.pool.give(std::mem::replace(&mut last, slopes));
+        }
         drop(tape);
         let answer = |value: fn(&TokenProb) -> f32| {
             let values: Vec<f32> = probs.iter().map(value).collect();
@@ -85,7 +90,7 @@ impl Decoder {
         };
         let logprobs = Var::from_tensor(&answer(|prob| prob.logprob)?)?.as_tensor().clone();
         let entropies = answer(|prob| prob.entropy)?;
-        let kept = Kept { plan, targets: targets.to_vec(), rate, layers, hidden, normal, probs };
+        let kept = Kept { plan, targets: targets.to_vec(), rate, layers, hidden, last, probs };
         Ok(LogProbs { logprobs, entropies, kept })
     }
 
@@ -109,7 +114,7 @@ impl Decoder {
         }
         let normal = tape.norm(&hidden, &self.norm)?;
         tape.memory.pool.give(hidden);
-        let probs = self.ask(processor, tape.memory, &normal, targets, rate);
+        let probs = self.ask(processor, tape.memory, &normal, targets, rate, None);
         tape.memory.pool.give(normal);
         let (logprobs, entropies) = probs.iter().map(|prob| (prob.logprob, prob.entropy)).unzip();
         Ok(Scores { logprobs, entropies })
@@ -136,20 +141,27 @@ impl Decoder {
     pub fn backward_from(&self, pass: LogProbs, slopes: &[f32], gradients: &mut Gradients) -> Result<()> {
         let (learning, processor) = (self.learning()?, self.processor()?);
         learning.check(gradients)?;
-        let Kept { plan, targets, rate, layers, hidden, normal, probs } = pass.kept;
+        let Kept { plan, targets, rate, layers, hidden, last, probs } = pass.kept;
         if slopes.len() != probs.len() || layers.len() != self.layers.len() {
             return Err(Error::Shape(format!("{} slopes for {} log-probabilities", slopes.len(), probs.len())));
         }
         let (isa, team) = processor;
         let slots = &learning.slots;
         let mut memory = self.tape_memory();
-        let mut dnormal = memory.pool.take(normal.len());
-        dnormal.get_mut().fill(0.0);
-        let question = Question { head: self.head_panels(), targets: &targets, rate };
-        let dw = slots.head.map(|slot| gradients.get_mut(slot));
-        let (x, dx) = (normal.get(), dnormal.get_mut());
-        linear_logprob_backward(isa, team, &mut memory.logprob, x, question, &probs, slopes, dx, dw);
-        memory.pool.give(normal);
+        let mut dnormal = memory.pool.take(last.len());
+        if let Some(slot) = slots.head {
+            dnormal.get_mut().fill(0.0);
+            let question = Question { head: self.head_panels(), targets: &targets, rate };
+            let (x, dx, dw) = (last.get(), dnormal.get_mut(), gradients.get_mut(slot));
+            linear_logprob_backward(isa, team, &mut memory.logprob, x, question, &probs, slopes, dx, dw);
+        } else {
+            let width = self.config.hidden_size;
+            let rows = dnormal.get_mut().chunks_exact_mut(width).zip(last.get().chunks_exact(width));
+            for ((to, from), slope) in rows.zip(slopes) {
+                to.iter_mut().zip(from).for_each(|(to, from)| *to = from * slope);
+            }
+        }
+        memory.pool.give(last);
         let mut d = memory.pool.take(hidden.len());
         d.get_mut().fill(0.0);
         let mut backward = Backward::new(self, processor, &plan, &mut memory, slots, gradients);
@@ -244,10 +256,19 @@ impl Decoder {
         normal: &Rows,
         targets: &[u32],
         rate: f32,
+        slopes: Option<&mut Rows>,
     ) -> Vec<TokenProb> {
         let mut probs = vec![TokenProb::default(); targets.len()];
         let question = Question { head: self.head_panels(), targets, rate };
-        linear_logprob(isa, team, &mut memory.logprob.chunk, normal.get(), question, &mut probs);
+        linear_logprob(
+            isa,
+            team,
+            &mut memory.logprob.chunk,
+            normal.get(),
+            question,
+            &mut probs,
+            slopes.map(Rows::get_mut),
+        );
         probs
     }
 }

@@ -2,7 +2,9 @@
 //! states and the head's weight, without ever holding all logits.
 //!
 //! Rows and vocabulary go by in chunks. The forward keeps, for each row, the greatest logit and the
-//! logarithm of the sum (online, as in arXiv 1805.02867); the backward computes each chunk again.
+//! logarithm of the sum (online, as in arXiv 1805.02867). Where the head learns, the backward computes
+//! each chunk again; where it is frozen, the forward knows already along which direction of a row its
+//! log-probability rises, and the backward only scales it.
 #![expect(clippy::inline_always, reason = "must be compiled with the features of their caller")]
 
 use super::isa::{Isa, for_each_isa};
@@ -55,7 +57,8 @@ struct Running {
     target: f32,
 }
 
-/// Fills `out` (N) for the rows of `x` (N, D).
+/// Fills `out` (N) for the rows of `x` (N, D), and `slopes` (N, D), where they are wanted, with the
+/// gradient of each log-probability along its row.
 pub(crate) fn linear_logprob(
     isa: Isa,
     team: &Team,
@@ -63,37 +66,85 @@ pub(crate) fn linear_logprob(
     x: &[f32],
     question: Question<'_>,
     out: &mut [TokenProb],
+    mut slopes: Option<&mut [f32]>,
 ) {
     let Question { head, targets, rate } = question;
     let width = head.inputs();
     assert!(x.len() == out.len() * width && targets.len() == out.len(), "a row and a target for each answer");
+    assert!(slopes.as_ref().is_none_or(|slopes| slopes.len() == x.len()), "a slope for each value");
     let mut running = Vec::new();
-    for ((x, targets), out) in x.chunks(HEIGHT * width).zip(targets.chunks(HEIGHT)).zip(out.chunks_mut(HEIGHT)) {
+    let blocks = x.chunks(HEIGHT * width).zip(targets.chunks(HEIGHT)).zip(out.chunks_mut(HEIGHT));
+    for (number, ((x, targets), out)) in blocks.enumerate() {
+        let mut slopes = slopes.as_deref_mut().map(|slopes| &mut slopes[number * HEIGHT * width..][..x.len()]);
+        if let Some(slopes) = &mut slopes {
+            slopes.fill(0.0);
+        }
         running.clear();
         running.resize(out.len(), Running { max: f32::NEG_INFINITY, mass: 0.0, moment: 0.0, target: 0.0 });
         for first in (0..head.outputs()).step_by(WIDTH) {
             let logits = logits(isa, team, chunk, x, head, first, out.len());
             let tokens = logits.len() / out.len();
-            let split = Split::new(&mut running);
+            let (all_running, all_logits) = (Split::new(&mut running), Split::new(logits));
+            let wants_slopes = slopes.is_some();
+            let all_slopes = Split::new(slopes.as_deref_mut().unwrap_or_default());
             team.run(out.len().div_ceil(ROWS), &|_, job| {
                 let rows = job * ROWS..out.len().min((job + 1) * ROWS);
-                #[expect(unsafe_code, reason = "jobs have different rows")]
-                // SAFETY: no other job has these rows.
-                let running = unsafe { split.part(rows.clone()) };
-                for (row, running) in rows.zip(running) {
-                    let logits = &logits[row * tokens..(row + 1) * tokens];
+                for (row, target) in rows.clone().zip(&targets[rows]) {
+                    let of_slopes = if wants_slopes { row * width..(row + 1) * width } else { 0..0 };
+                    #[expect(unsafe_code, reason = "jobs have different rows")]
+                    // SAFETY: no other job has this row.
+                    let (running, logits, slopes) = unsafe {
+                        let logits = all_logits.part(row * tokens..(row + 1) * tokens);
+                        (&mut all_running.part(row..row + 1)[0], logits, all_slopes.part(of_slopes))
+                    };
+                    let before = running.max;
                     running.add(isa, logits, rate);
-                    if let Some(logit) = (targets[row] as usize).checked_sub(first).and_then(|place| logits.get(place))
-                    {
+                    let place = (*target as usize).checked_sub(first);
+                    if let Some(logit) = place.and_then(|place| logits.get(place)) {
                         running.target = *logit;
+                    }
+                    if wants_slopes {
+                        let lower = ((before - running.max) * rate).exp();
+                        for slope in slopes {
+                            *slope *= lower;
+                        }
+                        spread(isa, logits, running.max, rate, 0.0, 1.0);
                     }
                 }
             });
+            if let Some(slopes) = &mut slopes {
+                let part = head.slice(first..first + tokens);
+                let powers = &chunk[..out.len() * tokens];
+                linear_backward(isa, team, powers, &[Part { panels: &part, bias: None }], slopes, After::Add);
+            }
         }
         for (out, running) in out.iter_mut().zip(&running) {
             *out = running.answer(rate);
         }
+        if let Some(slopes) = &mut slopes {
+            finish_slopes(team, head, targets, rate, &running, slopes);
+        }
     }
+}
+
+/// From sums of the head's rows, weighted by what is not yet a probability, to slopes: how much more of
+/// its own token's row a log-probability is than of the mean of all.
+fn finish_slopes(team: &Team, head: &Panels, targets: &[u32], rate: f32, running: &[Running], slopes: &mut [f32]) {
+    let width = head.inputs();
+    let split = Split::new(slopes);
+    team.run(targets.len().div_ceil(ROWS), &|_, job| {
+        let mut own = vec![0.0; width];
+        for row in job * ROWS..targets.len().min((job + 1) * ROWS) {
+            #[expect(unsafe_code, reason = "jobs have different rows")]
+            // SAFETY: no other job has this row.
+            let slopes = unsafe { split.part(row * width..(row + 1) * width) };
+            head.row(targets[row] as usize, &mut own);
+            let share = (1.0 / running[row].mass) as f32;
+            for (slope, own) in slopes.iter_mut().zip(&own) {
+                *slope = (own - *slope * share) * rate;
+            }
+        }
+    });
 }
 
 /// The logits of the tokens from `first` on, (rows, at most [`WIDTH`]).
@@ -174,7 +225,7 @@ pub(crate) struct LogProbMemory {
 }
 
 /// From `g` (N), the gradient of the log-probabilities that [`linear_logprob`] gave as `known`: adds
-/// that of the rows to `dx` (N, D), and that of the head's weight to `dw` (vocabulary, D) where it learns.
+/// that of the rows to `dx` (N, D), and that of the head's weight to `dw` (vocabulary, D).
 #[expect(clippy::too_many_arguments, reason = "what the gradient takes, each once")]
 pub(crate) fn linear_logprob_backward(
     isa: Isa,
@@ -185,7 +236,7 @@ pub(crate) fn linear_logprob_backward(
     known: &[TokenProb],
     g: &[f32],
     dx: &mut [f32],
-    mut dw: Option<&mut [f32]>,
+    dw: &mut [f32],
 ) {
     let Question { head, targets, rate } = question;
     let width = head.inputs();
@@ -214,11 +265,9 @@ pub(crate) fn linear_logprob_backward(
             let logits = &memory.chunk[..g.len() * tokens];
             let part = head.slice(first..first + tokens);
             linear_backward(isa, team, logits, &[Part { panels: &part, bias: None }], dx, After::Add);
-            if let Some(dw) = dw.as_deref_mut() {
-                let dw = &mut dw[first * width..(first + tokens) * width];
-                let (g, x) = (Columns::all(logits, tokens), Columns::all(x, width));
-                weight_gradient(isa, team, &mut memory.weights, g, x, 1.0, dw);
-            }
+            let dw = &mut dw[first * width..(first + tokens) * width];
+            let (g, x) = (Columns::all(logits, tokens), Columns::all(x, width));
+            weight_gradient(isa, team, &mut memory.weights, g, x, 1.0, dw);
         }
     }
 }
@@ -304,21 +353,35 @@ mod tests {
                         let team = Team::new(NonZero::new(threads).unwrap());
                         let mut memory = LogProbMemory::default();
                         let mut out = vec![TokenProb::default(); rows];
-                        linear_logprob(isa, &team, &mut memory.chunk, &x, question, &mut out);
+                        let mut slopes = vec![f32::NAN; x.len()];
+                        linear_logprob(isa, &team, &mut memory.chunk, &x, question, &mut out, Some(&mut slopes));
+                        let mut plain = vec![TokenProb::default(); rows];
+                        linear_logprob(isa, &team, &mut memory.chunk, &x, question, &mut plain, None);
+                        assert_eq!(plain, out);
                         let tolerance = 1e-5 * f64::from(scale);
                         assert_close(&out.iter().map(|prob| prob.logprob).collect::<Vec<_>>(), &logprobs, tolerance);
                         assert_close(&out.iter().map(|prob| prob.entropy).collect::<Vec<_>>(), &entropies, tolerance);
                         let (mut back, mut weights) = (vec![0.0; x.len()], vec![0.0; weight.len()]);
-                        let dw_out = Some(&mut weights[..]);
-                        linear_logprob_backward(isa, &team, &mut memory, &x, question, &out, &g, &mut back, dw_out);
+                        linear_logprob_backward(
+                            isa,
+                            &team,
+                            &mut memory,
+                            &x,
+                            question,
+                            &out,
+                            &g,
+                            &mut back,
+                            &mut weights,
+                        );
                         let picked =
                             |values: &[f32]| places(values.len()).map(|place| values[place]).collect::<Vec<_>>();
                         assert_close(&picked(&back), &dx, 1e-4);
                         assert_close(&picked(&weights), &dw, 1e-4 * f64::from(scale) * rows as f64);
                         assert_eq!(first.get_or_insert_with(|| weights.clone()), &weights);
-                        let mut frozen = vec![0.0; x.len()];
-                        linear_logprob_backward(isa, &team, &mut memory, &x, question, &out, &g, &mut frozen, None);
-                        assert_eq!(frozen, back);
+                        let scaled = slopes.chunks_exact(width).zip(&g);
+                        let scaled: Vec<f32> =
+                            scaled.flat_map(|(row, g)| row.iter().map(move |slope| slope * g)).collect();
+                        assert_close(&picked(&scaled), &dx, 1e-4);
                     }
                 }
             }
