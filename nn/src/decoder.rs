@@ -3,6 +3,10 @@
 //! A layer is written once (`layer`), against a handful of operations (`compute`) that are
 //! carried out on slices of reused memory or on candle tensors. [`Pass`] is the only fork between
 //! serving and training: serving keeps keys and values in a [`KvCache`], training keeps a gradient.
+//!
+//! On the processor, learning goes its own way, without a graph: a `tape` runs the layers on the
+//! kernels of serving and keeps what `backward` needs to take the gradient of the log-probabilities
+//! ([`LogProbs`]) down through them again.
 
 mod backward;
 mod compute;

@@ -2,6 +2,8 @@
 //!
 //! * [`Decoder`]: a language model, ids in, logits out ([`decoder`]), shaped by [`DecoderConfig`]; a
 //!   [`Batch`] of new tokens goes through a [`Pass`] that serves from a [`KvCache`] or keeps a gradient;
+//! * what learns in a decoder: [`Trainable`] weights as [`Parameter`]s, [`LogProbs`] to build a loss on,
+//!   [`Gradients`] that come back;
 //! * [`Adapter`]: LoRA in PEFT's files ([`lora`]);
 //! * [`SentenceEncoder`]: texts to unit vectors ([`encoder`]);
 //! * [`CrossEncoder`]: a query and texts to logits ([`cross_encoder`]);
@@ -41,8 +43,10 @@
 //! **Invariants.** Nothing is ever padded: a batch is sequences end to end, and a text's vector does
 //! not depend on its neighbours. A file never decides an allocation that its own length does not
 //! bear out, and a fault names the file and the tensor. Fused operations stand in `ops` alone.
-//! Models are immutable and shared between threads; memory that changes belongs to the call. On the
-//! processor a token's logits are the same to the bit whatever is batched, cached or shared with it.
+//! Models are immutable and shared between threads while they serve; what they learn reaches them
+//! between passes, by [`Decoder::refresh`]. Memory that changes belongs to the call. On the processor a
+//! token's logits are the same to the bit whatever is batched, cached or shared with it, and a gradient
+//! is, on any number of threads and whether or not layers are computed again for it.
 
 pub mod batch;
 pub mod bert;

@@ -287,6 +287,43 @@ fn a_tiny_model_learns_a_text_by_heart() {
 }
 
 #[test]
+fn a_head_of_another_kind_reads_the_states() {
+    for what in BOTH {
+        let (mut decoder, parameters) = learner(load("qwen3"), what, Recompute::Auto);
+        let ids = expected("qwen3").ids;
+        let (batch, targets) = batch(&[&ids[..30], &ids[30..42]]);
+        let width = decoder.config().hidden_size;
+        let head: Vec<f32> = (0..width).map(|place| pattern(place) as f32).collect();
+        let head = Tensor::from_vec(head, (width, 1), &candle_core::Device::Cpu).unwrap();
+        // A value of each state squared, and a little of the log-probabilities, or nothing of them.
+        let value = |decoder: &Decoder, share: f64| {
+            let mut pass = decoder.logprobs(&batch, &targets, 1.0).unwrap();
+            let states = decoder.states(&mut pass).unwrap();
+            assert_eq!(states.dims(), [targets.len(), width]);
+            let mut loss = states.matmul(&head).unwrap().sqr().unwrap().mean_all().unwrap();
+            if share > 0.0 {
+                loss = (loss + (pass.logprobs.mean_all().unwrap() * share).unwrap()).unwrap();
+            }
+            (pass, loss)
+        };
+        for share in [0.0, 0.3] {
+            let (pass, loss) = value(&decoder, share);
+            let mut gradients = Gradients::new(&parameters);
+            decoder.backward(pass, &loss, &mut gradients).unwrap();
+            let norm = gradients.norm();
+            let mut at = |rate: f64| {
+                step(&mut decoder, &parameters, &gradients, rate / norm);
+                let loss = f64::from(value(&decoder, share).1.to_scalar::<f32>().unwrap());
+                step(&mut decoder, &parameters, &gradients, -rate / norm);
+                loss
+            };
+            let slope = (at(-1e-2) - at(1e-2)) / 2e-2;
+            assert!((slope - norm).abs() < 0.02 * norm, "{what:?}, {share}: {slope}, expected {norm}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_is_refused() {
     let message = |result: nn::Result<()>| result.unwrap_err().to_string();
     let mut decoder = load("llama");

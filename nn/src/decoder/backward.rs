@@ -108,6 +108,8 @@ impl<'a> Backward<'a> {
             let dx = self.input(&layer.qkv, &dqkv, dlow); // (T, D)
             self.norm(&input, &layer.attention_norm, slots.attention_norm, &dx, &mut d);
             self.give(dx);
+        } else if let Some(dlow) = dlow {
+            self.give(dlow);
         }
         self.give(dqkv);
         self.give(input);

@@ -12,7 +12,7 @@ use super::load::Layout;
 use super::rows::Rows;
 use super::tape::{Inside, Plan, Record, Tape, TapeMemory};
 use super::{Decoder, Trainable};
-use crate::ops::{Isa, Panels, Question, Team, TokenProb, linear_logprob, linear_logprob_backward};
+use crate::ops::{Isa, Panels, Question, Team, TokenProb, linear_logprob, linear_logprob_backward, rms_norm};
 use crate::{Batch, Error, Gradients, Result};
 
 /// Bytes that a pass may keep before layers are computed again.
@@ -25,6 +25,8 @@ pub struct LogProbs {
     pub logprobs: Tensor,
     /// (N), in nats, without a gradient.
     pub entropies: Tensor,
+    /// What [`Decoder::states`] gave.
+    states: Option<Tensor>,
     kept: Kept,
 }
 
@@ -91,7 +93,28 @@ impl Decoder {
         let logprobs = Var::from_tensor(&answer(|prob| prob.logprob)?)?.as_tensor().clone();
         let entropies = answer(|prob| prob.entropy)?;
         let kept = Kept { plan, targets: targets.to_vec(), rate, layers, hidden, last, probs };
-        Ok(LogProbs { logprobs, entropies, kept })
+        Ok(LogProbs { logprobs, entropies, states: None, kept })
+    }
+
+    /// The normalised states of the rows of a pass, (N, D), a variable: what a head of another kind
+    /// reads, as of a value or a reward. A loss may depend on them, on the log-probabilities, or on both.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a pass of another decoder.
+    pub fn states(&self, pass: &mut LogProbs) -> Result<Tensor> {
+        if let Some(states) = &pass.states {
+            return Ok(states.clone());
+        }
+        let (isa, team) = self.processor()?;
+        let (x, shape) = (pass.kept.hidden.get(), (pass.kept.probs.len(), self.config.hidden_size));
+        if x.len() != shape.0 * shape.1 {
+            return Err(Error::Shape("this pass was made by another decoder".to_owned()));
+        }
+        let mut states = vec![0.0; x.len()];
+        rms_norm(isa, team, x, &self.norm.values, self.config.rms_norm_eps, &mut states);
+        let states = Var::from_tensor(&Tensor::from_vec(states, shape, &CandleDevice::Cpu)?)?.as_tensor().clone();
+        pass.states = Some(states.clone());
+        Ok(states)
     }
 
     /// The numbers of [`Decoder::logprobs`] without a way back; without the adapter, where one is on
@@ -120,18 +143,21 @@ impl Decoder {
         Ok(Scores { logprobs, entropies })
     }
 
-    /// Adds the gradients of `loss`, a scalar made of `pass.logprobs`, to `gradients`.
+    /// Adds the gradients of `loss`, a scalar made of `pass.logprobs` or of its states, to `gradients`.
     ///
     /// # Errors
-    /// [`Error::Shape`] when the loss does not depend on the log-probabilities, or the gradients are
-    /// made for other parameters.
+    /// [`Error::Shape`] when the loss depends on neither, or the gradients are made for other parameters.
     pub fn backward(&self, pass: LogProbs, loss: &Tensor, gradients: &mut Gradients) -> Result<()> {
         let store = loss.backward()?;
-        let Some(slopes) = store.get(&pass.logprobs) else {
-            return Err(Error::Shape("the loss does not depend on the log-probabilities of this pass".to_owned()));
-        };
-        let slopes: Vec<f32> = slopes.flatten_all()?.to_vec1()?;
-        self.backward_from(pass, &slopes, gradients)
+        let values = |tensor: &Tensor| -> Result<Vec<f32>> { Ok(tensor.flatten_all()?.to_vec1()?) };
+        let slopes = store.get(&pass.logprobs).map(values).transpose()?;
+        let states = pass.states.as_ref().and_then(|states| store.get(states)).map(values).transpose()?;
+        if slopes.is_none() && states.is_none() {
+            let reason = "the loss does not depend on the log-probabilities or the states of this pass";
+            return Err(Error::Shape(reason.to_owned()));
+        }
+        let slopes = slopes.unwrap_or_else(|| vec![0.0; pass.kept.probs.len()]);
+        self.descend(pass.kept, &slopes, states, gradients)
     }
 
     /// As [`Decoder::backward`], from the slope of the loss along each log-probability, (N).
@@ -139,9 +165,14 @@ impl Decoder {
     /// # Errors
     /// [`Error::Shape`] for other than N slopes, or gradients that are made for other parameters.
     pub fn backward_from(&self, pass: LogProbs, slopes: &[f32], gradients: &mut Gradients) -> Result<()> {
+        self.descend(pass.kept, slopes, None, gradients)
+    }
+
+    /// From slopes along log-probabilities, (N), and along states, (N, D).
+    fn descend(&self, kept: Kept, slopes: &[f32], states: Option<Vec<f32>>, gradients: &mut Gradients) -> Result<()> {
         let (learning, processor) = (self.learning()?, self.processor()?);
         learning.check(gradients)?;
-        let Kept { plan, targets, rate, layers, hidden, last, probs } = pass.kept;
+        let Kept { plan, targets, rate, layers, hidden, last, probs } = kept;
         if slopes.len() != probs.len() || layers.len() != self.layers.len() {
             return Err(Error::Shape(format!("{} slopes for {} log-probabilities", slopes.len(), probs.len())));
         }
@@ -160,6 +191,9 @@ impl Decoder {
             for ((to, from), slope) in rows.zip(slopes) {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = from * slope);
             }
+        }
+        for (to, from) in dnormal.get_mut().iter_mut().zip(states.iter().flatten()) {
+            *to += from;
         }
         memory.pool.give(last);
         let mut d = memory.pool.take(hidden.len());
