@@ -7,8 +7,8 @@ use nn::DecoderConfig;
 use crate::recipe::Recompute;
 use crate::{Error, Result};
 
-/// Bytes beyond which layers are computed again when nobody says.
-const AUTO: usize = 1 << 30;
+/// Values that are kept at most before layers are computed again when nobody says.
+const AUTO: usize = (1 << 30) / size_of::<f32>();
 
 /// Bytes that training is expected to take beside the weights, before anything of it is allocated.
 ///
@@ -21,14 +21,14 @@ pub fn forecast(config: &DecoderConfig, parameters: usize, tokens: usize, recomp
     // Input, two normed inputs, attention's output, the sum after it; queries, keys, values; gate, up and their product.
     let inside = 5 * width + 2 * queries + 2 * keys + 3 * wide;
     let layers = config.num_hidden_layers;
-    let everything = inside * layers * tokens * size_of::<f32>();
+    let (all, inputs) = (inside * layers * tokens, (width * layers + inside) * tokens);
     let kept = match recompute {
-        Recompute::Off => inside * layers,
-        Recompute::Auto if everything <= AUTO => inside * layers,
-        Recompute::On | Recompute::Auto => width * layers + inside,
+        Recompute::Off => all,
+        Recompute::On => inputs,
+        Recompute::Auto => all.min(inputs.max(AUTO)),
     };
     // The backward pass holds the gradients of one layer's inside too.
-    let floats = 3 * parameters + (kept + inside) * tokens;
+    let floats = 3 * parameters + kept + inside * tokens;
     (floats * size_of::<f32>()) as u64
 }
 
@@ -79,6 +79,8 @@ mod tests {
         assert!(of(0, Recompute::Off) == 60_000_000);
         assert!(of(4096, Recompute::Off) > 2 * of(1024, Recompute::Off) && of(4096, Recompute::Off) < 1 << 30);
         assert!(of(4096, Recompute::On) < of(4096, Recompute::Off));
+        assert_eq!(of(4096, Recompute::Auto), of(4096, Recompute::Off));
+        assert!((of(1 << 15, Recompute::On)..of(1 << 15, Recompute::Off)).contains(&of(1 << 15, Recompute::Auto)));
     }
 
     #[test]

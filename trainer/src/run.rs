@@ -3,7 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use agent::journal::Entry;
+use agent::journal::{self, Entry};
 use jiff::Timestamp;
 
 use crate::checkpoint::{Checkpoints, State};
@@ -94,6 +94,9 @@ impl Run {
         }
         let checkpoints = Checkpoints::open(&dir.join(CHECKPOINTS))?;
         let resumed = checkpoints.newest()?.map(|(folder, state)| Resumed { folder, state });
+        if let Some(Resumed { state, .. }) = &resumed {
+            checkpoints.prune(&[best_step(state), state.step])?;
+        }
         if !config.is_file() {
             replace(&config, plan.recipe().to_toml().as_bytes())?;
         }
@@ -112,11 +115,24 @@ impl Run {
         fill: impl FnOnce(&Path) -> Result<()>,
         clock: Clock<'_>,
     ) -> Result<()> {
+        // Told first: a line about a checkpoint that never was is taken back when the run goes on.
+        let best = best_step(state);
+        self.journal.write(&Entry::Checkpoint { step: state.step, best: best == state.step }, clock())?;
         self.journal.sync()?;
         self.checkpoints.save(state, fill)?;
-        let best = state.best.map_or(state.step, |best| best.step);
-        self.journal.write(&Entry::Checkpoint { step: state.step, best: best == state.step }, clock())?;
         self.checkpoints.prune(&[best, state.step])
+    }
+
+    /// Tells that the run reached its end, `seconds` after its last start, unless that was told already.
+    ///
+    /// # Errors
+    /// Those of the disk.
+    pub fn end(&mut self, step: u64, seconds: f64, clock: Clock<'_>) -> Result<()> {
+        let is_told = journal::read(&self.dir)?.iter().any(|entry| matches!(entry, Entry::End { .. }));
+        if !is_told {
+            self.journal.write(&Entry::End { step, seconds }, clock())?;
+        }
+        self.journal.sync()
     }
 
     /// Keeps the samples of a step whose loss or gradient was not finite, and gives up after too many in a row.
@@ -141,4 +157,9 @@ impl Run {
         );
         Err(Error::Halted { step, reason })
     }
+}
+
+/// The step of the best checkpoint, which is this one where nothing was measured.
+fn best_step(state: &State) -> u64 {
+    state.best.map_or(state.step, |best| best.step)
 }

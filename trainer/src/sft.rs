@@ -83,6 +83,7 @@ pub fn sft(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut d
             )));
         }
         if state.step >= prepared.steps {
+            run.end(state.step, 0.0, clock)?;
             return Ok(state);
         }
     }
@@ -115,9 +116,7 @@ pub fn sft(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut d
             run.checkpoint(&state, |folder| model.learner.save(&model.decoder, folder), clock)?;
         }
     }
-    run.journal
-        .write(&Entry::End { step: state.step, seconds: clock().duration_since(begun).as_secs_f64() }, clock())?;
-    run.journal.sync()?;
+    run.end(state.step, clock().duration_since(begun).as_secs_f64(), clock)?;
     Ok(state)
 }
 

@@ -141,6 +141,18 @@ fn a_resumed_run_ends_in_the_same_bytes() {
         fixture.run("again", false).unwrap();
         assert!(of(&fixture.out("again")) == left);
         assert_eq!(fixture.run("half", true).unwrap(), state);
+        // Killed after the last checkpoint, before older ones were removed and the end was told.
+        let half = fixture.out("half");
+        copy(&half.join(format!("checkpoints/step-{:08}", state.step)), &half.join("checkpoints/step-00000001"));
+        let path = half.join(journal::FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        let cut: String =
+            text.lines().filter(|line| !line.contains("\"end\"")).map(|line| line.to_owned() + "\n").collect();
+        assert!(cut.len() < text.len());
+        fs::write(&path, cut).unwrap();
+        assert_eq!(fixture.run("half", true).unwrap(), state);
+        assert!(of(&half) == left);
+        assert!(crate::Summary::read(&half).unwrap().is_done);
     }
 }
 
