@@ -157,7 +157,7 @@ impl Decoder {
             return Err(Error::Shape(reason.to_owned()));
         }
         let slopes = slopes.unwrap_or_else(|| vec![0.0; pass.kept.probs.len()]);
-        self.descend(pass.kept, &slopes, states, gradients)
+        self.descend(pass.kept, &slopes, states.as_deref(), gradients)
     }
 
     /// As [`Decoder::backward`], from the slope of the loss along each log-probability, (N).
@@ -169,7 +169,7 @@ impl Decoder {
     }
 
     /// From slopes along log-probabilities, (N), and along states, (N, D).
-    fn descend(&self, kept: Kept, slopes: &[f32], states: Option<Vec<f32>>, gradients: &mut Gradients) -> Result<()> {
+    fn descend(&self, kept: Kept, slopes: &[f32], states: Option<&[f32]>, gradients: &mut Gradients) -> Result<()> {
         let (learning, processor) = (self.learning()?, self.processor()?);
         learning.check(gradients)?;
         let Kept { plan, targets, rate, layers, hidden, last, probs } = kept;
@@ -192,7 +192,7 @@ impl Decoder {
                 to.iter_mut().zip(from).for_each(|(to, from)| *to = from * slope);
             }
         }
-        for (to, from) in dnormal.get_mut().iter_mut().zip(states.iter().flatten()) {
+        for (to, from) in dnormal.get_mut().iter_mut().zip(states.unwrap_or_default()) {
             *to += from;
         }
         memory.pool.give(last);
