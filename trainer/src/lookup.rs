@@ -21,6 +21,7 @@
 mod copying;
 mod demonstration;
 mod draw;
+mod evaluate;
 mod formulary;
 mod model;
 mod names;
@@ -37,9 +38,9 @@ use nn::Tokenizer;
 use serde::Serialize;
 use serde_json::json;
 
+pub use self::evaluate::{Evaluation, Row, evaluate};
 pub use self::formulary::Formulary;
 use crate::error::{Error, Result, write};
-use crate::question::Question;
 use crate::{Sample, files};
 
 /// The bounds of an episode of this task: as many searches as hops and one to spare, one document each.
@@ -73,7 +74,7 @@ pub struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self { drugs: 200, train: 800, heldout: 200, editions: 8, demonstrations: 500, two_hop: 50, copying: 8_000 }
+        Self { drugs: 200, train: 800, heldout: 200, editions: 8, demonstrations: 500, two_hop: 50, copying: 24_000 }
     }
 }
 
@@ -214,11 +215,6 @@ fn lines<T: Serialize>(path: &Path, records: impl IntoIterator<Item = T>) -> Res
         bytes.write_all(line.as_bytes()).and_then(|()| bytes.write_all(b"\n")).map_err(write(path))?;
     }
     fs::write(path, bytes).map_err(write(path))
-}
-
-/// Which of `questions` take so many documents.
-pub fn of_hops(questions: &[Question], hops: u8) -> impl Iterator<Item = &Question> {
-    questions.iter().filter(move |question| question.hops == hops)
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
-use trainer::lookup::{Size, init};
+use trainer::lookup::{Size, evaluate, init};
 
 use crate::output::Output;
 
@@ -19,6 +19,8 @@ pub(crate) struct Args {
 enum Command {
     /// Write documents, questions, lessons and a small random model to a new folder
     Init(Init),
+    /// Ask a model the held-out questions and tell how many it answers
+    Eval(Eval),
 }
 
 #[derive(Debug, clap::Args)]
@@ -46,8 +48,49 @@ struct Init {
     two_hop: usize,
 }
 
+#[derive(Debug, clap::Args)]
+struct Eval {
+    /// The folder of the task
+    #[arg(value_name = "FOLDER")]
+    dir: PathBuf,
+    /// The folder of the model; the task's own random one when not given
+    #[arg(long, value_name = "FOLDER")]
+    model: Option<PathBuf>,
+    /// Ask the questions to train on instead
+    #[arg(long)]
+    train: bool,
+    /// Let each search find another document: what is left is chance
+    #[arg(long)]
+    shuffled: bool,
+}
+
 pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
-    let Command::Init(Init { dir, seed, drugs, train, heldout, demonstrations, two_hop }) = &args.command;
+    match &args.command {
+        Command::Init(args) => make(args, output),
+        Command::Eval(args) => measure(args, output),
+    }
+}
+
+fn measure(Eval { dir, model, train, shuffled }: &Eval, output: &Output) -> Result<()> {
+    let model = model.clone().unwrap_or_else(|| dir.join("model"));
+    let file = dir.join(if *train { "questions-train.jsonl" } else { "questions-heldout.jsonl" });
+    let evaluation = evaluate(dir, &file, &model, *shuffled)?;
+    if output.is_json() {
+        return output.json(&evaluation);
+    }
+    output.line("hops  questions  exact  grounded  searched  tokens")?;
+    for row in &evaluation.rows {
+        let hops = if row.hops == 0 { "all".to_owned() } else { row.hops.to_string() };
+        output.line(format!(
+            "{hops:>4} {:>10} {:>6.3} {:>9.3} {:>9.3} {:>7.1}",
+            row.questions, row.exact_match, row.grounding, row.search_rate, row.written_tokens
+        ))?;
+    }
+    Ok(())
+}
+
+fn make(args: &Init, output: &Output) -> Result<()> {
+    let Init { dir, seed, drugs, train, heldout, demonstrations, two_hop } = args;
     let size = Size {
         drugs: *drugs,
         train: *train,

@@ -16,8 +16,13 @@ const INNER: usize = 384;
 const LAYERS: usize = 4;
 const HEADS: usize = 4;
 const POSITIONS: usize = 2_048;
-/// Standard deviation of the embedding, which is the head as well.
-const EMBEDDING: f64 = 0.02;
+/// Standard deviations, times the square root of a matrix's inputs. The embedding's is large and what
+/// writes to the residual stream small, so that a token is still known after the first layers: with
+/// these, copying is learnt in some 230 steps of 2,048 tokens; with outputs as large as inputs and an
+/// embedding of 0.02, it was not in 1,100.
+const EMBEDDING: f64 = 1.0;
+const INPUT: f64 = 0.55;
+const OUTPUT: f64 = 0.1;
 
 /// Writes the model folder; gives how many parameters it has.
 pub(super) fn write_folder(dir: &Path, seed: u64) -> Result<usize> {
@@ -47,30 +52,29 @@ fn config(vocabulary: usize) -> Value {
         "num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": WIDTH / HEADS,
         "max_position_embeddings": POSITIONS, "rope_theta": 10_000.0, "rms_norm_eps": 1e-5,
         "tie_word_embeddings": true, "attention_bias": false, "mlp_bias": false, "hidden_act": "silu",
-        "attention_dropout": 0.0, "initializer_range": EMBEDDING, "use_cache": true,
+        "attention_dropout": 0.0, "initializer_range": 0.02, "use_cache": true,
         "pad_token_id": END_ID, "eos_token_id": END_ID, "torch_dtype": "float32",
     })
 }
 
-/// Names, shapes and standard deviations; 0 for gains, which are 1. A projection keeps the size of what
-/// goes in; those that write to the residual stream share it out among the layers.
+/// Names, shapes and standard deviations; 0 for gains, which are 1.
 fn parameters(vocabulary: usize) -> Vec<(String, Vec<usize>, f64)> {
-    let own = |inputs: usize| (inputs as f64).sqrt().recip();
-    let shared = |inputs: usize| own(inputs) / (2.0 * LAYERS as f64).sqrt();
-    let mut all = vec![("model.embed_tokens.weight".to_owned(), vec![vocabulary, WIDTH], EMBEDDING)];
+    let deviation = |factor: f64, inputs: usize| factor / (inputs as f64).sqrt();
+    let table = ("model.embed_tokens.weight".to_owned(), vec![vocabulary, WIDTH], deviation(EMBEDDING, WIDTH));
+    let mut all = vec![table];
     for layer in 0..LAYERS {
         let mut add = |part: &str, shape: &[usize], deviation: f64| {
             all.push((format!("model.layers.{layer}.{part}.weight"), shape.to_vec(), deviation));
         };
         add("input_layernorm", &[WIDTH], 0.0);
         for part in ["q", "k", "v"] {
-            add(&format!("self_attn.{part}_proj"), &[WIDTH, WIDTH], own(WIDTH));
+            add(&format!("self_attn.{part}_proj"), &[WIDTH, WIDTH], deviation(INPUT, WIDTH));
         }
-        add("self_attn.o_proj", &[WIDTH, WIDTH], shared(WIDTH));
+        add("self_attn.o_proj", &[WIDTH, WIDTH], deviation(OUTPUT, WIDTH));
         add("post_attention_layernorm", &[WIDTH], 0.0);
-        add("mlp.gate_proj", &[INNER, WIDTH], own(WIDTH));
-        add("mlp.up_proj", &[INNER, WIDTH], own(WIDTH));
-        add("mlp.down_proj", &[WIDTH, INNER], shared(INNER));
+        add("mlp.gate_proj", &[INNER, WIDTH], deviation(INPUT, WIDTH));
+        add("mlp.up_proj", &[INNER, WIDTH], deviation(INPUT, WIDTH));
+        add("mlp.down_proj", &[WIDTH, INNER], deviation(OUTPUT, INNER));
     }
     all.push(("model.norm.weight".to_owned(), vec![WIDTH], 0.0));
     all

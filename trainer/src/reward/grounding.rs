@@ -27,8 +27,7 @@ impl Judge {
         match self {
             Self::Lexical => {
                 let title = content(&evidence.title);
-                let sentences: Vec<_> =
-                    sentences(&evidence.text).map(|span| content(&evidence.text[span])).collect();
+                let sentences: Vec<_> = sentences(&evidence.text).map(|span| content(&evidence.text[span])).collect();
                 let mut stretches = sentences.windows(STRETCH.min(sentences.len()).max(1));
                 stretches.any(|stretch| {
                     let holds = |word: &String| title.contains(word) || stretch.iter().any(|part| part.contains(word));
