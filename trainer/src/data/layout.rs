@@ -9,6 +9,11 @@ use crate::{Error, Result, Sample};
 /// What templates are told of today's date: always the same, so that the same data gives the same ids.
 const TODAY: jiff::civil::DateTime = jiff::civil::datetime(2024, 7, 26, 12, 0, 0, 0);
 
+/// Stands for the content of a turn, to find out what a template puts after it.
+const MARK: &str = "anamnesis-turn";
+/// What some templates open a turn with.
+const THINK: &str = "<think>";
+
 /// How a model reads text.
 #[derive(Debug)]
 pub struct Text {
@@ -113,16 +118,29 @@ impl Text {
             .iter()
             .map(|message| Message::new(message.role.as_str(), self.tokenizer.defuse(&message.content)))
             .collect();
-        let render = |until: usize, opened: bool| -> Result<String> {
+        let render = |messages: &[Message], opened: bool| -> Result<String> {
             let options = RenderOptions { add_generation_prompt: opened, enable_thinking: None, now: TODAY };
-            template.render(&messages[..until], &options).or_else(|error| refuse(error.to_string()))
+            template.render(messages, &options).or_else(|error| refuse(error.to_string()))
         };
         let mut sample = Sample::default();
         // What of the rendered conversation is in the sample.
         let mut done = String::new();
-        for (at, _) in messages.iter().enumerate().filter(|(_, message)| message.role == "assistant") {
-            let opened = render(at, true)?;
-            let closed = render(at + 1, false)?;
+        for (at, message) in messages.iter().enumerate().filter(|(_, message)| message.role == "assistant") {
+            let opened = render(&messages[..at], true)?;
+            let mut closed = render(&messages[..=at], false)?;
+            if at + 1 == messages.len() && !closed.starts_with(&opened) {
+                // The template opens a turn with more than it shows of one that is over, as `<think>`.
+                let mut marked = messages.clone();
+                MARK.clone_into(&mut marked[at].content);
+                let marked = render(&marked, false)?;
+                let end = marked.rsplit_once(MARK).map_or("", |(_, end)| end);
+                let content = message.content.trim_start();
+                let content = match content.strip_prefix(THINK) {
+                    Some(thought) if opened.trim_end().ends_with(THINK) => thought.trim_start(),
+                    _ => content,
+                };
+                closed = format!("{opened}{content}{end}");
+            }
             let (Some(before), Some(turn)) = (opened.strip_prefix(&done), closed.strip_prefix(&opened)) else {
                 return refuse(format!(
                     "the chat template writes what stands before `messages[{at}]` in another way once more follows: \

@@ -141,3 +141,57 @@ fn ids_are_taken_as_they_are() {
         assert!(error.contains(":1:") && error.contains(said), "{error}");
     }
 }
+
+#[test]
+fn templates_of_many_families_are_followed() {
+    let (folder, ..) = fixture("");
+    let model = folder.path().join("model");
+    let templates = concat!(env!("CARGO_MANIFEST_DIR"), "/../nn/tests/fixtures/chat");
+    let record = |turns: &[&str]| {
+        let message = |(at, text): (usize, &&str)| serde_json::json!({ "role": if at % 2 == 0 { "user" } else { "assistant" }, "content": text });
+        serde_json::json!({ "messages": turns.iter().enumerate().map(message).collect::<Vec<_>>() })
+    };
+    // Some templates begin with it.
+    let path = model.join("tokenizer_config.json");
+    let config = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, config.replacen('{', "{\"bos_token\": \"<s>\",", 1)).unwrap();
+    let mut families = 0;
+    for entry in std::fs::read_dir(templates).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "jinja") {
+            continue;
+        }
+        families += 1;
+        std::fs::copy(&path, model.join("chat_template.jinja")).unwrap();
+        let text = Text::open(&model).unwrap();
+        for turns in [&["Dose?", "500 mg."][..], &["Dose?", "500 mg.", "Twice?", "Yes."]] {
+            let shown = path.display();
+            match text.sample(&record(turns)) {
+                Ok(sample) => {
+                    let runs = runs(folder.path(), &sample);
+                    let learnt: Vec<&str> = runs.iter().filter(|run| run.0).map(|run| run.1.trim()).collect();
+                    assert_eq!(learnt.len(), turns.len() / 2, "{shown}: {runs:?}");
+                    for (learnt, turn) in learnt.iter().zip(turns.iter().skip(1).step_by(2)) {
+                        assert!(learnt.contains(turn) && !learnt.contains('?'), "{shown}: {runs:?}");
+                    }
+                    assert!(
+                        runs.iter().filter(|run| !run.0).all(|run| !run.1.contains("500 mg.")),
+                        "{shown}: {runs:?}"
+                    );
+                }
+                // One that rewrites earlier turns says so.
+                Err(error) => assert!(
+                    turns.len() > 2 && error.to_string().contains("record of its own"),
+                    "{shown}: {turns:?}: {error}"
+                ),
+            }
+        }
+    }
+    assert!(families >= 8, "{families}");
+    // One that opens a turn with `<think>` and drops thoughts from turns that are over.
+    std::fs::copy(format!("{templates}/deepseek-r1.jinja"), model.join("chat_template.jinja")).unwrap();
+    let record = record(&["Dose?", "<think>\nThe label says.\n</think>\n500 mg."]);
+    let runs = runs(folder.path(), &Text::open(&model).unwrap().sample(&record).unwrap());
+    assert!(runs[0].1.ends_with("<think>\n"), "{runs:?}");
+    assert!(runs[1].1.starts_with("The label says.\n</think>\n500 mg.<"), "{runs:?}");
+}
