@@ -6,12 +6,13 @@
 //!
 //! On the processor, learning goes its own way, without a graph: a `tape` runs the layers on the
 //! kernels of serving and keeps what `backward` needs to take the gradient of the log-probabilities
-//! ([`LogProbs`]) down through them again.
+//! ([`LogProbs`]) down through them again. An accelerator does the same on a graph of candle's (`graph`).
 
 mod backward;
 mod compute;
 mod config;
 mod embedding;
+mod graph;
 mod host;
 mod layer;
 mod learning;
@@ -338,13 +339,17 @@ impl Decoder {
         self.layers.iter().try_fold(hidden, |hidden, layer| layer.forward(compute, hidden, false))
     }
 
-    /// The logits that are wanted.
-    fn run<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
+    /// The rows that are wanted after the last layer.
+    fn trunk<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
         let hidden = compute.embed()?; // (T, D)
         let last = self.layers.len() - 1;
         let mut layers = self.layers.iter().enumerate();
-        let hidden =
-            layers.try_fold(hidden, |hidden, (number, layer)| layer.forward(compute, hidden, number == last))?; // (rows, D)
+        layers.try_fold(hidden, |hidden, (number, layer)| layer.forward(compute, hidden, number == last)) // (rows, D)
+    }
+
+    /// The logits that are wanted.
+    fn run<C: Compute>(&self, compute: &mut C) -> Result<C::Rows> {
+        let hidden = self.trunk(compute)?; // (rows, D)
         compute.head(hidden) // (rows, vocabulary)
     }
 }

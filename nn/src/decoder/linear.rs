@@ -124,15 +124,16 @@ impl Linear {
         }
     }
 
-    /// `y` from `x`, (T, inputs) to (T, outputs), differentiable in `x` and in LoRA alone.
-    pub(super) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    /// `y` from `x`, (T, inputs) to (T, outputs), differentiable in `x` and in LoRA alone, which is left
+    /// out unless `adapted`.
+    pub(super) fn forward(&self, x: &Tensor, adapted: bool) -> Result<Tensor> {
         let y = match &self.weight {
             Weight::Panels(frozen) => frozen_linear(x, frozen.clone())?,
             Weight::Dense(weight, None) => frozen_product(x, weight)?,
             Weight::Dense(weight, Some(bias)) => plus(&frozen_product(x, weight)?, bias)?,
         };
         let loras = || self.parts.iter().filter_map(|part| part.lora.as_ref());
-        if self.is_merged || loras().next().is_none() {
+        if self.is_merged || !adapted || loras().next().is_none() {
             return Ok(y);
         }
         if loras().count() == self.parts.len() {

@@ -7,6 +7,7 @@ use candle_core::{Device as CandleDevice, Tensor, Var};
 
 use super::backward::Backward;
 use super::compute::Compute;
+use super::graph::Graph;
 use super::learning::{Learning, Recompute};
 use super::load::Layout;
 use super::rows::Rows;
@@ -27,10 +28,17 @@ pub struct LogProbs {
     pub entropies: Tensor,
     /// What [`Decoder::states`] gave.
     states: Option<Tensor>,
-    kept: Kept,
+    way: Way,
 }
 
-/// What the backward pass needs.
+/// The way back.
+#[derive(Debug)]
+enum Way {
+    Tape(Box<Kept>),
+    Graph(Graph),
+}
+
+/// What the backward pass needs on the processor.
 #[derive(Debug)]
 struct Kept {
     plan: Plan,
@@ -53,6 +61,22 @@ pub struct Scores {
     pub entropies: Vec<f32>,
 }
 
+impl Scores {
+    fn new(probs: &[TokenProb]) -> Self {
+        let (logprobs, entropies) = probs.iter().map(|prob| (prob.logprob, prob.entropy)).unzip();
+        Self { logprobs, entropies }
+    }
+}
+
+impl LogProbs {
+    fn new(scores: Scores, way: Way) -> Result<Self> {
+        let count = scores.logprobs.len();
+        let logprobs = Tensor::from_vec(scores.logprobs, count, &CandleDevice::Cpu)?;
+        let entropies = Tensor::from_vec(scores.entropies, count, &CandleDevice::Cpu)?;
+        Ok(Self { logprobs: Var::from_tensor(&logprobs)?.as_tensor().clone(), entropies, states: None, way })
+    }
+}
+
 impl Decoder {
     /// For the rows that `batch` wants, whose next tokens are `targets`, the log-probability at
     /// `temperature`, and the entropy. Sequences begin at their beginning.
@@ -60,8 +84,12 @@ impl Decoder {
     /// # Errors
     /// [`Error::Shape`] before [`Decoder::train`], for a batch, a target or a temperature that cannot be.
     pub fn logprobs(&self, batch: &Batch, targets: &[u32], temperature: f32) -> Result<LogProbs> {
-        let (learning, processor) = (self.learning()?, self.processor()?);
+        let learning = self.learning()?;
         let rate = self.check_targets(batch, targets, temperature)?;
+        let Some(processor) = self.processor() else {
+            let graph = Graph::new(self, batch, targets, rate, true)?;
+            return LogProbs::new(graph.scores(self)?, Way::Graph(graph));
+        };
         let plan = Plan::new(self, batch);
         let mut memory = self.tape_memory();
         let keeps = self.keeps(learning, batch);
@@ -86,14 +114,9 @@ impl Decoder {
             tape.memory.pool.give(std::mem::replace(&mut last, slopes));
         }
         drop(tape);
-        let answer = |value: fn(&TokenProb) -> f32| {
-            let values: Vec<f32> = probs.iter().map(value).collect();
-            Tensor::from_vec(values, probs.len(), &CandleDevice::Cpu)
-        };
-        let logprobs = Var::from_tensor(&answer(|prob| prob.logprob)?)?.as_tensor().clone();
-        let entropies = answer(|prob| prob.entropy)?;
+        let scores = Scores::new(&probs);
         let kept = Kept { plan, targets: targets.to_vec(), rate, layers, hidden, last, probs };
-        Ok(LogProbs { logprobs, entropies, states: None, kept })
+        LogProbs::new(scores, Way::Tape(Box::new(kept)))
     }
 
     /// The normalised states of the rows of a pass, (N, D), a variable: what a head of another kind
@@ -105,14 +128,18 @@ impl Decoder {
         if let Some(states) = &pass.states {
             return Ok(states.clone());
         }
-        let (isa, team) = self.processor()?;
-        let (x, shape) = (pass.kept.hidden.get(), (pass.kept.probs.len(), self.config.hidden_size));
-        if x.len() != shape.0 * shape.1 {
-            return Err(Error::Shape("this pass was made by another decoder".to_owned()));
-        }
-        let mut states = vec![0.0; x.len()];
-        rms_norm(isa, team, x, &self.norm.values, self.config.rms_norm_eps, &mut states);
-        let states = Var::from_tensor(&Tensor::from_vec(states, shape, &CandleDevice::Cpu)?)?.as_tensor().clone();
+        let width = self.config.hidden_size;
+        let states = match (&pass.way, self.processor()) {
+            (Way::Tape(kept), Some((isa, team))) if kept.hidden.len() == kept.probs.len() * width => {
+                let mut states = vec![0.0; kept.hidden.len()];
+                let gain = &self.norm.values;
+                rms_norm(isa, team, kept.hidden.get(), gain, self.config.rms_norm_eps, &mut states);
+                Tensor::from_vec(states, (kept.probs.len(), width), &CandleDevice::Cpu)?
+            }
+            (Way::Graph(graph), None) => graph.states()?,
+            _ => return Err(Error::Shape("this pass was made by another decoder".to_owned())),
+        };
+        let states = Var::from_tensor(&states)?.as_tensor().clone();
         pass.states = Some(states.clone());
         Ok(states)
     }
@@ -123,11 +150,13 @@ impl Decoder {
     /// # Errors
     /// [`Error::Shape`] for a batch, a target or a temperature that cannot be.
     pub fn score(&self, batch: &Batch, targets: &[u32], temperature: f32, adapted: bool) -> Result<Scores> {
-        let processor = self.processor()?;
         let rate = self.check_targets(batch, targets, temperature)?;
         if !adapted && self.is_merged {
             return Err(Error::Shape("the adapter is merged, so it cannot be left out: unmerge it first".to_owned()));
         }
+        let Some(processor) = self.processor() else {
+            return Graph::new(self, batch, targets, rate, adapted)?.scores(self);
+        };
         let plan = Plan::new(self, batch);
         let mut memory = self.tape_memory();
         let mut tape = Tape::new(self, processor, &plan, &mut memory, adapted);
@@ -139,8 +168,7 @@ impl Decoder {
         tape.memory.pool.give(hidden);
         let probs = self.ask(processor, tape.memory, &normal, targets, rate, None);
         tape.memory.pool.give(normal);
-        let (logprobs, entropies) = probs.iter().map(|prob| (prob.logprob, prob.entropy)).unzip();
-        Ok(Scores { logprobs, entropies })
+        Ok(Scores::new(&probs))
     }
 
     /// Adds the gradients of `loss`, a scalar made of `pass.logprobs` or of its states, to `gradients`.
@@ -156,8 +184,8 @@ impl Decoder {
             let reason = "the loss does not depend on the log-probabilities or the states of this pass";
             return Err(Error::Shape(reason.to_owned()));
         }
-        let slopes = slopes.unwrap_or_else(|| vec![0.0; pass.kept.probs.len()]);
-        self.descend(pass.kept, &slopes, states.as_deref(), gradients)
+        let slopes = slopes.unwrap_or_else(|| vec![0.0; pass.logprobs.elem_count()]);
+        self.descend(pass, &slopes, states.as_deref(), gradients)
     }
 
     /// As [`Decoder::backward`], from the slope of the loss along each log-probability, (N).
@@ -165,17 +193,23 @@ impl Decoder {
     /// # Errors
     /// [`Error::Shape`] for other than N slopes, or gradients that are made for other parameters.
     pub fn backward_from(&self, pass: LogProbs, slopes: &[f32], gradients: &mut Gradients) -> Result<()> {
-        self.descend(pass.kept, slopes, None, gradients)
+        self.descend(pass, slopes, None, gradients)
     }
 
     /// From slopes along log-probabilities, (N), and along states, (N, D).
-    fn descend(&self, kept: Kept, slopes: &[f32], states: Option<&[f32]>, gradients: &mut Gradients) -> Result<()> {
-        let (learning, processor) = (self.learning()?, self.processor()?);
+    fn descend(&self, pass: LogProbs, slopes: &[f32], states: Option<&[f32]>, gradients: &mut Gradients) -> Result<()> {
+        let learning = self.learning()?;
         learning.check(gradients)?;
-        let Kept { plan, targets, rate, layers, hidden, last, probs } = kept;
-        if slopes.len() != probs.len() || layers.len() != self.layers.len() {
-            return Err(Error::Shape(format!("{} slopes for {} log-probabilities", slopes.len(), probs.len())));
+        let count = pass.logprobs.elem_count();
+        if slopes.len() != count {
+            return Err(Error::Shape(format!("{} slopes for {count} log-probabilities", slopes.len())));
         }
+        let (kept, processor) = match (pass.way, self.processor()) {
+            (Way::Tape(kept), Some(processor)) if kept.layers.len() == self.layers.len() => (*kept, processor),
+            (Way::Graph(graph), None) => return graph.backward(self, slopes, states, &learning.parameters, gradients),
+            _ => return Err(Error::Shape("this pass was made by another decoder".to_owned())),
+        };
+        let Kept { plan, targets, rate, layers, hidden, last, probs } = kept;
         let (isa, team) = processor;
         let slots = &learning.slots;
         let mut memory = self.tape_memory();
@@ -237,10 +271,10 @@ impl Decoder {
         Ok(learning)
     }
 
-    fn processor(&self) -> Result<(Isa, &Team)> {
+    fn processor(&self) -> Option<(Isa, &Team)> {
         match &self.layout {
-            Layout::Panels { isa, team } => Ok((*isa, team)),
-            Layout::Dense => Err(Error::Shape("log-probabilities are computed on the processor".to_owned())),
+            Layout::Panels { isa, team } => Some((*isa, team)),
+            Layout::Dense => None,
         }
     }
 

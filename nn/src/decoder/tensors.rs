@@ -62,6 +62,8 @@ pub(super) struct Tensors<'a> {
     sin: Tensor,
     groups: Vec<Group>,
     cache: Option<Cache<'a>>,
+    /// Whether the adapter takes part.
+    pub(super) adapted: bool,
 }
 
 struct Cache<'a> {
@@ -109,6 +111,7 @@ impl<'a> Tensors<'a> {
             sin: Tensor::from_vec(sin, shape, &decoder.candle)?,
             groups: groups(decoder, batch, store.is_some())?,
             cache,
+            adapted: true,
         })
     }
 
@@ -184,11 +187,11 @@ impl Compute for Tensors<'_> {
     }
 
     fn linear(&mut self, x: Tensor, linear: &Linear) -> Result<Tensor> {
-        linear.forward(&x)
+        linear.forward(&x, self.adapted)
     }
 
     fn add_linear(&mut self, x: Tensor, linear: &Linear, residual: Tensor) -> Result<Tensor> {
-        Ok(tensor::sum(&residual, &linear.forward(&x)?)?)
+        Ok(tensor::sum(&residual, &linear.forward(&x, self.adapted)?)?)
     }
 
     fn attend(&mut self, qkv: Tensor, attention: &Attention) -> Result<Tensor> {
@@ -246,6 +249,6 @@ impl Compute for Tensors<'_> {
     }
 
     fn head(&mut self, x: Tensor) -> Result<Tensor> {
-        self.decoder.head.forward(&self.norm(&x, &self.decoder.norm)?)
+        self.decoder.head.forward(&self.norm(&x, &self.decoder.norm)?, self.adapted)
     }
 }

@@ -92,6 +92,42 @@ fn adapters_work_on_an_accelerators_path() {
 }
 
 #[test]
+fn adapters_learn_the_same_on_an_accelerators_path() {
+    for family in ["qwen3", "llama_tied", "mistral"] {
+        let ids = ids(50);
+        let mut batch = Batch::default();
+        batch.push_wanting(&ids, |token| token % 2 == 0);
+        batch.push_wanting(&ids[..5], |token| token > 1);
+        let targets: Vec<u32> = (0..batch.rows()).map(|row| (row * 31 % 128) as u32).collect();
+        let learned = both(family).map(|mut decoder| {
+            let adapter = Adapter::new(&decoder.config, 3, 6.0, &[Target::Key, Target::Gate, Target::Down], 4).unwrap();
+            for (_, variable) in adapter.variables() {
+                variable.set(&(variable.as_tensor() + 0.03).unwrap()).unwrap();
+            }
+            decoder.set_adapter(Some(adapter)).unwrap();
+            let parameters = decoder.train(Trainable::Adapter, Recompute::Auto).unwrap();
+            let mut pass = decoder.logprobs(&batch, &targets, 0.7).unwrap();
+            let states = decoder.states(&mut pass).unwrap();
+            let value = states.sqr().unwrap().mean_all().unwrap();
+            let loss = (pass.logprobs.mean_all().unwrap() + value).unwrap();
+            let scores = [false, true].map(|adapted| decoder.score(&batch, &targets, 0.7, adapted).unwrap());
+            assert_eq!(scores[1].logprobs, pass.logprobs.to_vec1::<f32>().unwrap());
+            let mut gradients = crate::Gradients::new(&parameters);
+            decoder.backward(pass, &loss, &mut gradients).unwrap();
+            assert!(gradients.iter().all(|gradient| gradient.iter().any(|value| *value != 0.0)));
+            (scores.map(|scores| [scores.logprobs, scores.entropies].concat()).concat(), gradients)
+        });
+        assert_close(&learned[1].0, &learned[0].0, family);
+        for (dense, host) in learned[1].1.iter().zip(learned[0].1.iter()) {
+            assert_close(dense, host, family);
+        }
+    }
+    let [_, mut dense] = both("llama");
+    let message = dense.train(Trainable::All, Recompute::Auto).unwrap_err().to_string();
+    assert!(message.contains("on the processor alone"), "{message}");
+}
+
+#[test]
 fn a_cache_of_another_decoder_is_refused() {
     let [host, dense] = both("llama");
     let [other, _] = both("qwen3");
