@@ -172,7 +172,7 @@ fn an_episode_out_of_time_is_masked() {
 }
 
 #[test]
-fn a_failing_retriever_fails_the_whole_and_an_empty_group_is_refused() {
+fn an_episode_that_cannot_be_fails_the_whole_and_an_empty_group_is_refused() {
     let policy = local();
     let none = RolloutConfig { group: 0, ..config(1) };
     assert!(run(&policy, &none, Place::default(), &still).unwrap_err().to_string().contains("rollout.group"));
