@@ -16,7 +16,7 @@ mod turn;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nn::{ChatTemplate, DecoderConfig, Device, KvCache, Pieces, Sampling, Stream, Tokenizer};
+use nn::{ChatTemplate, Decoder, DecoderConfig, Device, KvCache, Pieces, Sampling, Stream, Tokenizer};
 
 use self::turn::Episode;
 use crate::engine::{Engine, EngineOptions};
@@ -90,8 +90,24 @@ impl Local {
     /// [`Error::Input`] for settings that cannot be.
     pub fn open(dir: &Path, options: &LocalOptions) -> Result<Self> {
         options.sampling.check()?;
-        let template = ChatTemplate::open(dir)?;
         let Model { decoder, tokenizer, .. } = Model::open(dir, options.device, options.adapter.as_deref())?;
+        Self::over(dir, decoder, tokenizer, options)
+    }
+
+    /// Starts an engine on `decoder`, which was loaded from the model folder `dir` and may learn. The adapter
+    /// and the device of the options are the decoder's own.
+    ///
+    /// # Errors
+    /// As [`Local::open`].
+    pub fn start(dir: &Path, decoder: Decoder, options: &LocalOptions) -> Result<Self> {
+        options.sampling.check()?;
+        let tokenizer = Tokenizer::open(dir)?;
+        tokenizer.check_vocabulary(decoder.config().vocab_size)?;
+        Self::over(dir, decoder, tokenizer, options)
+    }
+
+    fn over(dir: &Path, decoder: Decoder, tokenizer: Tokenizer, options: &LocalOptions) -> Result<Self> {
+        let template = ChatTemplate::open(dir)?;
         let config = decoder.config();
         let positions = config.max_position_embeddings;
         let ends = config.eos_token_ids.clone();
@@ -104,6 +120,15 @@ impl Local {
         let context = positions.min(engine.stats().blocks * nn::BLOCK);
         let text = Arc::new(Text { name, tokenizer, template, pieces, ends, context });
         Ok(Self { engine, text, sampling: options.sampling })
+    }
+
+    /// The same model on the same engine, its tokens chosen otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Model`] for a setting out of its range.
+    pub fn with_sampling(&self, sampling: Sampling) -> Result<Self> {
+        sampling.check()?;
+        Ok(Self { engine: self.engine.clone(), text: Arc::clone(&self.text), sampling })
     }
 
     /// What computes its tokens.
