@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and how it ends.
 
 mod export;
+mod grpo;
 mod init;
 mod lookup;
 mod sft;
@@ -37,6 +38,7 @@ Start here:
   anamnesis-train init recipe.toml                              a recipe with a comment on every field
   anamnesis-train sft --recipe recipe.toml --out runs/first     train by it ...
   anamnesis-train sft --out runs/first --resume                 ... go on after a stop ...
+  anamnesis-train grpo --recipe other.toml --out runs/second    ... learn from rewards, with retrieval ...
   anamnesis-train show runs/first                               ... see what came of it ...
   anamnesis-train export runs/first adapters/first              ... and take it elsewhere
 
@@ -55,6 +57,8 @@ enum Command {
     Init(init::Args),
     /// Fine-tune on conversations, prompts with completions, or texts
     Sft(sft::Args),
+    /// Learn from the rewards of one's own episodes, with retrieval in the loop
+    Grpo(sft::Args),
     /// Sum up a run, or compare several
     Show(show::Args),
     /// Take an adapter or a model out of a run
@@ -87,6 +91,7 @@ fn dispatch(command: Command, output: &Output) -> Result<()> {
     match command {
         Command::Init(args) => init::run(&args, output),
         Command::Sft(args) => sft::run(&args, output),
+        Command::Grpo(args) => grpo::run(&args, output),
         Command::Show(args) => show::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Lookup(args) => lookup::run(&args, output),

@@ -5,7 +5,7 @@
 //! * [`Recipe`] and [`Plan`]: everything a run depends on, read and found sound;
 //! * [`Dataset`] and [`Sample`]: records to token ids and what of them is learnt ([`data`]), packed ([`packing`]);
 //! * [`Learner`]: a model, its gradients, and the [`Optimiser`] that moves it along a [`Schedule`];
-//! * [`sft`]: supervised fine-tuning;
+//! * [`sft`]: supervised fine-tuning; [`grpo`]: reinforcement learning with retrieval in the loop;
 //! * [`objective`]: losses and advantages of GRPO, PPO, DPO and reward models, as pure functions;
 //! * [`rollout`], [`reward`], [`question`]: episodes of the agent, what they are worth and why;
 //! * [`lookup`]: a generated formulary that can only be learnt by looking things up;
@@ -34,6 +34,7 @@ pub mod data;
 mod error;
 pub mod export;
 mod files;
+pub mod grpo;
 pub mod journal;
 pub mod learner;
 pub mod lookup;

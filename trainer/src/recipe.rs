@@ -4,12 +4,16 @@
 //! run, from where a resumed run reads it again. Paths are relative to where the command is typed.
 
 mod check;
+mod rollout;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::rollout::RolloutSection;
 use crate::error::read;
+use crate::objective::GrpoConfig;
+use crate::reward::RewardConfig;
 use crate::schedule::{Decay, Schedule};
 use crate::{AdamW, Error, Result};
 
@@ -27,6 +31,15 @@ pub struct Recipe {
     /// Supervised fine-tuning.
     #[serde(default)]
     pub sft: SftSection,
+    /// The episodes of GRPO, and how many steps are made of them.
+    #[serde(default)]
+    pub rollout: RolloutSection,
+    /// What episodes are worth.
+    #[serde(default)]
+    pub reward: RewardConfig,
+    /// The objective of GRPO.
+    #[serde(default)]
+    pub grpo: GrpoConfig,
     /// How gradients become updates.
     #[serde(default)]
     pub optimiser: OptimiserSection,
@@ -115,11 +128,17 @@ pub enum Duplicates {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSection {
-    /// JSONL files to learn from.
+    /// JSONL files to learn from: records, or, for GRPO, questions.
     pub train: Vec<PathBuf>,
-    /// JSONL files on which the loss is measured and never learnt.
+    /// JSONL files that are measured by and never learnt from.
     #[serde(default)]
     pub heldout: Vec<PathBuf>,
+    /// For GRPO: a home of `anamnesis`, whose current index is searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<PathBuf>,
+    /// For GRPO, in place of a home: a JSONL file of few documents, each with `id`, `title` and `text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<PathBuf>,
     /// The most tokens of a sample; when not given, the model's context or `sft.micro_tokens`, whichever is less.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<usize>,

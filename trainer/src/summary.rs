@@ -29,6 +29,10 @@ pub struct Summary {
     pub first_loss: Option<f64>,
     /// The mean loss of the last tenth of the steps, at least one.
     pub last_loss: Option<f64>,
+    /// The mean reward of the first step's episodes, where there are any.
+    pub first_reward: Option<f64>,
+    /// The mean of the mean rewards of the last tenth of the steps, at least one.
+    pub last_reward: Option<f64>,
     /// Steps skipped because a value was not finite.
     pub skipped: u64,
     /// Tokens that were learnt.
@@ -56,7 +60,7 @@ impl Summary {
 
     fn of(run: &Path, entries: &[Entry]) -> Self {
         let mut summary = Self { run: run.to_owned(), ..Self::default() };
-        let mut losses = Vec::new();
+        let (mut losses, mut rewards) = (Vec::new(), Vec::new());
         let mut tokens = 0;
         for entry in entries {
             match entry {
@@ -72,6 +76,7 @@ impl Summary {
                     summary.learnt += if step.skipped { 0 } else { step.learnt };
                     tokens += step.tokens;
                     losses.extend(step.loss);
+                    rewards.extend(step.values.get("reward"));
                 }
                 Entry::Heldout(heldout) => {
                     let final_one = ("final".to_owned(), heldout.values.clone());
@@ -84,12 +89,18 @@ impl Summary {
                 Entry::Checkpoint { best: false, .. } | Entry::Unknown => {}
             }
         }
-        let tail = &losses[losses.len() - losses.len().div_ceil(10)..];
-        summary.first_loss = losses.first().copied();
-        summary.last_loss = (!tail.is_empty()).then(|| tail.iter().sum::<f64>() / tail.len() as f64);
+        (summary.first_loss, summary.last_loss) = ends(&losses);
+        (summary.first_reward, summary.last_reward) = ends(&rewards);
         summary.tokens_per_second = if summary.seconds > 0.0 { tokens as f64 / summary.seconds } else { 0.0 };
         summary
     }
+}
+
+/// The first of some numbers, and the mean of their last tenth.
+fn ends(numbers: &[f64]) -> (Option<f64>, Option<f64>) {
+    let tail = &numbers[numbers.len() - numbers.len().div_ceil(10)..];
+    let mean = (!tail.is_empty()).then(|| tail.iter().sum::<f64>() / tail.len() as f64);
+    (numbers.first().copied(), mean)
 }
 
 #[cfg(test)]

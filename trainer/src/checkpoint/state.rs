@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::grpo::Alarms;
+
 /// Where a run is in its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -12,7 +14,7 @@ pub struct Cursor {
     pub pack: u64,
 }
 
-/// The step after which the loss on what is held out was least.
+/// The step after which the loss on what is held out was least; for GRPO, one less the accuracy.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
@@ -27,7 +29,7 @@ pub struct Best {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// What is done: `sft`.
+    /// What is done: `sft` or `grpo`.
     pub stage: String,
     /// Steps done, those that were skipped among them.
     pub step: u64,
@@ -41,6 +43,9 @@ pub struct State {
     pub skipped: u64,
     /// Where the loss on what is held out was least.
     pub best: Option<Best>,
+    /// What GRPO watches for.
+    #[serde(default)]
+    pub alarms: Alarms,
     /// Hash of the data, by which a changed file is noticed.
     pub data: String,
 }

@@ -17,15 +17,15 @@ pub(crate) struct Args {
     /// What to train and how; may be left out with --resume
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     recipe: Option<PathBuf>,
-    /// Change one field of the recipe, as sft.epochs=1; may be given often
+    /// Change one field of the recipe, as run.seed=7; may be given often
     #[arg(long, value_name = "SECTION.FIELD=VALUE", requires = "recipe")]
     set: Vec<String>,
     /// The folder of the run
     #[arg(long, value_name = "RUN")]
-    out: PathBuf,
+    pub(super) out: PathBuf,
     /// Go on where the newest checkpoint ends
     #[arg(long)]
-    resume: bool,
+    pub(super) resume: bool,
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
@@ -46,7 +46,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
     Ok(())
 }
 
-fn plan(args: &Args) -> Result<Plan> {
+/// The plan of the recipe, or of the run that goes on.
+pub(super) fn plan(args: &Args) -> Result<Plan> {
     match &args.recipe {
         Some(file) => Ok(Recipe::open(file, &args.set)?.plan(file)?),
         None if args.out.join(run::CONFIG).is_file() => Ok(run::plan(&args.out)?),
@@ -55,7 +56,7 @@ fn plan(args: &Args) -> Result<Plan> {
 }
 
 /// Hidden unless standard error is a terminal.
-fn bar() -> ProgressBar {
+pub(super) fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(8));
     if let Ok(style) = ProgressStyle::with_template("{pos}/{len} [{bar:32}] {msg} {elapsed} eta {eta}") {
         bar.set_style(style.progress_chars("=> "));

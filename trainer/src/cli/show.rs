@@ -38,6 +38,10 @@ pub(crate) fn tell(summaries: &[Summary], output: &Output) -> Result<()> {
     row("samples", &|summary| summary.samples.to_string());
     row("first loss", &|summary| number(summary.first_loss));
     row("last loss", &|summary| number(summary.last_loss));
+    if summaries.iter().any(|summary| summary.first_reward.is_some()) {
+        row("first reward", &|summary| number(summary.first_reward));
+        row("last reward", &|summary| number(summary.last_reward));
+    }
     row("skipped", &|summary| summary.skipped.to_string());
     row("learnt tokens", &|summary| summary.learnt.to_string());
     row("tokens/s", &|summary| format!("{:.0}", summary.tokens_per_second));

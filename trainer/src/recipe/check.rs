@@ -17,7 +17,7 @@ impl Recipe {
     }
 
     fn resolve(&mut self) -> Result<(), String> {
-        let Self { model, data, sft, optimiser, run } = self;
+        let Self { model, data, sft, rollout, reward, grpo, optimiser, run } = self;
         folder("model.path", &mut model.path)?;
         if let Some(adapter) = &mut model.adapter {
             folder("model.adapter", adapter)?;
@@ -43,6 +43,16 @@ impl Recipe {
             return Err(format!("data.heldout names {}, which is learnt from", path.display()));
         }
 
+        if let Some(home) = &mut data.home {
+            folder("data.home", home)?;
+            if data.documents.is_some() {
+                return Err("data.home and data.documents are two places to search: remove one".to_owned());
+            }
+        }
+        if let Some(documents) = &mut data.documents {
+            plain_file("data.documents", documents)?;
+        }
+
         within("sft.epochs", sft.epochs as f64, 1.0, 1e6)?;
         within("sft.micro_tokens", sft.micro_tokens as f64, 2.0, 1e8)?;
         within("sft.accumulate", sft.accumulate as f64, 1.0, 1e6)?;
@@ -53,6 +63,10 @@ impl Recipe {
             within("data.max_tokens", most as f64, 2.0, sft.micro_tokens as f64)
                 .map_err(|reason| format!("{reason} (sft.micro_tokens)"))?;
         }
+
+        rollout.check()?;
+        reward.check().map_err(|error| error.to_string())?;
+        grpo.check().map_err(|error| format!("grpo: {error}"))?;
 
         let usual = if model.learn == Learn::All { 2e-5 } else { 2e-4 };
         let rate = *optimiser.learning_rate.get_or_insert(usual);
@@ -67,7 +81,7 @@ impl Recipe {
     }
 }
 
-fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
+pub(super) fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
     if (least..=most).contains(&value) {
         return Ok(());
     }

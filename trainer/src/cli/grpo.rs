@@ -1,0 +1,26 @@
+//! `anamnesis-train grpo`: learn by a recipe from the rewards of episodes.
+
+use anyhow::Result;
+use jiff::Timestamp;
+use trainer::{Summary, grpo};
+
+use super::sft::{Args, bar, plan};
+use super::show;
+use crate::output::Output;
+
+pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
+    let plan = plan(args)?;
+    let bar = bar();
+    let state = grpo::grpo(&plan, &args.out, args.resume, &Timestamp::now, &mut |progress| {
+        bar.set_length(progress.steps);
+        bar.set_position(progress.step);
+        bar.set_message(format!("reward {:.4}, {:.0} tokens/s", progress.reward, progress.tokens_per_second));
+    })?;
+    bar.finish_and_clear();
+    tracing::info!(step = state.step, "done");
+    show::tell(&[Summary::read(&args.out)?], output)?;
+    if !output.is_json() {
+        output.line(format!("next: anamnesis-train export {} FOLDER", args.out.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! [`Library`]: what episodes may search: the current index of a home, or a few documents in memory.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use corpus::Store;
+use indexes::Snapshots;
+use retriever::{Fixed, Hybrid, Retrieve};
+
+use crate::error::read;
+use crate::recipe::DataSection;
+use crate::{Error, Result};
+
+/// What episodes may search.
+pub(super) struct Library {
+    retriever: Box<dyn Retrieve>,
+    identity: String,
+}
+
+impl Library {
+    pub(super) fn retriever(&self) -> &dyn Retrieve {
+        self.retriever.as_ref()
+    }
+
+    /// Another one for other contents.
+    pub(super) fn identity(&self) -> &str {
+        &self.identity
+    }
+}
+
+/// Opens what a recipe names.
+///
+/// # Errors
+/// [`Error::Input`] when it names nothing; those of a damaged home, or of one whose encoder is not at hand.
+pub(super) fn open(data: &DataSection) -> Result<Library> {
+    match (&data.home, &data.documents) {
+        (Some(home), _) => {
+            let retriever = hybrid(home).map_err(agent::Error::from)?;
+            Ok(Library { identity: retriever.snapshot().to_owned(), retriever: Box::new(retriever) })
+        }
+        (None, Some(file)) => {
+            let bytes = fs::read(file).map_err(read(file))?;
+            let retriever = Box::new(Fixed::of_documents(crate::lookup::documents(file)?));
+            Ok(Library { retriever, identity: blake3::hash(&bytes).to_hex().to_string() })
+        }
+        (None, None) => {
+            Err(Error::Input("nothing to search: set data.home to a home, or data.documents to a file".to_owned()))
+        }
+    }
+}
+
+/// The current snapshot of the home in the folder `home`, with the encoder that it was built with.
+fn hybrid(home: &Path) -> retriever::Result<Hybrid> {
+    let snapshot = Snapshots::new(&home.join("snapshots")).open_current()?;
+    let encoder = match &snapshot.manifest().encoder {
+        Some(card) => Some(retriever::embed::open(&card.name)?),
+        None => None,
+    };
+    Hybrid::new(Arc::new(snapshot), Store::open_read_only(&home.join("corpus.db"))?, encoder)
+}
+
+#[cfg(test)]
+mod tests {
+    use corpus::reader::Record;
+    use corpus::{Document, DocumentId};
+    use indexes::VectorKind;
+    use retriever::Query;
+    use retriever::indexing::{Settings, build};
+
+    use super::*;
+    use crate::recipe::Recipe;
+
+    fn section() -> DataSection {
+        Recipe::parse(Path::new("a.toml"), crate::recipe::TEMPLATE, &[]).unwrap().data
+    }
+
+    #[test]
+    fn a_home_is_searched_by_the_index_that_it_has() {
+        let home = tempfile::tempdir().unwrap();
+        let data = DataSection { home: Some(home.path().to_owned()), ..section() };
+        let mut store = Store::open(&home.path().join("corpus.db")).unwrap();
+        let document = Document::plain(DocumentId::new("a", "1"), "Bameto", "The dose of bameto is 40 mg.");
+        store.ingest("mine", std::iter::once(Ok(Record::Document(Box::new(document)))), &mut |_| {}).unwrap();
+        assert!(open(&data).err().unwrap().to_string().contains("index build"));
+
+        let settings =
+            Settings { created: jiff::Timestamp::UNIX_EPOCH, place: "", vectors: VectorKind::Auto, cache: None };
+        build(&store, &Snapshots::new(&home.path().join("snapshots")), None, &settings, &mut |_| {}).unwrap();
+        let library = open(&data).unwrap();
+        let hits = library.retriever().retrieve(&Query::new("dose of bameto")).unwrap();
+        assert_eq!((hits.len(), hits[0].document.key()), (1, "1"));
+        assert_eq!(library.identity(), library.retriever().snapshot());
+    }
+
+    #[test]
+    fn other_documents_are_another_library() {
+        let folder = tempfile::tempdir().unwrap();
+        let identity = |text: &str| {
+            let file = folder.path().join("documents.jsonl");
+            fs::write(&file, format!("{{\"id\": \"1\", \"title\": \"Bameto\", \"text\": \"{text}\"}}\n")).unwrap();
+            let library = open(&DataSection { documents: Some(file), ..section() }).unwrap();
+            assert_eq!(library.retriever().retrieve(&Query::new("bameto")).unwrap().len(), 1);
+            library.identity().to_owned()
+        };
+        assert_eq!(identity("40 mg"), identity("40 mg"));
+        assert_ne!(identity("40 mg"), identity("50 mg"));
+        assert!(open(&section()).err().unwrap().to_string().contains("data.home"));
+    }
+}

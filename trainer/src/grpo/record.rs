@@ -1,0 +1,58 @@
+//! The episodes of a step, kept: `traces/step-00000001.jsonl` in the folder of a run, a line each.
+
+use std::fs;
+use std::path::Path;
+
+use agent::Trace;
+use serde::Serialize;
+
+use crate::error::write;
+use crate::files::replace;
+use crate::objective::Advantages;
+use crate::question::Question;
+use crate::reward::Reward;
+use crate::rollout::Rollout;
+use crate::{Error, Result};
+
+const TRACES: &str = "traces";
+
+/// One line.
+#[derive(Serialize)]
+struct Line<'a> {
+    /// Steps done with this one.
+    step: u64,
+    /// Name of the question.
+    question: &'a str,
+    /// Whether its time was over, so that nothing was learnt from it.
+    is_masked: bool,
+    /// How much better than its group it was; absent when it was not learnt from.
+    advantage: Option<f64>,
+    reward: &'a Reward,
+    trace: &'a Trace,
+}
+
+/// Writes the episodes of `step`; what a killed run wrote of it is replaced.
+pub(super) fn write_episodes(
+    run: &Path,
+    step: u64,
+    questions: &[Question],
+    rollouts: &[Rollout],
+    advantages: &Advantages,
+) -> Result<()> {
+    let folder = run.join(TRACES);
+    fs::create_dir_all(&folder).map_err(write(&folder))?;
+    let mut bytes = Vec::new();
+    for (number, rollout) in rollouts.iter().enumerate() {
+        let line = Line {
+            step,
+            question: &questions[rollout.prompt].id,
+            is_masked: rollout.is_masked,
+            advantage: advantages.is_kept[number].then(|| advantages.values[number]),
+            reward: &rollout.reward,
+            trace: &rollout.trace,
+        };
+        serde_json::to_writer(&mut bytes, &line).map_err(|error| Error::Shape(error.to_string()))?;
+        bytes.push(b'\n');
+    }
+    replace(&folder.join(format!("step-{step:08}.jsonl")), &bytes)
+}

@@ -1,0 +1,69 @@
+//! `anamnesis-train grpo`, end to end on a small lookup task.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use trainer::lookup::{Size, init};
+
+fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::cargo_bin("anamnesis-train").unwrap();
+    let output = command.current_dir(folder).args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+const RECIPE: &str = r#"
+[model]
+path = "task/model"
+learn = "all"
+
+[data]
+train = ["task/questions-train.jsonl"]
+heldout = ["task/questions-heldout.jsonl"]
+documents = "task/formulary.jsonl"
+
+[rollout]
+steps = 2
+questions = 2
+group = 4
+temperature = 2.0
+budget = { turns = 2, generated_tokens = 24 }
+
+[reward]
+format = 0.5
+
+[grpo]
+scaling = "group"
+kl = { coefficient = 0.01 }
+"#;
+
+#[test]
+fn from_a_recipe_to_what_came_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let size = Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5 };
+    init(&folder.join("task"), 3, size).unwrap();
+    fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
+    let bad = ["grpo", "--recipe", "recipe.toml", "--out", "run", "--set", "rollout.group=1"];
+    let (code, _, err) = run(folder, &bad);
+    assert!(code == 2 && err.contains("rollout.group is 1, expected 2"), "{err}");
+    let (code, out, err) = run(folder, &["grpo", "--recipe", "recipe.toml", "--out", "run"]);
+    assert!(code == 0 && out.contains("last reward") && out.contains("next: anamnesis-train export"), "{out}{err}");
+    let (code, out, _) = run(folder, &["show", "run", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(code == 0 && shown["stage"] == "grpo" && shown["step"] == 2, "{out}");
+    for name in ["exact_match", "accuracy", "grounding", "search_rate"] {
+        assert!(
+            ["before", "after_grpo", "final"].iter().all(|phase| shown["heldout"][phase][name].is_number()),
+            "{name}"
+        );
+    }
+    let episodes = fs::read_to_string(folder.join("run/traces/step-00000002.jsonl")).unwrap();
+    assert_eq!(episodes.lines().count(), 8);
+    assert_eq!(run(folder, &["grpo", "--out", "run", "--resume"]).0, 0);
+    assert_eq!(run(folder, &["export", "run", "learnt"]).0, 0);
+    nn::Decoder::load(&folder.join("learnt"), nn::Device::cpu()).unwrap();
+}
