@@ -104,6 +104,7 @@ fn train(
             return refuse("the questions or the index have changed since the run began: restore them, or begin anew");
         }
         if state.step >= recipe.rollout.steps {
+            run.end(state.step, 0.0, clock)?;
             return Ok(state);
         }
     }
@@ -133,9 +134,7 @@ fn train(
             run.checkpoint(&state, |folder| policy.engine().read(|decoder| learner.save(decoder, folder)), clock)?;
         }
     }
-    let seconds = clock().duration_since(begun).as_secs_f64();
-    run.journal.write(&Entry::End { step: state.step, seconds }, clock())?;
-    run.journal.sync()?;
+    run.end(state.step, clock().duration_since(begun).as_secs_f64(), clock)?;
     Ok(state)
 }
 

@@ -4,7 +4,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::{self, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use agent::journal::{self, Entry};
 use assert_cmd::Command;
 use trainer::lookup::{Size, init};
 
@@ -30,6 +34,7 @@ steps = 2
 questions = 2
 group = 4
 temperature = 2.0
+top_p = 0.95
 budget = { turns = 2, generated_tokens = 24 }
 
 [reward]
@@ -40,13 +45,17 @@ scaling = "group"
 kl = { coefficient = 0.01 }
 "#;
 
+fn task(folder: &Path) {
+    let size = Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5 };
+    init(&folder.join("task"), 3, size).unwrap();
+    fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
+}
+
 #[test]
 fn from_a_recipe_to_what_came_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let size = Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5 };
-    init(&folder.join("task"), 3, size).unwrap();
-    fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
+    task(folder);
     let bad = ["grpo", "--recipe", "recipe.toml", "--out", "run", "--set", "rollout.group=1"];
     let (code, _, err) = run(folder, &bad);
     assert!(code == 2 && err.contains("rollout.group is 1, expected 2"), "{err}");
@@ -66,4 +75,38 @@ fn from_a_recipe_to_what_came_of_it() {
     assert_eq!(run(folder, &["grpo", "--out", "run", "--resume"]).0, 0);
     assert_eq!(run(folder, &["export", "run", "learnt"]).0, 0);
     nn::Decoder::load(&folder.join("learnt"), nn::Device::cpu()).unwrap();
+}
+
+#[test]
+fn a_kill_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    task(folder);
+    let more = ["--set", "rollout.steps=8", "--set", "run.checkpoint_every=2", "--set", "run.evaluate_every=3"];
+    let begin = |out: &'static str| [&["grpo", "--recipe", "recipe.toml", "--out", out], &more[..]].concat();
+    assert_eq!(run(folder, &begin("whole")).0, 0);
+
+    let mut child = process::Command::new(env!("CARGO_BIN_EXE_anamnesis-train"))
+        .current_dir(folder)
+        .args(begin("killed"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (killed, started) = (folder.join("killed"), Instant::now());
+    let steps = || {
+        let entries = journal::read(&killed).unwrap_or_default();
+        entries.iter().filter(|entry| matches!(entry, Entry::Step(_))).map(Entry::step).max().unwrap_or(0)
+    };
+    while steps() < 3 && started.elapsed() < Duration::from_mins(1) {
+        thread::sleep(Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!((3..8).contains(&steps()), "killed at step {}", steps());
+    assert_eq!(run(folder, &["grpo", "--out", "killed", "--resume"]).0, 0);
+    for name in ["state.json", "optimiser.safetensors", "model/model.safetensors"] {
+        let read = |run: &str| fs::read(folder.join(run).join("checkpoints/step-00000008").join(name)).unwrap();
+        assert!(read("whole") == read("killed"), "{name} differs");
+    }
 }

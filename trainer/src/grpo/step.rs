@@ -66,11 +66,12 @@ impl Trainer<'_> {
         let learnt = self.learn(&micro, denominator, learning_rate, state.step + 1)?;
         let finished = (self.clock)();
 
-        let epoch = state.cursor.epoch as f64;
+        let epoch = self.tasks.epochs(state.cursor);
         (state.step, state.cursor, state.updates) = (state.step + 1, next, self.learner.updates());
+        // A step that had nothing to learn from is no sign that its numbers would have been finite.
         if learnt.is_skipped {
             state.skipped += 1;
-        } else {
+        } else if denominator.tokens > 0 {
             state.skipped = 0;
             state.tokens += denominator.tokens as u64;
         }

@@ -52,6 +52,12 @@ impl Tasks {
         (pack.iter().map(|number| self.train[*number].clone()).collect(), next)
     }
 
+    /// Passes over the questions once those at `cursor` were asked.
+    pub(super) fn epochs(&self, cursor: Cursor) -> f64 {
+        let packs = self.order.epoch(cursor.epoch).len().max(1);
+        cursor.epoch as f64 + (cursor.pack + 1) as f64 / packs as f64
+    }
+
     /// Hash of all questions, and of what they are asked of.
     pub(super) fn fingerprint(&self, library: &str) -> String {
         let mut hasher = blake3::Hasher::new();

@@ -194,6 +194,11 @@ fn a_resumed_run_ends_in_the_same_bytes() {
             assert!(right[name] == *bytes, "{} differs", name.display());
         }
         assert_eq!(steps(&whole), steps(&half));
+        assert_eq!(steps(&whole).iter().map(|step| step.epoch).collect::<Vec<_>>(), [0.5, 1.0, 1.5, 2.0]);
+        // A run that is done stays as it is.
+        assert_eq!(fixture.run("half", true, &of_odd, &mut |_| {}).unwrap(), state);
+        let ends = journal::read(&half).unwrap().into_iter().filter(|entry| matches!(entry, Entry::End { .. }));
+        assert_eq!(ends.count(), 1);
         let kl: Vec<f64> = steps(&whole).iter().map(|step| step.values["kl"]).collect();
         assert!(kl[3] > 0.0 && (kl[0] < 1e-9) == (learn == Learn::Adapter), "{kl:?}");
 
