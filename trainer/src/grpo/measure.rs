@@ -48,6 +48,6 @@ pub(super) fn episodes(done: &[Rollout], advantages: &Advantages) -> BTreeMap<St
         ("retrieval_share", summary.retrieval_share),
         ("seconds_retrieval", done.iter().map(|one| one.trace.timings.retrieval_ms).sum::<f64>() / 1_000.0),
     ];
-    let terms = summary.terms.iter().map(|(name, value)| (format!("reward_{name}"), *value));
+    let terms = summary.terms.iter().map(|(name, value)| (format!("reward_{}", name.replace('-', "_")), *value));
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(terms).collect()
 }
