@@ -161,8 +161,7 @@ mod tests {
             Entry::Checkpoint { step: 5, best: true },
             Entry::Notice { step: 6, text: "a value was not finite".to_owned() },
         ];
-        let mut text: String =
-            entries.iter().map(|entry| serde_json::to_string(entry).unwrap() + "\n").collect();
+        let mut text: String = entries.iter().map(|entry| serde_json::to_string(entry).unwrap() + "\n").collect();
         text.push_str("{\"kind\":\"colour\",\"hue\":3}\n{\"kind\":\"end\",\"st");
         fs::write(folder.path().join(FILE), &text).unwrap();
         let read_back = read(folder.path()).unwrap();
