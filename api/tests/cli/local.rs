@@ -32,7 +32,7 @@ fn an_episode_is_kept_token_by_token() {
     let home = home();
     let (answer, trace) = ask(&home, &FREELY);
     assert!(answer["notice"].as_str().unwrap().contains("no medical advice"));
-    assert_eq!(trace["version"], 2);
+    assert_eq!(trace["version"], agent::trace::VERSION);
     assert!(trace["policy"].as_str().unwrap().starts_with("local:tiny@"), "{}", trace["policy"]);
     assert!(trace["opening"].as_array().unwrap().len() > 100);
     let segments = trace["segments"].as_array().unwrap();
