@@ -53,6 +53,8 @@ pub mod schedule;
 pub mod sft;
 pub mod summary;
 mod tensors;
+#[cfg(test)]
+mod testing;
 
 pub use checkpoint::{Checkpoints, State};
 pub use data::Dataset;

@@ -2,12 +2,12 @@
 
 use std::sync::RwLockReadGuard;
 
-use super::host::{heads, parts};
+use super::host::{heads, parts, select};
 use super::layer::Layer;
 use super::learning::{LinearSlot, Slots};
 use super::linear::Linear;
 use super::rows::Rows;
-use super::tape::{Inside, Plan, TapeMemory, select};
+use super::tape::{Inside, Plan, TapeMemory};
 use super::{Decoder, Gain};
 use crate::lora::{Group, Lora, PackedLora};
 use crate::ops::{

@@ -158,6 +158,19 @@ pub(super) fn parts(layers: &[PackedLayer]) -> [Part<'_>; SIDE_BY_SIDE] {
     std::array::from_fn(|number| layers[number.min(layers.len() - 1)].part())
 }
 
+/// Keeps the rows that `batch` wants.
+pub(super) fn select(batch: &Batch, x: &mut Rows) {
+    if batch.rows() == batch.tokens() {
+        return;
+    }
+    let width = x.len() / batch.tokens();
+    // Wanted rows rise, so that none is overwritten before it is read.
+    for (to, from) in batch.wanted().iter().enumerate() {
+        x.get_mut().copy_within(from * width..(from + 1) * width, to * width);
+    }
+    x.truncate(batch.rows() * width);
+}
+
 impl Drop for Host<'_> {
     fn drop(&mut self) {
         self.memory.spans = lend(std::mem::take(&mut self.spans));
@@ -233,15 +246,7 @@ impl Compute for Host<'_> {
     }
 
     fn select(&mut self, mut x: Rows) -> Result<Rows> {
-        if self.batch.rows() == self.tokens() {
-            return Ok(x);
-        }
-        let width = x.len() / self.tokens();
-        // Wanted rows rise, so that none is overwritten before it is read.
-        for (to, from) in self.batch.wanted().iter().enumerate() {
-            x.get_mut().copy_within(from * width..(from + 1) * width, to * width);
-        }
-        x.truncate(self.batch.rows() * width);
+        select(self.batch, &mut x);
         Ok(x)
     }
 

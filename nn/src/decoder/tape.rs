@@ -7,7 +7,7 @@ use std::sync::RwLockReadGuard;
 
 use super::Decoder;
 use super::compute::{Compute, Gain};
-use super::host::{heads, product};
+use super::host::{heads, product, select};
 use super::layer::Attention;
 use super::linear::Linear;
 use super::rope::angles;
@@ -231,17 +231,4 @@ impl Compute for Tape<'_> {
         self.memory.pool.give(x);
         self.linear(normal, &self.decoder.head)
     }
-}
-
-/// Keeps the rows that `batch` wants.
-pub(super) fn select(batch: &Batch, x: &mut Rows) {
-    if batch.rows() == batch.tokens() {
-        return;
-    }
-    let width = x.len() / batch.tokens();
-    // Wanted rows rise, so that none is overwritten before it is read.
-    for (to, from) in batch.wanted().iter().enumerate() {
-        x.get_mut().copy_within(from * width..(from + 1) * width, to * width);
-    }
-    x.truncate(batch.rows() * width);
 }

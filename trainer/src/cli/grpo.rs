@@ -2,10 +2,9 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use trainer::{Summary, grpo};
+use trainer::grpo;
 
-use super::sft::{Args, bar, plan};
-use super::show;
+use super::sft::{Args, bar, finish, plan};
 use crate::output::Output;
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
@@ -16,11 +15,5 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
         bar.set_position(progress.step);
         bar.set_message(format!("reward {:.4}, {:.0} tokens/s", progress.reward, progress.tokens_per_second));
     })?;
-    bar.finish_and_clear();
-    tracing::info!(step = state.step, "done");
-    show::tell(&[Summary::read(&args.out)?], output)?;
-    if !output.is_json() {
-        output.line(format!("next: anamnesis-train export {} FOLDER", args.out.display()))?;
-    }
-    Ok(())
+    finish(&bar, &state, args, output)
 }

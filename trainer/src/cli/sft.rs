@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use trainer::recipe::{Plan, Recipe};
-use trainer::{Summary, run, sft};
+use trainer::{State, Summary, run, sft};
 
 use super::show;
 use crate::output::Output;
@@ -37,13 +37,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
         let loss = progress.loss.map_or_else(|| "not finite".to_owned(), |loss| format!("{loss:.4}"));
         bar.set_message(format!("loss {loss}, {:.0} tokens/s", progress.tokens_per_second));
     })?;
-    bar.finish_and_clear();
-    tracing::info!(step = state.step, "done");
-    show::tell(&[Summary::read(&args.out)?], output)?;
-    if !output.is_json() {
-        output.line(format!("next: anamnesis-train export {} FOLDER", args.out.display()))?;
-    }
-    Ok(())
+    finish(&bar, &state, args, output)
 }
 
 /// The plan of the recipe, or of the run that goes on.
@@ -53,6 +47,17 @@ pub(super) fn plan(args: &Args) -> Result<Plan> {
         None if args.out.join(run::CONFIG).is_file() => Ok(run::plan(&args.out)?),
         None => bail!("{} holds no run to go on with: begin one with --recipe", args.out.display()),
     }
+}
+
+/// Tells what came of a run that has ended, and what can be done with it.
+pub(super) fn finish(bar: &ProgressBar, state: &State, args: &Args, output: &Output) -> Result<()> {
+    bar.finish_and_clear();
+    tracing::info!(step = state.step, "done");
+    show::tell(&[Summary::read(&args.out)?], output)?;
+    if !output.is_json() {
+        output.line(format!("next: anamnesis-train export {} FOLDER", args.out.display()))?;
+    }
+    Ok(())
 }
 
 /// Hidden unless standard error is a terminal.

@@ -1,7 +1,6 @@
 //! Policies that learn from their own episodes, and from nothing where rewards are noise; runs that go on
 //! to the byte, leave out what teaches nothing, and stop where they must.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,6 +14,7 @@ use crate::lookup::{Size, init};
 use crate::objective::Kl;
 use crate::reward::{Reward, Term};
 use crate::schedule::Decay;
+use crate::testing::{copy, files};
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -145,30 +145,6 @@ fn rewards_that_are_noise_teach_nothing() {
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&seen[..99]), mean(&seen[seen.len() - 99..]));
     assert!((last - first).abs() < 0.2, "{first} to {last}");
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let copied = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &copied) } else { assert!(fs::copy(&path, &copied).is_ok()) }
-    }
-}
-
-/// Every file under `folder` by its path in it.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = PathBuf::from(path.file_name().unwrap());
-        if path.is_dir() {
-            files.extend(self::files(&path).into_iter().map(|(inner, bytes)| (name.join(inner), bytes)));
-        } else {
-            files.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    files
 }
 
 #[test]

@@ -8,6 +8,7 @@ use agent::journal;
 use super::*;
 use crate::recipe::Learn;
 use crate::run;
+use crate::testing::{copy, files};
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -56,30 +57,6 @@ impl Fixture {
     fn run(&self, name: &str, resume: bool) -> Result<State> {
         sft(&self.plan(), &self.out(name), resume, &now, &mut |_| {})
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let copied = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &copied) } else { assert!(fs::copy(&path, &copied).is_ok()) }
-    }
-}
-
-/// Every file under `folder` by its path in it.
-fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let name = PathBuf::from(path.file_name().unwrap());
-        if path.is_dir() {
-            files.extend(self::files(&path).into_iter().map(|(inner, bytes)| (name.join(inner), bytes)));
-        } else {
-            files.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    files
 }
 
 #[test]
