@@ -5,7 +5,7 @@
 //! * [`Recipe`] and [`Plan`]: everything a run depends on, read and found sound;
 //! * [`Dataset`] and [`Sample`]: records to token ids and what of them is learnt ([`data`]), packed ([`packing`]);
 //! * [`Learner`]: a model, its gradients, and the [`Optimiser`] that moves it along a [`Schedule`];
-//! * [`sft`]: supervised fine-tuning; [`grpo`]: reinforcement learning with retrieval in the loop;
+//! * [`sft`]: supervised fine-tuning; [`grpo`]: reinforcement learning with retrieval in the loop ([`rl`]);
 //! * [`objective`]: losses and advantages of GRPO, PPO, DPO and reward models, as pure functions;
 //! * [`rollout`], [`reward`], [`question`]: episodes of the agent, what they are worth and why;
 //! * [`lookup`]: a generated formulary that can only be learnt by looking things up;
@@ -46,6 +46,7 @@ pub mod packing;
 pub mod question;
 pub mod recipe;
 pub mod reward;
+pub mod rl;
 pub mod rollout;
 pub mod run;
 pub mod sample;
