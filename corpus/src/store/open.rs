@@ -115,9 +115,12 @@ fn create(path: &Path) -> Result<()> {
 
 /// Refuses what is not ours, or not of a format we read, before anything is written.
 fn check(connection: &Connection, path: &Path, writable: bool) -> Result<()> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    // One snapshot: between two of these answers another process may make a home of an empty file.
+    let snapshot = connection.unchecked_transaction()?;
+    let pragma = |name| snapshot.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (application, found) = (pragma("application_id")?, pragma("user_version")?);
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let tables: i64 = snapshot.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    snapshot.finish()?;
     let is_new = application == 0 && found == 0 && tables == 0;
     // SQLite takes a file that is too short for a header for a new one, and would write over it.
     let is_stub = is_new && fs::metadata(path).is_ok_and(|file| (1..512).contains(&file.len()));
