@@ -1,11 +1,10 @@
 //! The command line: what can be typed, and how it ends.
 
 mod export;
-mod grpo;
 mod init;
 mod lookup;
-mod sft;
 mod show;
+mod train;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -13,6 +12,7 @@ use std::process::ExitCode;
 use anstream::ColorChoice;
 use anyhow::Result;
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
+use trainer::Kind;
 
 use crate::output::Output;
 
@@ -56,9 +56,9 @@ enum Command {
     /// Write a recipe with a comment on every field
     Init(init::Args),
     /// Fine-tune on conversations, prompts with completions, or texts
-    Sft(sft::Args),
+    Sft(train::Args),
     /// Learn from the rewards of one's own episodes, with retrieval in the loop
-    Grpo(sft::Args),
+    Grpo(train::Args),
     /// Sum up a run, or compare several
     Show(show::Args),
     /// Take an adapter or a model out of a run
@@ -90,8 +90,8 @@ pub(crate) fn run() -> ExitCode {
 fn dispatch(command: Command, output: &Output) -> Result<()> {
     match command {
         Command::Init(args) => init::run(&args, output),
-        Command::Sft(args) => sft::run(&args, output),
-        Command::Grpo(args) => grpo::run(&args, output),
+        Command::Sft(args) => train::run(Kind::Sft, &args, output),
+        Command::Grpo(args) => train::run(Kind::Grpo, &args, output),
         Command::Show(args) => show::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Lookup(args) => lookup::run(&args, output),

@@ -14,7 +14,7 @@ use crate::{Error, Result, learner, run};
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// The one with the least loss on what is held out; the last where nothing was held out.
+    /// The one that did best on what is held out; the last where nothing was held out.
     Best,
     /// The last.
     Last,

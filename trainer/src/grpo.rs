@@ -5,10 +5,10 @@
 
 use std::path::Path;
 
-use crate::Result;
 use crate::checkpoint::State;
 use crate::recipe::Plan;
-use crate::rl::{self, Progress, SharedClock};
+use crate::run::{Clock, Progress};
+use crate::{Result, rl};
 
 /// Trains by `plan` in the folder `dir`; `resume` goes on where the newest checkpoint ends. `told` is called after
 /// every step. Gives the last state.
@@ -16,12 +16,6 @@ use crate::rl::{self, Progress, SharedClock};
 /// # Errors
 /// Those of bad questions, a bad index or a bad model before anything is trained; [`Error::Halted`](crate::Error::Halted)
 /// when training cannot go on, or goes where it should not.
-pub fn grpo(
-    plan: &Plan,
-    dir: &Path,
-    resume: bool,
-    clock: SharedClock<'_>,
-    told: &mut dyn FnMut(Progress),
-) -> Result<State> {
+pub fn grpo(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut dyn FnMut(Progress)) -> Result<State> {
     rl::run(plan, dir, resume, clock, told)
 }

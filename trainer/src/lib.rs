@@ -9,6 +9,7 @@
 //! * [`objective`]: losses and advantages of GRPO, PPO, DPO and reward models, as pure functions;
 //! * [`rollout`], [`reward`], [`question`]: episodes of the agent, what they are worth and why;
 //! * [`lookup`]: a generated formulary that can only be learnt by looking things up;
+//! * [`stages`]: what a stage may be, and recipes of several;
 //! * [`run`], [`Checkpoints`], [`Journal`]: the folder of a run, what it goes on from and what it tells;
 //! * [`Summary`] and [`export`]: what came of a run, seen and taken elsewhere.
 //!
@@ -52,6 +53,7 @@ pub mod run;
 pub mod sample;
 pub mod schedule;
 pub mod sft;
+pub mod stages;
 pub mod summary;
 mod tensors;
 #[cfg(test)]
@@ -64,6 +66,8 @@ pub use journal::Journal;
 pub use learner::Learner;
 pub use optimiser::{AdamW, Optimiser};
 pub use recipe::{Plan, Recipe};
+pub use run::Progress;
 pub use sample::Sample;
 pub use schedule::{Decay, Schedule};
+pub use stages::Kind;
 pub use summary::Summary;

@@ -5,6 +5,7 @@
 
 mod check;
 mod rollout;
+mod table;
 
 use std::path::{Path, PathBuf};
 
@@ -246,7 +247,7 @@ mod defaults {
 }
 
 impl Recipe {
-    /// Reads a recipe and changes it by `sets`, each `section.field=value` in TOML; what is no TOML is text.
+    /// Reads a recipe and changes it by `sets`, each `section.field=value` in TOML, of any depth; what is no TOML is text.
     ///
     /// # Errors
     /// [`Error::Recipe`] that names the line or the field.
@@ -266,7 +267,7 @@ impl Recipe {
         }
         let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
         for set in sets {
-            apply(&mut table, set).map_err(&fault)?;
+            table::set(&mut table, set).map_err(&fault)?;
         }
         // Once more through text, so that an error shows the line it is about.
         let text = toml::to_string(&table).map_err(|error| fault(error.to_string()))?;
@@ -277,19 +278,6 @@ impl Recipe {
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("sections of numbers, texts and lists are TOML")
     }
-}
-
-/// Puts `section.field=value` into a table.
-fn apply(table: &mut toml::Table, set: &str) -> Result<(), String> {
-    let shape = || format!("`--set {set}` is not of the form section.field=value");
-    let (key, value) = set.split_once('=').ok_or_else(shape)?;
-    let (section, field) = key.trim().split_once('.').ok_or_else(shape)?;
-    let value = value.trim();
-    let parsed = format!("value = {value}").parse::<toml::Table>().ok().and_then(|mut table| table.remove("value"));
-    let value = parsed.unwrap_or_else(|| toml::Value::String(value.to_owned()));
-    let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    section.as_table_mut().ok_or_else(shape)?.insert(field.to_owned(), value);
-    Ok(())
 }
 
 /// A recipe that was checked as a whole, with every path absolute and every default filled in.

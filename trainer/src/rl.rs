@@ -33,7 +33,7 @@ use crate::question::Question;
 use crate::recipe::{Learn, Plan, Recipe};
 use crate::reward::reward;
 use crate::rollout::{Cached, Place, Rollout, RolloutConfig, Score, Setting, rollouts};
-use crate::run::Run;
+use crate::run::{Clock, Progress, Run};
 use crate::{Error, Result, Sample, Schedule};
 
 /// The name of this stage.
@@ -42,22 +42,6 @@ const STAGE: &str = "grpo";
 const REMEMBERED: usize = 100_000;
 /// Tokens that instructions and a question are expected to take at most.
 const OPENING: usize = 512;
-
-/// The clock, asked from the threads of episodes too.
-pub type SharedClock<'a> = &'a (dyn Fn() -> Timestamp + Sync);
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Steps done.
-    pub step: u64,
-    /// Steps in all.
-    pub steps: u64,
-    /// Mean reward of the last step's episodes.
-    pub reward: f64,
-    /// Tokens a second of the last step, of all its episodes.
-    pub tokens_per_second: f64,
-}
 
 /// Trains by `plan` in the folder `dir`; `resume` goes on where the newest checkpoint ends. `told` is called after
 /// every step. Gives the last state.
@@ -69,7 +53,7 @@ pub(crate) fn run(
     plan: &Plan,
     dir: &Path,
     resume: bool,
-    clock: SharedClock<'_>,
+    clock: Clock<'_>,
     told: &mut dyn FnMut(Progress),
 ) -> Result<State> {
     let weights = plan.recipe().reward;
@@ -82,7 +66,7 @@ fn train(
     plan: &Plan,
     dir: &Path,
     resume: bool,
-    (score, clock): (&Score<'_>, SharedClock<'_>),
+    (score, clock): (&Score<'_>, Clock<'_>),
     told: &mut dyn FnMut(Progress),
 ) -> Result<State> {
     let (begun, recipe) = (clock(), plan.recipe());
@@ -117,12 +101,8 @@ fn train(
     let steps = recipe.rollout.steps;
     while state.step < steps {
         let done = trainer.step(&mut state, &mut run)?;
-        told(Progress {
-            step: state.step,
-            steps,
-            reward: done.values.get("reward").copied().unwrap_or_default(),
-            tokens_per_second: if done.seconds > 0.0 { done.tokens as f64 / done.seconds } else { 0.0 },
-        });
+        let reward = done.values.get("reward").copied().unwrap_or_default();
+        told(Progress::after(&done, steps, format!("reward {reward:.4}")));
         let is_last = state.step == steps;
         let is_due = |every: u64| is_last || (every > 0 && state.step.is_multiple_of(every));
         let (evaluate, checkpoint) = (is_due(recipe.run.evaluate_every), is_due(recipe.run.checkpoint_every));
@@ -146,7 +126,7 @@ struct Trainer<'a> {
     retriever: &'a dyn Retrieve,
     query: Query,
     score: &'a Score<'a>,
-    clock: SharedClock<'a>,
+    clock: Clock<'a>,
     /// Draws its tokens.
     policy: Local,
     /// The same model, which takes the likeliest ones.
@@ -163,7 +143,7 @@ impl<'a> Trainer<'a> {
         tasks: &'a Tasks,
         retriever: &'a dyn Retrieve,
         checkpoint: Option<(&Path, u64)>,
-        (score, clock): (&'a Score<'a>, SharedClock<'a>),
+        (score, clock): (&'a Score<'a>, Clock<'a>),
     ) -> Result<Self> {
         let recipe = plan.recipe();
         let (decoder, learner) = Learner::open(plan, checkpoint)?;
@@ -241,11 +221,11 @@ impl<'a> Trainer<'a> {
         }
         let done = self.ask(&self.greedy, &self.recipe.rollout.config(1), questions, u32::MAX)?;
         let values = measure::heldout(&done);
-        let loss = 1.0 - values.get("accuracy").copied().unwrap_or_default();
+        let score = values.get("accuracy").copied().unwrap_or_default();
         // What was not trained has no checkpoint that could be the best.
-        let is_best = state.step > 0 && state.best.is_none_or(|best| loss < best.loss);
+        let is_best = state.step > 0 && state.best.is_none_or(|best| score > best.score);
         if is_best {
-            state.best = Some(Best { step: state.step, loss });
+            state.best = Some(Best { step: state.step, score });
         }
         let heldout = Heldout { step: state.step, phase: phase.to_owned(), values };
         run.journal.write(&Entry::Heldout(heldout), (self.clock)())?;

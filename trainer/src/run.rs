@@ -1,9 +1,9 @@
-//! [`Run`]: the folder of a run, held by one process: recipe, journal, checkpoints, dumps.
+//! [`Run`]: the folder of a run, held by one process: recipe, journal, checkpoints, dumps; and how far it is.
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use agent::journal::{self, Entry};
+use agent::journal::{self, Entry, Step};
 use jiff::Timestamp;
 
 use crate::checkpoint::{Checkpoints, State};
@@ -21,8 +21,29 @@ const LOCK: &str = ".lock";
 /// Steps that may be skipped in a row before a run gives up.
 const SKIPS: u64 = 3;
 
-/// The clock: what is told about time comes from here, and nothing else does.
-pub type Clock<'a> = &'a dyn Fn() -> Timestamp;
+/// The clock, asked from the threads of episodes too: what is told about time comes from here, and nothing else does.
+pub type Clock<'a> = &'a (dyn Fn() -> Timestamp + Sync);
+
+/// How far a run is, told after every step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// What the last step came to, as `loss 2.3051`.
+    pub note: String,
+    /// Tokens a second of the last step.
+    pub tokens_per_second: f64,
+}
+
+impl Progress {
+    /// After `step`, of `steps` in all.
+    pub fn after(step: &Step, steps: u64, note: String) -> Self {
+        let tokens_per_second = if step.seconds > 0.0 { step.tokens as f64 / step.seconds } else { 0.0 };
+        Self { step: step.step, steps, note, tokens_per_second }
+    }
+}
 
 /// The folder of a run, open for writing.
 #[derive(Debug)]

@@ -17,24 +17,11 @@ use crate::learner::{Learner, score};
 use crate::memory;
 use crate::order::Order;
 use crate::recipe::{Plan, Recipe};
-use crate::run::{Clock, Run};
+use crate::run::{Clock, Progress, Run};
 use crate::{Error, Result, Sample, Schedule};
 
 /// The name of this stage.
 const STAGE: &str = "sft";
-
-/// How far a run is.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Steps done.
-    pub step: u64,
-    /// Steps in all.
-    pub steps: u64,
-    /// The last loss, if it was finite.
-    pub loss: Option<f64>,
-    /// Tokens a second of the last step.
-    pub tokens_per_second: f64,
-}
 
 /// The mean negative log-probability over `learnt` tokens, of which these may be a part.
 ///
@@ -76,6 +63,9 @@ pub fn sft(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut d
     if let Some(resumed) = &resumed {
         state = resumed.state.clone();
         checkpoint = Some((resumed.folder.as_path(), state.updates));
+        if state.stage != STAGE {
+            return Err(Error::Input(format!("{} is no run of sft: name another folder", dir.display())));
+        }
         if state.data != data {
             let shown = dir.display();
             return Err(Error::Input(format!(
@@ -100,12 +90,8 @@ pub fn sft(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut d
             packs = (state.cursor.epoch, prepared.order.epoch(state.cursor.epoch));
         }
         let step = prepared.step(&mut model, &mut state, &mut run, &packs.1, clock)?;
-        told(Progress {
-            step: state.step,
-            steps: prepared.steps,
-            loss: step.loss,
-            tokens_per_second: if step.seconds > 0.0 { step.tokens as f64 / step.seconds } else { 0.0 },
-        });
+        let loss = step.loss.map_or_else(|| "not finite".to_owned(), |loss| format!("{loss:.4}"));
+        told(Progress::after(&step, prepared.steps, format!("loss {loss}")));
         let is_last = state.step == prepared.steps;
         let is_due = |every: u64| is_last || (every > 0 && state.step.is_multiple_of(every));
         let (evaluate, checkpoint) =
@@ -275,9 +261,9 @@ impl<'a> Prepared<'a> {
         }
         let loss = sum / self.heldout.learnt() as f64;
         // What was not trained has no checkpoint that could be the best.
-        let is_best = state.step > 0 && loss.is_finite() && state.best.is_none_or(|best| loss < best.loss);
+        let is_best = state.step > 0 && loss.is_finite() && state.best.is_none_or(|best| -loss > best.score);
         if is_best {
-            state.best = Some(Best { step: state.step, loss });
+            state.best = Some(Best { step: state.step, score: -loss });
         }
         let values = [("loss", loss), ("perplexity", loss.exp())].into_iter().filter(|(_, value)| value.is_finite());
         let values: BTreeMap<String, f64> = values.map(|(name, value)| (name.to_owned(), value)).collect();

@@ -14,14 +14,14 @@ pub struct Cursor {
     pub pack: u64,
 }
 
-/// The step after which the loss on what is held out was least; for GRPO, one less the accuracy.
+/// The step after which what is held out was done best.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Best {
     /// Steps done.
     pub step: u64,
-    /// The loss.
-    pub loss: f64,
+    /// What is as great as possible: the accuracy of answers, or a loss with its sign turned round.
+    pub score: f64,
 }
 
 /// The numbers of a run at the end of one step. All randomness is a function of the seed and of places in the
@@ -29,7 +29,7 @@ pub struct Best {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// What is done: `sft` or `grpo`.
+    /// What is done, as `sft`.
     pub stage: String,
     /// Steps done, those that were skipped among them.
     pub step: u64,
@@ -41,7 +41,7 @@ pub struct State {
     pub tokens: u64,
     /// Steps skipped in a row up to this one, because a value was not finite.
     pub skipped: u64,
-    /// Where the loss on what is held out was least.
+    /// Where what is held out was done best.
     pub best: Option<Best>,
     /// What GRPO watches for.
     #[serde(default)]

@@ -3,7 +3,7 @@
 use super::*;
 
 fn state(step: u64) -> State {
-    let best = Some(Best { step: 2, loss: 1.0 / 3.0 });
+    let best = Some(Best { step: 2, score: 1.0 / 3.0 });
     State { stage: "sft".to_owned(), step, updates: step, tokens: u64::MAX, best, ..State::default() }
 }
 

@@ -107,8 +107,10 @@ fn steps(run: &Path) -> Vec<journal::Step> {
 #[test]
 fn rewards_rise_on_the_numbers_that_were_sampled_with() {
     let fixture = fixture(Learn::All, 30);
-    let mut rewards = Vec::new();
-    let state = fixture.run("run", false, &of_odd, &mut |progress| rewards.push(progress.reward)).unwrap();
+    let mut notes = Vec::new();
+    let state = fixture.run("run", false, &of_odd, &mut |progress| notes.push(progress.note)).unwrap();
+    let rewards: Vec<f64> = steps(&fixture.out("run")).iter().map(|step| step.values["reward"]).collect();
+    assert_eq!(notes[29], format!("reward {:.4}", rewards[29]));
     let mean = |part: &[f64]| part.iter().sum::<f64>() / part.len() as f64;
     let (first, last) = (mean(&rewards[..4]), mean(&rewards[26..]));
     assert!(first < 0.65 && last > first + 0.25, "{first} to {last}");
