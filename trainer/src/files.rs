@@ -1,11 +1,13 @@
 //! Files and folders that are there whole or not at all: written aside, synced, renamed.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use crate::Result;
+use serde::Serialize;
+
 use crate::error::write;
+use crate::{Error, Result};
 
 /// Replaces the file `path` by `bytes`.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -16,6 +18,44 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     });
     written.and_then(|()| fs::rename(&aside, path)).map_err(write(path))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes the new folder `dir` of what `fill` writes to the folder that it is given.
+///
+/// # Errors
+/// [`Error::Input`] when `dir` exists or cannot be; those of `fill`, which leave nothing behind.
+pub(crate) fn new_folder<T>(dir: &Path, fill: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
+    if fs::symlink_metadata(dir).is_ok() {
+        return Err(Error::Input(format!("{} exists already: remove it, or name another folder", dir.display())));
+    }
+    let Some(name) = dir.file_name() else {
+        return Err(Error::Input(format!("{} names no folder that could be made", dir.display())));
+    };
+    let aside = dir.with_file_name(format!(".{}.partial", name.to_string_lossy()));
+    remove_folder(&aside)?;
+    let written = fill(&aside).and_then(|written| {
+        sync_all(&aside)?;
+        fs::rename(&aside, dir).map_err(write(dir))?;
+        Ok(written)
+    });
+    if written.is_err() {
+        remove_folder(&aside)?;
+    }
+    written
+}
+
+/// Writes one record a line.
+///
+/// # Errors
+/// [`Error::Write`] when the disk refuses; [`Error::Shape`] for a record that has no JSON.
+pub(crate) fn lines<T: Serialize>(path: &Path, records: impl IntoIterator<Item = T>) -> Result<()> {
+    let file = File::create(path).map_err(write(path))?;
+    let mut file = BufWriter::new(file);
+    for record in records {
+        let line = serde_json::to_string(&record).map_err(|error| Error::Shape(error.to_string()))?;
+        writeln!(file, "{line}").map_err(write(path))?;
+    }
+    file.flush().map_err(write(path))
 }
 
 /// Carries the folder `path` and all in it to the disk, what is inside first.

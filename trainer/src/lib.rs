@@ -32,6 +32,8 @@
 
 pub mod checkpoint;
 pub mod data;
+mod demonstration;
+mod draw;
 mod error;
 pub mod export;
 mod files;
@@ -52,6 +54,7 @@ pub mod rollout;
 pub mod run;
 pub mod sample;
 pub mod schedule;
+mod scratch;
 pub mod sft;
 pub mod stages;
 pub mod summary;

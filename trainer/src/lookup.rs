@@ -20,15 +20,12 @@
 
 mod copying;
 mod demonstration;
-mod draw;
 mod evaluate;
 mod formulary;
-mod model;
 mod names;
 mod tokens;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use agent::Budget;
@@ -41,6 +38,7 @@ use serde_json::json;
 pub use self::evaluate::{Evaluation, Row, evaluate};
 pub use self::formulary::Formulary;
 use crate::error::{Error, Result, write};
+use crate::scratch::{self, Shape};
 use crate::{Sample, files};
 
 /// The bounds of an episode of this task: as many searches as hops and one to spare, one document each.
@@ -52,6 +50,9 @@ pub const BUDGET: Budget = Budget {
     generated_tokens: 600,
     wall_ms: 60_000,
 };
+
+/// The task's own policy, of 0.9M parameters.
+const SHAPE: Shape = Shape { width: 128, inner: 384, layers: 4, heads: 4 };
 
 /// How large the task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,45 +120,29 @@ pub struct Written {
 /// [`Error::Input`] when `dir` exists or a size cannot be; [`Error::Write`] when the disk refuses.
 pub fn init(dir: &Path, seed: u64, size: Size) -> Result<Written> {
     size.check()?;
-    if fs::symlink_metadata(dir).is_ok() {
-        return Err(Error::Input(format!("{} exists already: remove it, or name another folder", dir.display())));
-    }
-    let Some(name) = dir.file_name() else {
-        return Err(Error::Input(format!("{} names no folder that could be made", dir.display())));
-    };
-    let aside = dir.with_file_name(format!(".{}.partial", name.to_string_lossy()));
-    files::remove_folder(&aside)?;
-    let written = fill(&aside, seed, size).and_then(|written| {
-        files::sync_all(&aside)?;
-        fs::rename(&aside, dir).map_err(write(dir))?;
-        Ok(written)
-    });
-    if written.is_err() {
-        files::remove_folder(&aside)?;
-    }
-    written
+    files::new_folder(dir, |aside| fill(aside, seed, size))
 }
 
 fn fill(dir: &Path, seed: u64, size: Size) -> Result<Written> {
     let warm = dir.join("warm");
     fs::create_dir_all(&warm).map_err(write(&warm))?;
     let model = dir.join("model");
-    let parameters = model::write_folder(&model, seed)?;
+    let parameters = scratch::write_folder(&model, SHAPE, &tokens::vocabulary(), seed)?;
 
     let formulary = Formulary::new(seed, 0, size.drugs);
     let documents = formulary.documents();
     let (train, heldout) = formulary.split(size.train, size.heldout);
-    lines(&dir.join("formulary.jsonl"), documents.iter().map(row))?;
-    lines(&dir.join("questions-train.jsonl"), &train)?;
-    lines(&dir.join("questions-heldout.jsonl"), &heldout)?;
+    files::lines(&dir.join("formulary.jsonl"), documents.iter().map(row))?;
+    files::lines(&dir.join("questions-train.jsonl"), &train)?;
+    files::lines(&dir.join("questions-heldout.jsonl"), &heldout)?;
 
     let tokenizer = Tokenizer::open(&model)?;
     let editions: Vec<_> = (1..=size.editions).map(|edition| Formulary::new(seed, edition, size.drugs)).collect();
-    lines(&warm.join("copying.jsonl"), copying::samples(&tokenizer, seed, size.copying)?)?;
-    lines(&warm.join("text.jsonl"), texts(&tokenizer, &editions)?)?;
+    files::lines(&warm.join("copying.jsonl"), copying::samples(&tokenizer, seed, size.copying)?)?;
+    files::lines(&warm.join("text.jsonl"), texts(&tokenizer, &editions)?)?;
     let local = Local::open(&model, &LocalOptions { kv_bytes: Some(1 << 22), ..LocalOptions::default() })?;
     let demonstrations = demonstration::samples(&local, tokenizer, &editions, size.demonstrations, size.two_hop)?;
-    lines(&warm.join("demonstrations.jsonl"), &demonstrations)?;
+    files::lines(&warm.join("demonstrations.jsonl"), &demonstrations)?;
     Ok(Written {
         documents: documents.len(),
         train: train.len(),
@@ -206,15 +191,6 @@ fn texts(tokenizer: &Tokenizer, editions: &[Formulary]) -> Result<Vec<Sample>> {
         Ok(Sample { ids, mask })
     };
     documents.map(sample).collect()
-}
-
-fn lines<T: Serialize>(path: &Path, records: impl IntoIterator<Item = T>) -> Result<()> {
-    let mut bytes = Vec::new();
-    for record in records {
-        let line = serde_json::to_string(&record).map_err(|error| Error::Shape(error.to_string()))?;
-        bytes.write_all(line.as_bytes()).and_then(|()| bytes.write_all(b"\n")).map_err(write(path))?;
-    }
-    fs::write(path, bytes).map_err(write(path))
 }
 
 #[cfg(test)]

@@ -2,9 +2,9 @@
 
 use nn::Tokenizer;
 
-use super::draw::{Draw, Purpose};
 use super::names::syllables;
-use super::tokens::{ASSISTANT, END, USER, special};
+use crate::draw::{Draw, Purpose};
+use crate::scratch::template::{ASSISTANT, END, USER, special};
 use crate::{Result, Sample};
 
 /// Tokens of a sequence that is repeated: a name is three, a sentence of facts thirteen. Longer ones were

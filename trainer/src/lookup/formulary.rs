@@ -2,8 +2,8 @@
 
 use corpus::{Document, DocumentId};
 
-use super::draw::{Draw, Purpose};
 use super::names::Names;
+use crate::draw::{Draw, Purpose};
 use crate::question::{Gold, Question};
 
 /// The source of its documents.

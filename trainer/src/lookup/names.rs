@@ -3,7 +3,7 @@
 //! A name is a number of 18 bits, six to a syllable. Numbers go through a permutation that the seed
 //! decides, so that editions take disjoint ranges of them and yet look alike.
 
-use super::draw::{Draw, Purpose};
+use crate::draw::{Draw, Purpose};
 
 /// Names that one edition has.
 pub(super) const PER_EDITION: usize = 1 << 10;

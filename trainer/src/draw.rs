@@ -4,7 +4,7 @@ use nn::Stream;
 
 /// What numbers are drawn for: each purpose has its own.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     Names,
     Facts,
     Split,
@@ -15,31 +15,31 @@ pub(super) enum Purpose {
 
 /// A sequence of random numbers.
 #[derive(Debug)]
-pub(super) struct Draw {
+pub(crate) struct Draw {
     stream: Stream,
     at: u32,
 }
 
 impl Draw {
     /// The numbers of one purpose and part.
-    pub(super) fn new(seed: u64, purpose: Purpose, part: u32) -> Self {
+    pub(crate) fn new(seed: u64, purpose: Purpose, part: u32) -> Self {
         Self { stream: Stream { seed, step: purpose as u32, prompt: part, sample: 0 }, at: 0 }
     }
 
     /// The next 128 bits.
-    pub(super) fn words(&mut self) -> [u32; 4] {
+    pub(crate) fn words(&mut self) -> [u32; 4] {
         self.at += 1;
         self.stream.words(self.at)
     }
 
     /// A number below `end`, which is not 0.
-    pub(super) fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         self.at += 1;
         (self.stream.uniform(self.at) * end as f64) as usize
     }
 
     /// Puts `items` in random order.
-    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for place in (1..items.len()).rev() {
             items.swap(place, self.below(place + 1));
         }
