@@ -1,37 +1,49 @@
-//! [`Reward`]: what an episode was worth, as named terms, each with its reason.
+//! [`Reward`]: what an episode was worth, as named terms, each with its reason; [`Rewards`]: who gives it.
 //!
-//! Deterministic and pure: a question with its answer and a trace in, terms out. A term that could be
-//! had without being right is small, or counts only behind a gate: grounding only for an answer that is
-//! right enough, was searched for and found something (the cascade of arXiv 2605.25988: a reward for
-//! support alone teaches short answers, then no search, then no language).
+//! Deterministic: questions with their answers and traces in, terms out. A term that could be had without
+//! being right is small, or counts only behind a gate: grounding only for an answer that is right enough,
+//! was searched for and found something (the cascade of arXiv 2605.25988: a reward for support alone
+//! teaches short answers, then no search, then no language).
+//!
+//! A term that nobody could give is unknown, not zero: its value is NaN, and so is the total of its
+//! episode, which is then left out of what is learnt from.
 
+mod config;
 mod correctness;
 mod grounding;
 mod text;
 mod writing;
 
-use agent::Trace;
-use serde::{Deserialize, Serialize};
+use std::path::Path;
 
-pub use self::grounding::Judge;
+use agent::Trace;
+use serde::{Deserialize, Deserializer, Serialize};
+
+pub use self::config::{JudgeChoice, RewardConfig, Weights};
+use self::grounding::Grounds;
+use crate::Result;
 use crate::question::Question;
-use crate::{Error, Result};
 
 /// What an episode was worth.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Reward {
     /// All terms, always the same ones in the same order.
     pub terms: Vec<Term>,
-    /// Their sum, each times its weight.
+    /// Their sum, each times its weight; NaN when one of them is unknown.
+    #[serde(deserialize_with = "known")]
     pub total: f64,
+    /// Claims of the answer that were found supported, contradicted and neither.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub verdicts: [usize; 3],
 }
 
 /// One reason to give or take.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Term {
     /// What it looks at.
-    pub name: &'static str,
-    /// From 0 to 1 for what is wanted, from -1 to 0 for what is not.
+    pub name: String,
+    /// From 0 to 1 for what is wanted, from -1 to 0 for what is not; NaN when nobody could tell.
+    #[serde(deserialize_with = "known")]
     pub value: f64,
     /// What it counts.
     pub weight: f64,
@@ -39,111 +51,105 @@ pub struct Term {
     pub reason: String,
 }
 
-/// Weights of the terms, none below 0, and what they depend on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RewardConfig {
-    /// The answer is right (1.0).
-    pub correctness: f64,
-    /// Its claims are supported by what they cite (0.3).
-    pub grounding: f64,
-    /// Its parts cite evidence that exists (0.1).
-    pub citation: f64,
-    /// It keeps to the protocol (0.1).
-    pub format: f64,
-    /// Searches beyond those needed cost (0.05).
-    pub search_cost: f64,
-    /// A long answer costs (0.2).
-    pub length: f64,
-    /// Repetition costs (0.2).
-    pub repetition: f64,
-    /// Another script than the question's and the evidence's costs (0.2).
-    pub script: f64,
-    /// Least correctness for which grounding counts (0.5).
-    pub gate: f64,
-    /// Words of an answer that cost nothing (120).
-    pub answer_words: usize,
-    /// Who judges support (`lexical`).
-    pub judge: Judge,
+/// A number, or what JSON has in place of NaN.
+fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-impl Default for RewardConfig {
-    fn default() -> Self {
-        Self {
-            correctness: 1.0,
-            grounding: 0.3,
-            citation: 0.1,
-            format: 0.1,
-            search_cost: 0.05,
-            length: 0.2,
-            repetition: 0.2,
-            script: 0.2,
-            gate: 0.5,
-            answer_words: 120,
-            judge: Judge::Lexical,
-        }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
+fn is_nothing(verdicts: &[usize; 3]) -> bool {
+    *verdicts == [0; 3]
+}
+
+impl Reward {
+    /// The reward that these terms make. A term without weight counts nothing, even when it is unknown.
+    pub fn of(terms: Vec<Term>) -> Self {
+        let counted = terms.iter().filter(|term| term.weight != 0.0);
+        // The sum begins at +0, so that nothing at all is never -0.
+        let total = counted.fold(0.0, |sum, term| sum + term.weight * term.value);
+        Self { terms, total, verdicts: [0; 3] }
+    }
+
+    /// The value of the term of this name; NaN when there is none.
+    pub fn value(&self, name: &str) -> f64 {
+        self.terms.iter().find(|term| term.name == name).map_or(f64::NAN, |term| term.value)
     }
 }
 
-impl RewardConfig {
-    /// Refuses weights below 0 or without end, which would turn a term round or drown the others.
+/// Value and reason of a term.
+type Given = (f64, String);
+
+/// What a recipe's `[reward]` names, ready to look at episodes.
+#[derive(Debug, Default)]
+pub struct Rewards {
+    config: RewardConfig,
+    grounds: Grounds,
+}
+
+impl Rewards {
+    /// Opens the judge that `config` names. `run` is the folder of the run, where there is one.
     ///
     /// # Errors
-    /// [`Error::Input`] that names the field.
-    pub fn check(&self) -> Result<()> {
-        let fields = [
-            ("correctness", self.correctness),
-            ("grounding", self.grounding),
-            ("citation", self.citation),
-            ("format", self.format),
-            ("search_cost", self.search_cost),
-            ("length", self.length),
-            ("repetition", self.repetition),
-            ("script", self.script),
-            ("gate", self.gate),
-        ];
-        match fields.into_iter().find(|(_, value)| !(0.0..=1e6).contains(value)) {
-            Some((name, value)) => Err(Error::Input(format!("reward.{name} is {value}, not from 0 to 1000000"))),
-            None if fields.iter().take(8).all(|(_, weight)| *weight == 0.0) => {
-                Err(Error::Input("every weight of the reward is 0: give one to correctness".to_owned()))
-            }
-            None => Ok(()),
-        }
+    /// Those of a bad configuration, and of a judge that cannot be opened.
+    pub fn open(config: &RewardConfig, _run: Option<&Path>) -> Result<Self> {
+        config.check()?;
+        Ok(Self { config: config.clone(), grounds: Grounds::open(&config.judge)? })
+    }
+
+    /// What each of `episodes` was worth, in their order. None depends on the others.
+    ///
+    /// # Errors
+    /// Those of the judge; never because of what an episode says.
+    pub fn score(&self, episodes: &[(&Question, &Trace)]) -> Result<Vec<Reward>> {
+        let config = &self.config;
+        let correctness: Vec<Given> =
+            episodes.iter().map(|(question, trace)| correctness::correctness(question, trace)).collect();
+        let shut: Vec<_> =
+            episodes.iter().zip(&correctness).map(|((_, trace), (value, _))| closed(config, trace, *value)).collect();
+        let open = episodes.iter().zip(&shut).filter(|(_, shut)| shut.is_none()).map(|((_, trace), _)| *trace);
+        let mut grounding = self.grounds.grounding(&open.collect::<Vec<_>>())?.into_iter();
+        let worth = |(((question, trace), correctness), shut): (((_, &Trace), Given), Option<&str>)| {
+            let question: &Question = question;
+            let (grounding, verdicts) = match shut {
+                Some(reason) => ((0.0, reason.to_owned()), [0; 3]),
+                None => grounding.next().expect("one for each episode whose gate is open"),
+            };
+            let weights = &config.weights;
+            let terms = [
+                ("correctness", weights.correctness, correctness),
+                ("grounding", weights.grounding, grounding),
+                ("citation", weights.citation, grounding::citation(trace)),
+                ("format", weights.format, writing::format(trace)),
+                ("search-cost", weights.search_cost, writing::search_cost(trace, question.hops)),
+                ("length", weights.length, writing::length(trace, config.answer_words)),
+                ("repetition", weights.repetition, writing::repetition(trace)),
+                ("script", weights.script, writing::script(trace)),
+            ];
+            let term = |(name, weight, (value, reason)): (&str, f64, Given)| Term {
+                name: name.to_owned(),
+                value,
+                weight,
+                reason,
+            };
+            Reward { verdicts, ..Reward::of(terms.into_iter().map(term).collect()) }
+        };
+        Ok(episodes.iter().copied().zip(correctness).zip(shut).map(worth).collect())
     }
 }
 
-/// What `trace` was worth as an answer to `question`.
-pub fn reward(config: &RewardConfig, question: &Question, trace: &Trace) -> Reward {
-    let correctness = correctness::correctness(question, trace);
-    let grounding = match closed(config, trace, correctness.0) {
-        Some(reason) => (0.0, reason.to_owned()),
-        None => grounding::grounding(config.judge, trace),
-    };
-    let terms = [
-        ("correctness", config.correctness, correctness),
-        ("grounding", config.grounding, grounding),
-        ("citation", config.citation, grounding::citation(trace)),
-        ("format", config.format, writing::format(trace)),
-        ("search-cost", config.search_cost, writing::search_cost(trace, question.hops)),
-        ("length", config.length, writing::length(trace, config.answer_words)),
-        ("repetition", config.repetition, writing::repetition(trace)),
-        ("script", config.script, writing::script(trace)),
-    ];
-    let terms: Vec<_> =
-        terms.into_iter().map(|(name, weight, (value, reason))| Term { name, value, weight, reason }).collect();
-    // The sum begins at +0, so that nothing at all is never -0.
-    let total = terms.iter().fold(0.0, |sum, term| sum + term.weight * term.value);
-    Reward { terms, total }
-}
-
-/// Why grounding does not count, if it does not.
+/// Why what an answer says of its evidence does not count, if it does not.
 fn closed(config: &RewardConfig, trace: &Trace, correctness: f64) -> Option<&'static str> {
+    let words = || trace.answer.text.split_whitespace().count();
     if !trace.answer.is_answered() {
         Some("no answer was given")
     } else if trace.searches.iter().all(|search| search.evidence.is_empty()) {
         Some("nothing was searched for and found")
     } else if correctness < config.gate {
         Some("the answer is not right")
+    } else if words() < config.least_words {
+        Some("the answer is too short to say why")
+    } else if words() > config.answer_words.saturating_mul(2) {
+        Some("the answer is too long")
     } else {
         None
     }

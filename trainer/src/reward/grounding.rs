@@ -3,57 +3,97 @@
 use agent::Trace;
 use corpus::sentence::sentences;
 use retriever::Evidence;
-use serde::{Deserialize, Serialize};
 
+use super::config::JudgeChoice;
 use super::text::{content, is_number};
+use crate::{Error, Result};
 
 /// Share of a claim's words that a stretch of evidence must hold.
 const COVERED: f64 = 0.7;
 /// Sentences of evidence that are looked at together.
 const STRETCH: usize = 2;
 
-/// Who says whether evidence supports a claim.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Judge {
-    /// By words alone: most of the claim's words, and every number, within two sentences of a passage
-    /// that the claim cites. It sees no negation and no paraphrase.
+/// What evidence says of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    Support,
+    Contradict,
+    Neutral,
+}
+
+/// Claims that were found supported, contradicted and neither.
+type Verdicts = [usize; 3];
+
+/// Who judges claims, opened.
+#[derive(Debug, Default)]
+pub(super) enum Grounds {
+    /// [`JudgeChoice::Lexical`].
     #[default]
     Lexical,
 }
 
-impl Judge {
-    fn supports(self, evidence: &Evidence, claim: &[String]) -> bool {
-        match self {
-            Self::Lexical => {
-                let title = content(&evidence.title);
-                let sentences: Vec<_> = sentences(&evidence.text).map(|span| content(&evidence.text[span])).collect();
-                let mut stretches = sentences.windows(STRETCH.min(sentences.len()).max(1));
-                stretches.any(|stretch| {
-                    let holds = |word: &String| title.contains(word) || stretch.iter().any(|part| part.contains(word));
-                    let held = claim.iter().filter(|word| holds(word)).count();
-                    let numbers = claim.iter().filter(|word| is_number(word)).all(holds);
-                    numbers && held as f64 >= COVERED * claim.len() as f64
-                })
-            }
+/// What an answer says in one of its sentences, and what it cites for it.
+struct Claim<'a> {
+    words: Vec<String>,
+    evidence: Vec<&'a Evidence>,
+}
+
+impl Grounds {
+    pub(super) fn open(choice: &JudgeChoice) -> Result<Self> {
+        match choice {
+            JudgeChoice::Lexical => Ok(Self::Lexical),
+            JudgeChoice::Scorer(folder) => Err(Error::Input(format!("cannot open the scorer {}", folder.display()))),
         }
+    }
+
+    /// The share of each answer's claims that what they cite supports, why, and what was found of each claim. All that
+    /// can be cited was retrieved.
+    pub(super) fn grounding(&self, traces: &[&Trace]) -> Result<Vec<((f64, String), Verdicts)>> {
+        let claims: Vec<Vec<Claim<'_>>> = traces.iter().map(|trace| claims(trace)).collect();
+        let verdicts = match self {
+            Self::Lexical => claims.iter().map(|claims| claims.iter().map(by_words).collect()).collect::<Vec<Vec<_>>>(),
+        };
+        Ok(verdicts.iter().map(|found| share(found)).collect())
     }
 }
 
-/// The share of the answer's claims that what they cite supports, and why.
-pub(super) fn grounding(judge: Judge, trace: &Trace) -> (f64, String) {
-    let claims = trace.answer.sentences.iter().map(|sentence| (content(&sentence.text), &sentence.cites));
-    let claims: Vec<_> = claims.filter(|(claim, _)| !claim.is_empty()).collect();
-    if claims.is_empty() {
-        return (0.0, "claims nothing that could be checked".to_owned());
+/// What of an answer says something.
+fn claims(trace: &Trace) -> Vec<Claim<'_>> {
+    let claim = |sentence: &agent::Sentence| Claim {
+        words: content(&sentence.text),
+        evidence: sentence.cites.iter().filter_map(|label| trace.ledger.get(*label)).collect(),
+    };
+    trace.answer.sentences.iter().map(claim).filter(|claim| !claim.words.is_empty()).collect()
+}
+
+/// Supported claims less contradicted ones, of all.
+fn share(found: &[Label]) -> ((f64, String), Verdicts) {
+    let count = |label: Label| found.iter().filter(|one| **one == label).count();
+    let verdicts @ [supported, contradicted, _] = [Label::Support, Label::Contradict, Label::Neutral].map(count);
+    if found.is_empty() {
+        return ((0.0, "claims nothing that could be checked".to_owned()), verdicts);
     }
-    let supported = claims.iter().filter(|(claim, cites)| {
-        let mut evidence = cites.iter().filter_map(|label| trace.ledger.get(*label));
-        evidence.any(|evidence| judge.supports(evidence, claim))
-    });
-    let supported = supported.count();
-    let value = supported as f64 / claims.len() as f64;
-    (value, format!("{supported} of {} claims are supported by what they cite", claims.len()))
+    let value = (supported as f64 - contradicted as f64) / found.len() as f64;
+    let against = if contradicted > 0 { format!(", {contradicted} contradicted by it") } else { String::new() };
+    ((value, format!("{supported} of {} claims are supported by what they cite{against}", found.len())), verdicts)
+}
+
+fn by_words(claim: &Claim<'_>) -> Label {
+    let is_supported = claim.evidence.iter().any(|evidence| holds(evidence, &claim.words));
+    if is_supported { Label::Support } else { Label::Neutral }
+}
+
+/// Whether a stretch of the evidence has most of these words, and every number of them.
+fn holds(evidence: &Evidence, claim: &[String]) -> bool {
+    let title = content(&evidence.title);
+    let sentences: Vec<_> = sentences(&evidence.text).map(|span| content(&evidence.text[span])).collect();
+    let mut stretches = sentences.windows(STRETCH.min(sentences.len()).max(1));
+    stretches.any(|stretch| {
+        let holds = |word: &String| title.contains(word) || stretch.iter().any(|part| part.contains(word));
+        let held = claim.iter().filter(|word| holds(word)).count();
+        let numbers = claim.iter().filter(|word| is_number(word)).all(holds);
+        numbers && held as f64 >= COVERED * claim.len() as f64
+    })
 }
 
 /// The share of parts that cite something, times the share of cites that exist.

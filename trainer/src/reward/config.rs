@@ -1,0 +1,122 @@
+//! [`RewardConfig`]: `[reward]` of a recipe: weights of the terms, and what they depend on.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// `[reward]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RewardConfig {
+    /// Least correctness for which what an answer says of its evidence counts (0.5).
+    pub gate: f64,
+    /// Words of an answer that cost nothing (120).
+    pub answer_words: usize,
+    /// Words below which an answer says too little for its grounding to count (1).
+    pub least_words: usize,
+    /// Who judges support (`lexical`).
+    pub judge: JudgeChoice,
+    /// Weights of the terms, none below 0.
+    pub weights: Weights,
+}
+
+impl Default for RewardConfig {
+    fn default() -> Self {
+        Self {
+            gate: 0.5,
+            answer_words: 120,
+            least_words: 1,
+            judge: JudgeChoice::Lexical,
+            weights: Weights::default(),
+        }
+    }
+}
+
+/// Who says whether evidence supports a claim.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JudgeChoice {
+    /// By words alone: most of the claim's words, and every number, within two sentences of a passage
+    /// that the claim cites. It sees no negation and no paraphrase.
+    #[default]
+    Lexical,
+    /// A scorer in this folder, as `anamnesis-train scorer` makes them.
+    Scorer(PathBuf),
+}
+
+/// `[reward.weights]`
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Weights {
+    /// The answer is right (1.0).
+    pub correctness: f64,
+    /// Its claims are supported by what they cite (0.3).
+    pub grounding: f64,
+    /// Its parts cite evidence that exists (0.1).
+    pub citation: f64,
+    /// It keeps to the protocol (0.1).
+    pub format: f64,
+    /// Searches beyond those needed cost (0.05).
+    pub search_cost: f64,
+    /// A long answer costs (0.2).
+    pub length: f64,
+    /// Repetition costs (0.2).
+    pub repetition: f64,
+    /// Another script than the question's and the evidence's costs (0.2).
+    pub script: f64,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            correctness: 1.0,
+            grounding: 0.3,
+            citation: 0.1,
+            format: 0.1,
+            search_cost: 0.05,
+            length: 0.2,
+            repetition: 0.2,
+            script: 0.2,
+        }
+    }
+}
+
+impl Weights {
+    /// All of them, by name.
+    fn named(&self) -> [(&'static str, f64); 8] {
+        [
+            ("correctness", self.correctness),
+            ("grounding", self.grounding),
+            ("citation", self.citation),
+            ("format", self.format),
+            ("search_cost", self.search_cost),
+            ("length", self.length),
+            ("repetition", self.repetition),
+            ("script", self.script),
+        ]
+    }
+}
+
+impl RewardConfig {
+    /// Refuses weights below 0 or without end, which would turn a term round or drown the others.
+    ///
+    /// # Errors
+    /// [`Error::Input`] that names the field.
+    pub fn check(&self) -> Result<()> {
+        let named = self.weights.named();
+        if let Some((name, value)) = named.iter().find(|(_, value)| !(0.0..=1e6).contains(value)) {
+            return Err(Error::Input(format!("reward.weights.{name} is {value}, not from 0 to 1000000")));
+        }
+        if !(0.0..=1.0).contains(&self.gate) {
+            return Err(Error::Input(format!("reward.gate is {}, not from 0 to 1", self.gate)));
+        }
+        if named.iter().all(|(_, weight)| *weight == 0.0) {
+            return Err(Error::Input(
+                "every weight of the reward is 0: give one to reward.weights.correctness".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+}
