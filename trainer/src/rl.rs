@@ -31,7 +31,7 @@ use crate::learner::Learner;
 use crate::memory;
 use crate::question::Question;
 use crate::recipe::{Learn, Plan, Recipe};
-use crate::reward::reward;
+use crate::reward::Rewards;
 use crate::rollout::{Cached, Place, Rollout, RolloutConfig, Score, Setting, rollouts};
 use crate::run::{Clock, Progress, Run};
 use crate::{Error, Result, Sample, Schedule};
@@ -56,8 +56,8 @@ pub(crate) fn run(
     clock: Clock<'_>,
     told: &mut dyn FnMut(Progress),
 ) -> Result<State> {
-    let weights = plan.recipe().reward;
-    let score = move |question: &Question, trace: &Trace| reward(&weights, question, trace);
+    let rewards = Rewards::open(&plan.recipe().reward, Some(dir))?;
+    let score = |episodes: &[(&Question, &Trace)]| rewards.score(episodes);
     train(plan, dir, resume, (&score, clock), told)
 }
 

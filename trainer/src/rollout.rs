@@ -68,8 +68,8 @@ impl Default for RolloutConfig {
     }
 }
 
-/// What turns a question and its trace into a reward.
-pub type Score<'a> = dyn Fn(&Question, &Trace) -> Reward + Sync + 'a;
+/// What turns questions and the traces of their episodes into rewards, one each, in order.
+pub type Score<'a> = dyn Fn(&[(&Question, &Trace)]) -> Result<Vec<Reward>> + Sync + 'a;
 
 /// What episodes run in.
 #[derive(Clone, Copy)]
@@ -113,7 +113,7 @@ impl Place {
 /// another.
 ///
 /// # Errors
-/// The first that an episode ends with, retrieval's and the engine's; [`Error::Shape`] when the weights
+/// The first that an episode ends with, retrieval's and the engine's; those of the rewards; [`Error::Shape`] when the weights
 /// changed meanwhile, or a trace is not what its model saw.
 pub fn rollouts(setting: &Setting<'_>, questions: &[Question], place: Place) -> Result<Vec<Rollout>> {
     let config = setting.config;
@@ -134,7 +134,7 @@ pub fn rollouts(setting: &Setting<'_>, questions: &[Question], place: Place) -> 
             }
             let (prompt, sample) = (number / config.group, number % config.group);
             match episode(setting, questions, prompt, place.seed(prompt, sample), version, &cancel) {
-                Ok(rollout) => done.push((number, rollout)),
+                Ok(episode) => done.push((number, episode)),
                 Err(error) => {
                     // Those that are cancelled for it fail later.
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -159,7 +159,17 @@ pub fn rollouts(setting: &Setting<'_>, questions: &[Question], place: Place) -> 
         return Err(error);
     }
     done.sort_by_key(|(number, _)| *number);
-    Ok(done.into_iter().map(|(_, rollout)| rollout).collect())
+    let episodes: Vec<_> =
+        done.iter().map(|(number, (_, _, trace))| (&questions[number / config.group], trace)).collect();
+    let rewards = (setting.score)(&episodes)?;
+    if rewards.len() != count {
+        return Err(Error::Shape(format!("{} rewards for {count} episodes", rewards.len())));
+    }
+    let rollout = |((number, (sample, logprobs, trace)), reward): ((usize, (Sample, Vec<f32>, Trace)), Reward)| {
+        let is_masked = trace.stop == StopReason::Time || sample.learnt() == 0;
+        Rollout { sample, logprobs, trace, reward, prompt: number / config.group, version, is_masked }
+    };
+    Ok(done.into_iter().zip(rewards).map(rollout).collect())
 }
 
 fn episode(
@@ -169,8 +179,8 @@ fn episode(
     seed: u64,
     version: u64,
     cancel: &Cancel,
-) -> Result<Rollout> {
-    let Setting { policy, retriever, query, config, score, clock, started } = *setting;
+) -> Result<(Sample, Vec<f32>, Trace)> {
+    let Setting { policy, retriever, query, config, clock, started, .. } = *setting;
     let question = &questions[prompt];
     let task = Ask {
         query: query.clone(),
@@ -181,9 +191,7 @@ fn episode(
     };
     let trace = agent::ask::ask(&task, policy, retriever, clock, cancel, &mut |_| {})?;
     let (sample, logprobs) = learnable(&trace, version)?;
-    let is_masked = trace.stop == StopReason::Time || sample.learnt() == 0;
-    let reward = score(question, &trace);
-    Ok(Rollout { sample, logprobs, trace, reward, prompt, version, is_masked })
+    Ok((sample, logprobs, trace))
 }
 
 /// What a trace has to teach: its ids, who wrote them, and what was thought of those that its policy

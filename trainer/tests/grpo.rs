@@ -37,7 +37,7 @@ temperature = 2.0
 top_p = 0.95
 budget = { turns = 2, generated_tokens = 24 }
 
-[reward]
+[reward.weights]
 format = 0.5
 
 [grpo]

@@ -11,7 +11,7 @@ use retriever::Fixed;
 use super::{BUDGET, Formulary};
 use crate::demonstration::{self, Rule};
 use crate::question::{Gold, Question};
-use crate::reward::{RewardConfig, reward};
+use crate::reward::Rewards;
 use crate::{Error, Result, Sample};
 
 /// So many demonstrations on `editions` in turn, of which `two_hop` take two documents, spread evenly.
@@ -66,7 +66,7 @@ fn sample(
         render(profile, &action)
     });
     let trace = demonstration::play(local, tokenizer, &task, library, rule)?;
-    let worth = reward(&RewardConfig::default(), question, &trace);
+    let worth = Rewards::default().score(&[(question, &trace)])?.remove(0);
     if worth.terms.iter().any(|term| term.value < 0.0) || worth.terms[..4].iter().any(|term| term.value < 1.0) {
         return Err(Error::Shape(format!("the demonstration of {} is not perfect: {worth:?}", question.id)));
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{BUDGET, documents};
 use crate::question::questions;
-use crate::reward::{RewardConfig, reward};
+use crate::reward::Rewards;
 use crate::rollout::{Cached, Place, Rollout, RolloutConfig, Setting, rollouts};
 use crate::{Error, Result};
 
@@ -60,7 +60,7 @@ pub fn evaluate(task: &Path, file: &Path, model: &Path, shuffled: bool) -> Resul
     let policy = Local::open(model, &LocalOptions::default())?;
     let config = RolloutConfig { group: 1, budget: BUDGET, ..RolloutConfig::default() };
     // Whatever is right counts, and only what is right is grounded.
-    let weights = RewardConfig::default();
+    let rewards = Rewards::default();
     let begun = Instant::now();
     let clock = || begun.elapsed();
     let setting = Setting {
@@ -68,7 +68,7 @@ pub fn evaluate(task: &Path, file: &Path, model: &Path, shuffled: bool) -> Resul
         retriever: &retriever,
         query: &Query::new(""),
         config: &config,
-        score: &|question, trace| reward(&weights, question, trace),
+        score: &|episodes| rewards.score(episodes),
         clock: &clock,
         started: jiff::Timestamp::UNIX_EPOCH,
     };

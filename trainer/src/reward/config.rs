@@ -24,13 +24,7 @@ pub struct RewardConfig {
 
 impl Default for RewardConfig {
     fn default() -> Self {
-        Self {
-            gate: 0.5,
-            answer_words: 120,
-            least_words: 1,
-            judge: JudgeChoice::Lexical,
-            weights: Weights::default(),
-        }
+        Self { gate: 0.5, answer_words: 120, least_words: 1, judge: JudgeChoice::Lexical, weights: Weights::default() }
     }
 }
 

@@ -32,11 +32,11 @@ fn dose() -> Question {
 }
 
 fn score(question: &Question, turns: &[&str]) -> Reward {
-    reward(&RewardConfig::default(), question, &play(turns))
+    worth(&RewardConfig::default(), question, turns)
 }
 
-fn value(reward: &Reward, name: &str) -> f64 {
-    reward.terms.iter().find(|term| term.name == name).unwrap().value
+fn worth(config: &RewardConfig, question: &Question, turns: &[&str]) -> Reward {
+    Rewards::open(config, None).unwrap().score(&[(question, &play(turns))]).unwrap().remove(0)
 }
 
 const SEARCH: &str = "<think>look it up</think><search>metformin dose</search>";
@@ -45,10 +45,10 @@ const SEARCH: &str = "<think>look it up</think><search>metformin dose</search>";
 fn an_honest_answer_has_every_good_and_no_bad() {
     let honest = score(&dose(), &[SEARCH, "<answer>500 mg [E1]</answer>"]);
     for name in ["correctness", "grounding", "citation", "format"] {
-        assert_eq!(value(&honest, name), 1.0, "{honest:#?}");
+        assert_eq!(honest.value(name), 1.0, "{honest:#?}");
     }
     for name in ["search-cost", "length", "repetition", "script"] {
-        assert_eq!(value(&honest, name), 0.0, "{honest:#?}");
+        assert_eq!(honest.value(name), 0.0, "{honest:#?}");
     }
     assert!((honest.total - 1.5).abs() < 1e-12);
     let sum: f64 = honest.terms.iter().map(|term| term.value * term.weight).sum();
@@ -126,15 +126,15 @@ fn no_trick_is_worth_more_than_an_honest_answer() {
 #[test]
 fn an_answer_in_another_script_is_marked() {
     let trick = score(&dose(), &[SEARCH, "<answer>五百毫克 [E1]</answer>"]);
-    assert!(value(&trick, "script") < 0.0 && value(&trick, "correctness") == 0.0);
+    assert!(trick.value("script") < 0.0 && trick.value("correctness") == 0.0);
 }
 
 #[test]
 fn grounding_counts_only_behind_its_gates() {
     let wrong = score(&dose(), &[SEARCH, "<answer>Metformin is contraindicated in acidosis. [E1]</answer>"]);
-    assert_eq!((value(&wrong, "grounding"), value(&wrong, "citation")), (0.0, 1.0));
+    assert_eq!((wrong.value("grounding"), wrong.value("citation")), (0.0, 1.0));
     let open = RewardConfig { gate: 0.0, ..RewardConfig::default() };
-    let ungated = |turns: &[&str]| value(&reward(&open, &dose(), &play(turns)), "grounding");
+    let ungated = |turns: &[&str]| worth(&open, &dose(), turns).value("grounding");
     assert_eq!(ungated(&[SEARCH, "<answer>Metformin is contraindicated in acidosis. [E1]</answer>"]), 1.0);
     assert_eq!(ungated(&[SEARCH, "<answer>The usual dose is 850 mg. [E1]</answer>"]), 0.0);
     assert_eq!(ungated(&[SEARCH, "<answer>The usual dose is 500 mg. [E1] Take it at noon. [E1]</answer>"]), 0.5);
@@ -145,11 +145,11 @@ fn grounding_counts_only_behind_its_gates() {
 fn what_is_written_badly_costs() {
     let many = "<search>metformin\nlithium\nsalt</search>";
     let costly = score(&dose(), &[many, SEARCH, "<answer>500 mg [E1]</answer>"]);
-    assert!(value(&costly, "search-cost") <= -0.5, "{costly:#?}");
+    assert!(costly.value("search-cost") <= -0.5, "{costly:#?}");
     let words: Vec<_> = (0..200).map(|word| format!("w{word}")).collect();
     let long = format!("<answer>{} [E1]</answer>", words.join(" "));
-    assert!((value(&score(&dose(), &[SEARCH, &long]), "length") + 80.0 / 120.0).abs() < 1e-9);
-    assert_eq!(value(&score(&dose(), &["no action", "nor here", "nor here"]), "format"), 0.0);
+    assert!((score(&dose(), &[SEARCH, &long]).value("length") + 80.0 / 120.0).abs() < 1e-9);
+    assert_eq!(score(&dose(), &["no action", "nor here", "nor here"]).value("format"), 0.0);
 }
 
 #[test]
@@ -160,9 +160,9 @@ fn weights_must_make_sense() {
         config.check().map_err(|error| error.to_string())
     };
     assert!(with(|_| {}).is_ok());
-    assert!(with(|config| config.format = -1.0).unwrap_err().contains("reward.format is -1"));
+    assert!(with(|config| config.weights.format = -1.0).unwrap_err().contains("reward.weights.format is -1"));
     assert!(with(|config| config.gate = f64::NAN).unwrap_err().contains("gate"));
-    let nothing = RewardConfig {
+    let weights = Weights {
         correctness: 0.0,
         grounding: 0.0,
         citation: 0.0,
@@ -171,10 +171,10 @@ fn weights_must_make_sense() {
         length: 0.0,
         repetition: 0.0,
         script: 0.0,
-        ..RewardConfig::default()
     };
+    let nothing = RewardConfig { weights, ..RewardConfig::default() };
     assert!(nothing.check().unwrap_err().to_string().contains("every weight"));
     let read = |toml: &str| toml::from_str::<RewardConfig>(toml);
-    assert_eq!(read("grounding = 1.0").unwrap().grounding, 1.0);
-    assert!(read("groundng = 1.0").unwrap_err().to_string().contains("groundng"));
+    assert_eq!(read("weights.grounding = 1.0").unwrap().weights.grounding, 1.0);
+    assert!(read("weights.groundng = 1.0").unwrap_err().to_string().contains("groundng"));
 }

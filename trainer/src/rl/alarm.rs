@@ -44,7 +44,7 @@ impl Alarms {
         }
         if self.ill >= ILL {
             return Some(format!(
-                "episodes keep to the protocol less than half as well as they did, for {ILL} steps: lower optimiser.learning_rate, or raise reward.format or grpo.kl.coefficient"
+                "episodes keep to the protocol less than half as well as they did, for {ILL} steps: lower optimiser.learning_rate, or raise reward.weights.format or grpo.kl.coefficient"
             ));
         }
         None

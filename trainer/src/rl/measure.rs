@@ -13,6 +13,7 @@ pub(super) fn heldout(done: &[Rollout]) -> BTreeMap<String, f64> {
     let mean = |value: &dyn Fn(&Rollout) -> f64| {
         done.iter().filter(|one| !one.is_masked).map(value).sum::<f64>() / done.len().max(1) as f64
     };
+    let known: Vec<f64> = done.iter().map(|one| one.reward.total).filter(|total| !total.is_nan()).collect();
     let flag = |is_so: bool| f64::from(u8::from(is_so));
     let term = |one: &Rollout, name: &str| {
         one.reward.terms.iter().find(|term| term.name == name).map_or(0.0, |term| term.value)
@@ -24,7 +25,7 @@ pub(super) fn heldout(done: &[Rollout]) -> BTreeMap<String, f64> {
         ("search_rate", mean(&|one| flag(!one.trace.searches.is_empty()))),
         ("answer_rate", mean(&|one| flag(one.trace.answer.is_answered()))),
         ("faults", mean(&|one| one.trace.faults.len() as f64)),
-        ("reward", mean(&|one| one.reward.total)),
+        ("reward", known.iter().sum::<f64>() / known.len() as f64),
         ("written_tokens", mean(&|one| one.sample.learnt() as f64)),
     ];
     values.into_iter().filter(|(_, value)| value.is_finite()).map(|(name, value)| (name.to_owned(), value)).collect()

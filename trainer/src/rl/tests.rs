@@ -69,8 +69,7 @@ fn fixture(learn: Learn, steps: u64) -> Fixture {
 
 /// A reward of one term.
 fn worth(value: f64) -> Reward {
-    let term = Term { name: "correctness", value, weight: 1.0, reason: String::new() };
-    Reward { terms: vec![term], total: value }
+    Reward::of(vec![Term { name: "correctness".to_owned(), value, weight: 1.0, reason: String::new() }])
 }
 
 /// The share of odd tokens in what the policy wrote.
@@ -84,6 +83,13 @@ fn of_odd(_: &Question, trace: &Trace) -> Reward {
     worth(odd(trace))
 }
 
+/// What one episode is worth.
+type Worth<'a> = dyn Fn(&Question, &Trace) -> Reward + Sync + 'a;
+
+fn each(worth: &Worth<'_>) -> impl Fn(&[(&Question, &Trace)]) -> Result<Vec<Reward>> + Sync {
+    move |episodes| Ok(episodes.iter().map(|(question, trace)| worth(question, trace)).collect())
+}
+
 impl Fixture {
     fn plan(&self) -> Plan {
         self.recipe.clone().plan(Path::new("a.toml")).unwrap()
@@ -93,8 +99,8 @@ impl Fixture {
         self.folder.path().join(name)
     }
 
-    fn run(&self, name: &str, resume: bool, score: &Score<'_>, told: &mut dyn FnMut(Progress)) -> Result<State> {
-        train(&self.plan(), &self.out(name), resume, (score, &now), told)
+    fn run(&self, name: &str, resume: bool, worth: &Worth<'_>, told: &mut dyn FnMut(Progress)) -> Result<State> {
+        train(&self.plan(), &self.out(name), resume, (&each(worth), &now), told)
     }
 }
 
@@ -211,7 +217,7 @@ fn groups_of_equal_rewards_and_episodes_out_of_time_are_left_out() {
     fixture.recipe.rollout.budget.wall_ms = 40_000;
     fixture.recipe.data.heldout.clear();
     let plan = fixture.plan();
-    train(&plan, &fixture.out("late"), false, (&of_odd, &fast), &mut |_| {}).unwrap();
+    train(&plan, &fixture.out("late"), false, (&each(&of_odd), &fast), &mut |_| {}).unwrap();
     let told = steps(&fixture.out("late"));
     assert!(told.iter().any(|step| step.values["masked"] > 0.0));
     assert!(told.iter().all(|step| step.values["samples"] <= 48.0 * (1.0 - step.values["masked"]) + 1e-9));

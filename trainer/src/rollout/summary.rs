@@ -5,19 +5,19 @@ use serde::Serialize;
 
 use super::Rollout;
 
-/// Means over episodes, the masked ones left out except where it says so.
+/// Means over episodes, the masked ones and those without a reward left out except where it says so.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Summary {
     /// All episodes, masked ones too.
     pub episodes: usize,
-    /// Those whose time was over.
+    /// Those whose time was over, or that nobody could give a reward.
     pub masked: usize,
     /// Mean of the rewards.
     pub reward: f64,
     /// Standard deviation of the rewards.
     pub spread: f64,
     /// Mean value of each term, by name, in the order of the terms.
-    pub terms: Vec<(&'static str, f64)>,
+    pub terms: Vec<(String, f64)>,
     /// Share that was answered.
     pub answered: f64,
     /// Share that searched at all.
@@ -36,7 +36,8 @@ pub struct Summary {
 
 /// Sums up the episodes of a step.
 pub fn summary(rollouts: &[Rollout]) -> Summary {
-    let kept: Vec<_> = rollouts.iter().filter(|rollout| !rollout.is_masked).collect();
+    let kept: Vec<_> =
+        rollouts.iter().filter(|rollout| !(rollout.is_masked || rollout.reward.total.is_nan())).collect();
     let mean = |value: &dyn Fn(&Rollout) -> f64| {
         kept.iter().map(|rollout| value(rollout)).sum::<f64>() / kept.len().max(1) as f64
     };
@@ -44,7 +45,7 @@ pub fn summary(rollouts: &[Rollout]) -> Summary {
     let variance = mean(&|rollout| (rollout.reward.total - reward).powi(2));
     let names = kept.first().map_or(&[][..], |rollout| &rollout.reward.terms);
     let terms = names.iter().enumerate();
-    let terms = terms.map(|(at, term)| (term.name, mean(&|rollout| rollout.reward.terms[at].value))).collect();
+    let terms = terms.map(|(at, term)| (term.name.clone(), mean(&|rollout| rollout.reward.terms[at].value))).collect();
     let time = |of: fn(&Rollout) -> f64| rollouts.iter().map(of).sum::<f64>();
     let (total, retrieval) =
         (time(|rollout| rollout.trace.timings.total_ms), time(|rollout| rollout.trace.timings.retrieval_ms));

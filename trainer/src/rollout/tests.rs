@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::question::Gold;
-use crate::reward::{RewardConfig, reward};
+use crate::reward::Rewards;
 
 /// A tiny random model, made once.
 fn folder() -> &'static Path {
@@ -65,7 +65,7 @@ fn run(
         retriever: &library(),
         query: &Query::new(""),
         config,
-        score: &|question, trace| reward(&RewardConfig::default(), question, trace),
+        score: &|episodes| Rewards::default().score(episodes),
         clock,
         started: jiff::Timestamp::UNIX_EPOCH,
     };
@@ -140,9 +140,10 @@ fn a_sample_is_what_the_model_saw_also_after_its_weights_changed() {
 fn weights_that_change_meanwhile_are_noticed() {
     let policy = local();
     let (library, query, config) = (library(), Query::new(""), config(1));
-    let score = |question: &Question, trace: &Trace| {
+    // Asked when an episode begins.
+    let clock = || {
         policy.engine().update(|_| ()).unwrap();
-        reward(&RewardConfig::default(), question, trace)
+        Duration::ZERO
     };
     let started = jiff::Timestamp::UNIX_EPOCH;
     let setting = Setting {
@@ -150,8 +151,8 @@ fn weights_that_change_meanwhile_are_noticed() {
         retriever: &library,
         query: &query,
         config: &config,
-        score: &score,
-        clock: &still,
+        score: &|episodes| Rewards::default().score(episodes),
+        clock: &clock,
         started,
     };
     let error = rollouts(&setting, &questions(), Place::default()).unwrap_err().to_string();
