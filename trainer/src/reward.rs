@@ -56,7 +56,6 @@ fn known<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
 fn is_nothing(verdicts: &[usize; 3]) -> bool {
     *verdicts == [0; 3]
 }
@@ -107,7 +106,7 @@ impl Rewards {
         let shut: Vec<_> =
             episodes.iter().zip(&correctness).map(|((_, trace), (value, _))| closed(config, trace, *value)).collect();
         let open = episodes.iter().zip(&shut).filter(|(_, shut)| shut.is_none()).map(|((_, trace), _)| *trace);
-        let mut grounding = self.grounds.grounding(&open.collect::<Vec<_>>())?.into_iter();
+        let mut grounding = self.grounds.grounding(&open.collect::<Vec<_>>()).into_iter();
         let worth = |(((question, trace), correctness), shut): (((_, &Trace), Given), Option<&str>)| {
             let question: &Question = question;
             let (grounding, verdicts) = match shut {

@@ -160,16 +160,24 @@ pub fn rollouts(setting: &Setting<'_>, questions: &[Question], place: Place) -> 
     }
     done.sort_by_key(|(number, _)| *number);
     let episodes: Vec<_> =
-        done.iter().map(|(number, (_, _, trace))| (&questions[number / config.group], trace)).collect();
+        done.iter().map(|(number, ended)| (&questions[number / config.group], &ended.trace)).collect();
     let rewards = (setting.score)(&episodes)?;
     if rewards.len() != count {
         return Err(Error::Shape(format!("{} rewards for {count} episodes", rewards.len())));
     }
-    let rollout = |((number, (sample, logprobs, trace)), reward): ((usize, (Sample, Vec<f32>, Trace)), Reward)| {
+    let rewarded = done.into_iter().zip(rewards);
+    let rollout = rewarded.map(|((number, Ended { sample, logprobs, trace }), reward)| {
         let is_masked = trace.stop == StopReason::Time || sample.learnt() == 0;
         Rollout { sample, logprobs, trace, reward, prompt: number / config.group, version, is_masked }
-    };
-    Ok(done.into_iter().zip(rewards).map(rollout).collect())
+    });
+    Ok(rollout.collect())
+}
+
+/// An episode before anybody said what it was worth.
+struct Ended {
+    sample: Sample,
+    logprobs: Vec<f32>,
+    trace: Trace,
 }
 
 fn episode(
@@ -179,7 +187,7 @@ fn episode(
     seed: u64,
     version: u64,
     cancel: &Cancel,
-) -> Result<(Sample, Vec<f32>, Trace)> {
+) -> Result<Ended> {
     let Setting { policy, retriever, query, config, clock, started, .. } = *setting;
     let question = &questions[prompt];
     let task = Ask {
@@ -191,7 +199,7 @@ fn episode(
     };
     let trace = agent::ask::ask(&task, policy, retriever, clock, cancel, &mut |_| {})?;
     let (sample, logprobs) = learnable(&trace, version)?;
-    Ok((sample, logprobs, trace))
+    Ok(Ended { sample, logprobs, trace })
 }
 
 /// What a trace has to teach: its ids, who wrote them, and what was thought of those that its policy

@@ -48,12 +48,12 @@ impl Grounds {
 
     /// The share of each answer's claims that what they cite supports, why, and what was found of each claim. All that
     /// can be cited was retrieved.
-    pub(super) fn grounding(&self, traces: &[&Trace]) -> Result<Vec<((f64, String), Verdicts)>> {
+    pub(super) fn grounding(&self, traces: &[&Trace]) -> Vec<((f64, String), Verdicts)> {
         let claims: Vec<Vec<Claim<'_>>> = traces.iter().map(|trace| claims(trace)).collect();
         let verdicts = match self {
             Self::Lexical => claims.iter().map(|claims| claims.iter().map(by_words).collect()).collect::<Vec<Vec<_>>>(),
         };
-        Ok(verdicts.iter().map(|found| share(found)).collect())
+        verdicts.iter().map(|found| share(found)).collect()
     }
 }
 
