@@ -1,15 +1,30 @@
-//! [`Bert`]: the encoder of BERT (arXiv 1810.04805) over packed sequences.
+//! [`Bert`]: the encoder of BERT (arXiv 1810.04805) over packed sequences, which serves and learns.
 //!
-//! One definition for sentence vectors and for relevance. Weights are laid out for the product at
-//! load time: queries, keys and values are one layer, with the scale of attention folded into the
-//! queries. T tokens of a batch stand in T rows whatever sequences they belong to; only attention
-//! looks at sequences.
+//! One definition for sentence vectors, for relevance and for classes. T tokens of a batch stand in T
+//! rows whatever sequences they belong to; only attention looks at sequences. A layer is written once
+//! (`layer`): serving runs it on the calling thread, learning on a team of threads, keeping what
+//! `backward` needs to take a gradient down through it again.
+//!
+//! Deviation from the paper: nothing is dropped out, in serving or in learning.
 
-use std::path::Path;
+mod backward;
+mod layer;
+mod learning;
+mod load;
+mod pass;
+mod save;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device as CandleDevice, Tensor};
 
-use crate::ops::{After, Attention, Isa, Linear, attention, layer_norm};
+use self::layer::Layer;
+pub(crate) use self::layer::Memory;
+use self::learning::Learning;
+pub use self::pass::EncoderPass;
+use crate::decoder::rows::Rows;
+use crate::ops::{Isa, Linear, Team, layer_norm};
 use crate::{BertConfig, Error, Packed, Result, Weights};
 
 /// Encoder weights.
@@ -17,6 +32,21 @@ use crate::{BertConfig, Error, Packed, Result, Weights};
 pub struct Bert {
     config: BertConfig,
     isa: Isa,
+    /// Where it was read from.
+    folder: PathBuf,
+    /// What the names of its weights begin with.
+    prefix: &'static str,
+    embeddings: Embeddings,
+    layers: Vec<Layer>,
+    /// (D) to (D), where the folder has one; it takes no part in the hidden states.
+    pooler: Option<Linear>,
+    /// The calling thread.
+    alone: Team,
+    learning: Option<Learning>,
+}
+
+#[derive(Debug)]
+struct Embeddings {
     /// (vocabulary, D)
     words: Vec<f32>,
     /// (positions, D)
@@ -24,7 +54,6 @@ pub struct Bert {
     /// (segments, D)
     segments: Vec<f32>,
     norm: Norm,
-    layers: Vec<Layer>,
 }
 
 #[derive(Debug)]
@@ -33,37 +62,13 @@ struct Norm {
     bias: Vec<f32>,
 }
 
-#[derive(Debug)]
-struct Layer {
-    /// (D) to (3 D)
-    qkv: Linear,
-    /// (D) to (D)
-    output: Linear,
-    attention_norm: Norm,
-    /// (D) to (F)
-    up: Linear,
-    /// (F) to (D)
-    down: Linear,
-    norm: Norm,
+/// The rows of one batch, and who computes them.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    bert: &'a Bert,
+    team: &'a Team,
+    sequences: &'a [Range<usize>],
 }
-
-/// Memory that forward passes reuse; one for each thread.
-#[derive(Debug, Default)]
-pub(crate) struct Memory {
-    /// (T, D): the residual stream, and the result.
-    hidden: Vec<f32>,
-    /// (T, 3 D)
-    qkv: Vec<f32>,
-    /// (T, D)
-    mixed: Vec<f32>,
-    /// (rows of one block, F)
-    wide: Vec<f32>,
-    attention: Attention,
-}
-
-/// Rows that go through both layers of the feed-forward net at a time, so that what lies between
-/// them never leaves the second-level cache.
-const BLOCK: usize = 96;
 
 impl Bert {
     /// Opens the encoder of the model folder `dir`.
@@ -72,29 +77,7 @@ impl Bert {
     /// [`Error::Config`] for a configuration that is damaged or of another architecture,
     /// [`Error::Weights`] for weights that do not fit it, [`Error::Io`] for unreadable files.
     pub fn load(dir: &Path) -> Result<Self> {
-        Self::from_weights(&BertConfig::open(dir)?, &Weights::open(dir)?)
-    }
-
-    /// Takes the encoder from opened weights, whose names may start with `bert.`.
-    ///
-    /// # Errors
-    /// [`Error::Weights`] for a tensor that is missing or of another shape.
-    pub fn from_weights(config: &BertConfig, weights: &Weights) -> Result<Self> {
-        let prefix = if weights.contains("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
-        let reader = Reader { weights, prefix, width: config.hidden_size };
-        let width = config.hidden_size;
-        let table = |name: &str, rows| weights.floats(&format!("{prefix}embeddings.{name}.weight"), &[rows, width]);
-        Ok(Self {
-            config: config.clone(),
-            isa: Isa::detect(),
-            words: table("word_embeddings", config.vocab_size)?,
-            positions: table("position_embeddings", config.max_position_embeddings)?,
-            segments: table("token_type_embeddings", config.type_vocab_size)?,
-            norm: reader.norm("embeddings.LayerNorm")?,
-            layers: (0..config.num_hidden_layers)
-                .map(|layer| Layer::load(&reader, layer, config))
-                .collect::<Result<_>>()?,
-        })
+        Self::from_weights(dir, &BertConfig::open(dir)?, &Weights::open(dir)?)
     }
 
     /// What the encoder was built from.
@@ -120,32 +103,34 @@ impl Bert {
 
     /// [`Bert::forward`] into reused memory.
     pub(crate) fn hidden<'a>(&self, batch: &Packed, memory: &'a mut Memory) -> Result<&'a [f32]> {
-        let width = self.config.hidden_size;
-        self.embed(batch, &mut memory.hidden)?;
-        let tokens = batch.ids().len();
-        memory.qkv.resize(tokens * 3 * width, 0.0);
-        memory.mixed.resize(tokens * width, 0.0);
+        let sequences: Vec<Range<usize>> = batch.sequences().collect();
+        let run = Run { bert: self, team: &self.alone, sequences: &sequences };
+        let before = memory.take_result();
+        memory.pool.give(before);
+        let mut hidden = memory.pool.take(batch.ids().len() * self.config.hidden_size); // (T, D)
+        self.embed(batch, &mut hidden)?;
+        self.normalise(hidden.get_mut(), &self.embeddings.norm);
         for layer in &self.layers {
-            layer.forward(self, batch, memory);
+            layer.forward(run, memory, &mut hidden, None);
         }
-        Ok(&memory.hidden)
+        Ok(memory.keep_result(hidden))
     }
 
-    /// Sum of the embeddings of word, position and segment, normalised: (T, D).
-    fn embed(&self, batch: &Packed, hidden: &mut Vec<f32>) -> Result<()> {
+    /// Sum of the embeddings of word, position and segment, not yet normalised: (T, D).
+    fn embed(&self, batch: &Packed, hidden: &mut Rows) -> Result<()> {
         let width = self.config.hidden_size;
-        hidden.clear();
-        hidden.reserve(batch.ids().len() * width);
+        let Embeddings { words, positions, segments, .. } = &self.embeddings;
+        let mut rows = hidden.get_mut().chunks_exact_mut(width);
         for sequence in batch.sequences() {
-            for (position, token) in sequence.enumerate() {
-                let word = row(&self.words, width, batch.ids()[token] as usize, "token id")?;
-                let place = row(&self.positions, width, position, "position")?;
-                let segment = row(&self.segments, width, batch.types()[token] as usize, "segment")?;
-                hidden
-                    .extend(word.iter().zip(place).zip(segment).map(|((word, place), segment)| word + place + segment));
+            for ((position, token), out) in sequence.enumerate().zip(&mut rows) {
+                let word = row(words, width, batch.ids()[token] as usize, "token id")?;
+                let place = row(positions, width, position, "position")?;
+                let segment = row(segments, width, batch.types()[token] as usize, "segment")?;
+                for (((out, word), place), segment) in out.iter_mut().zip(word).zip(place).zip(segment) {
+                    *out = word + place + segment;
+                }
             }
         }
-        self.normalise(hidden, &self.norm);
         Ok(())
     }
 
@@ -159,82 +144,4 @@ fn row<'a>(table: &'a [f32], width: usize, number: usize, what: &str) -> Result<
         .chunks_exact(width)
         .nth(number)
         .ok_or_else(|| Error::Shape(format!("{what} {number} is beyond the {} of the encoder", table.len() / width)))
-}
-
-impl Layer {
-    fn load(reader: &Reader<'_>, number: usize, config: &BertConfig) -> Result<Self> {
-        let (width, wide) = (config.hidden_size, config.intermediate_size);
-        let name = |part: &str| format!("encoder.layer.{number}.{part}");
-        let scale = 1.0 / ((width / config.num_attention_heads) as f32).sqrt();
-        let (mut weight, mut bias) = reader.parts(&name("attention.self.query"), width, width)?;
-        for value in weight.iter_mut().chain(&mut bias) {
-            *value *= scale;
-        }
-        for part in ["key", "value"] {
-            let (more, offset) = reader.parts(&name(&format!("attention.self.{part}")), width, width)?;
-            weight.extend(more);
-            bias.extend(offset);
-        }
-        Ok(Self {
-            qkv: Linear::new(&weight, &bias, width),
-            output: reader.linear(&name("attention.output.dense"), width, width)?,
-            attention_norm: reader.norm(&name("attention.output.LayerNorm"))?,
-            up: reader.linear(&name("intermediate.dense"), width, wide)?,
-            down: reader.linear(&name("output.dense"), wide, width)?,
-            norm: reader.norm(&name("output.LayerNorm"))?,
-        })
-    }
-
-    /// hidden = norm(hidden + output(attention(hidden))); hidden = norm(hidden + down(gelu(up(hidden))))
-    fn forward(&self, bert: &Bert, batch: &Packed, memory: &mut Memory) {
-        let Memory { hidden, qkv, mixed, wide, attention: scratch } = memory;
-        let (isa, width) = (bert.isa, bert.config.hidden_size);
-        self.qkv.forward(isa, hidden, qkv, After::Nothing); // (T, 3 D)
-        for sequence in batch.sequences() {
-            let qkv = &qkv[sequence.start * 3 * width..sequence.end * 3 * width]; // (L, 3 D)
-            let mixed = &mut mixed[sequence.start * width..sequence.end * width]; // (L, D)
-            attention(isa, scratch, bert.config.num_attention_heads, width, qkv, mixed);
-        }
-        wide.resize(BLOCK * self.up.outputs(), 0.0);
-        for (hidden, mixed) in hidden.chunks_mut(BLOCK * width).zip(mixed.chunks(BLOCK * width)) {
-            self.output.forward(isa, mixed, hidden, After::Add); // (block, D)
-            bert.normalise(hidden, &self.attention_norm);
-            let wide = &mut wide[..hidden.len() / width * self.up.outputs()];
-            self.up.forward(isa, hidden, wide, After::Gelu); // (block, F)
-            self.down.forward(isa, wide, hidden, After::Add); // (block, D)
-            bert.normalise(hidden, &self.norm);
-        }
-    }
-}
-
-/// Reads layers by their name in the folder.
-#[derive(Clone, Copy)]
-struct Reader<'a> {
-    weights: &'a Weights,
-    prefix: &'a str,
-    width: usize,
-}
-
-impl Reader<'_> {
-    fn norm(&self, name: &str) -> Result<Norm> {
-        let Self { weights, prefix, width } = self;
-        // Checkpoints converted from TensorFlow call gain and bias gamma and beta.
-        let old = weights.contains(&format!("{prefix}{name}.gamma"));
-        let (gain, bias) = if old { ("gamma", "beta") } else { ("weight", "bias") };
-        Ok(Norm {
-            gain: weights.floats(&format!("{prefix}{name}.{gain}"), &[*width])?,
-            bias: weights.floats(&format!("{prefix}{name}.{bias}"), &[*width])?,
-        })
-    }
-
-    fn parts(&self, name: &str, inputs: usize, outputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        let Self { weights, prefix, .. } = self;
-        let weight = weights.floats(&format!("{prefix}{name}.weight"), &[outputs, inputs])?;
-        Ok((weight, weights.floats(&format!("{prefix}{name}.bias"), &[outputs])?))
-    }
-
-    fn linear(&self, name: &str, inputs: usize, outputs: usize) -> Result<Linear> {
-        let (weight, bias) = self.parts(name, inputs, outputs)?;
-        Ok(Linear::new(&weight, &bias, inputs))
-    }
 }

@@ -20,7 +20,7 @@ mod linear;
 mod load;
 mod logprobs;
 mod rope;
-mod rows;
+pub(crate) mod rows;
 mod save;
 mod tape;
 mod tensors;

@@ -1,5 +1,7 @@
 //! [`SentenceEncoder`]: texts in, unit vectors out, from a model folder in sentence-transformers layout.
 
+mod learning;
+
 use std::fs;
 use std::path::Path;
 
@@ -52,8 +54,8 @@ impl SentenceEncoder {
         let pooling = Pooling::open(dir)?;
         let prompts = Prompts::open(dir)?;
         let max_tokens = max_tokens(dir, &config)?;
-        let fingerprint = fingerprint(dir, &weights, pooling, max_tokens)?;
-        let bert = Bert::from_weights(&config, &weights)?;
+        let fingerprint = fingerprint(dir, &weights, &format!("{pooling:?} {max_tokens}"))?;
+        let bert = Bert::from_weights(dir, &config, &weights)?;
         let name = fs::canonicalize(dir).ok();
         let name = name.as_deref().unwrap_or(dir).file_name().map(|name| name.to_string_lossy().into_owned());
         tracing::debug!(
@@ -80,13 +82,7 @@ impl SentenceEncoder {
     /// As [`SentenceEncoder::encode`], and [`Error::Shape`] when `max_tokens` leaves no room beside
     /// the special tokens.
     pub fn encode_windowed(&self, texts: &[impl AsRef<str> + Sync], max_tokens: usize) -> Result<Vec<Vec<f32>>> {
-        let max_tokens = max_tokens.min(self.bert.config().max_position_embeddings);
-        let ids = self.device.spread(texts.len().div_ceil(TEXTS), |(): &mut (), job| {
-            let texts = &texts[job * TEXTS..texts.len().min((job + 1) * TEXTS)];
-            texts.iter().map(|text| self.tokenizer.encode(text.as_ref(), max_tokens)).collect::<Result<Vec<_>>>()
-        })?;
-        let ids: Vec<Vec<u32>> = ids.into_iter().flatten().collect();
-
+        let ids = self.tokenize(texts, max_tokens)?;
         // Longest first: the packs that end last are then the small ones.
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|text| std::cmp::Reverse(ids[*text].len()));
@@ -107,6 +103,15 @@ impl SentenceEncoder {
             placed[*text] = vector;
         }
         Ok(placed)
+    }
+
+    fn tokenize(&self, texts: &[impl AsRef<str> + Sync], max_tokens: usize) -> Result<Vec<Vec<u32>>> {
+        let max_tokens = max_tokens.min(self.bert.config().max_position_embeddings);
+        let ids = self.device.spread(texts.len().div_ceil(TEXTS), |(): &mut (), job| {
+            let texts = &texts[job * TEXTS..texts.len().min((job + 1) * TEXTS)];
+            texts.iter().map(|text| self.tokenizer.encode(text.as_ref(), max_tokens)).collect::<Result<Vec<_>>>()
+        })?;
+        Ok(ids.into_iter().flatten().collect())
     }
 
     /// Length of a vector.
@@ -216,7 +221,8 @@ impl Prompts {
     }
 }
 
-fn fingerprint(dir: &Path, weights: &Weights, pooling: Pooling, max_tokens: usize) -> Result<String> {
+/// BLAKE3, in hex, of a folder's weights, configuration and tokenizer, and of what else decides a result.
+pub(crate) fn fingerprint(dir: &Path, weights: &Weights, more: &str) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     weights.hash_into(&mut hasher);
     for name in ["config.json", "tokenizer.json", "config_sentence_transformers.json"] {
@@ -224,6 +230,6 @@ fn fingerprint(dir: &Path, weights: &Weights, pooling: Pooling, max_tokens: usiz
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(&bytes);
     }
-    hasher.update(format!("{pooling:?} {max_tokens}").as_bytes());
+    hasher.update(more.as_bytes());
     Ok(hasher.finalize().to_hex().to_string())
 }

@@ -7,7 +7,7 @@
 //! a failure removes it, and what a killed run left is removed by the next run for the same `dir`.
 
 mod layout;
-mod normal;
+pub(crate) mod normal;
 mod safetensors;
 mod text;
 

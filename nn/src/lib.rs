@@ -6,8 +6,10 @@
 //!   [`Gradients`] that come back;
 //! * [`Adapter`]: LoRA in PEFT's files ([`lora`]);
 //! * [`SentenceEncoder`]: texts to unit vectors ([`encoder`]);
-//! * [`CrossEncoder`]: a query and texts to logits ([`cross_encoder`]);
-//! * [`Bert`]: packed tokens to hidden states ([`bert`]), shaped by [`BertConfig`] ([`config`]);
+//! * [`Classifier`]: pairs of texts to the logits of classes ([`classifier`]), and [`CrossEncoder`], its case
+//!   of one ([`cross_encoder`]);
+//! * [`Bert`]: packed tokens to hidden states ([`bert`]), shaped by [`BertConfig`] ([`config`]); it learns
+//!   through an [`EncoderPass`], as do those that are built on it;
 //! * [`Tokenizer`], [`Packed`], [`Pooling`]: text to ids, ids to a batch, rows to a vector;
 //! * [`Weights`]: named tensors from safetensors files, checked before they are believed;
 //! * [`Device`]: where it runs, and on how many threads;
@@ -44,7 +46,7 @@
 //! not depend on its neighbours. A file never decides an allocation that its own length does not
 //! bear out, and a fault names the file and the tensor. Fused operations stand in `ops` alone.
 //! Models are immutable and shared between threads while they serve; what they learn reaches them
-//! between passes, by [`Decoder::refresh`]. Memory that changes belongs to the call. On the processor a
+//! between passes, by `refresh`. Memory that changes belongs to the call. On the processor a
 //! token's logits are the same to the bit whatever is batched, cached or shared with it, and a gradient
 //! is, on any number of threads and whether or not layers are computed again for it.
 
@@ -52,6 +54,7 @@ pub mod batch;
 pub mod bert;
 pub mod ceiling;
 pub mod chat;
+pub mod classifier;
 pub mod config;
 pub mod cross_encoder;
 pub mod decoder;
@@ -67,14 +70,16 @@ pub mod packed;
 pub mod pieces;
 pub mod pooling;
 pub mod sampler;
+mod save;
 pub mod stream;
 pub mod tokenizer;
 pub mod weights;
 
 pub use batch::{Batch, Wanted};
-pub use bert::Bert;
+pub use bert::{Bert, EncoderPass};
 pub use ceiling::Ceiling;
 pub use chat::{ChatTemplate, Message, RenderOptions};
+pub use classifier::{Classifier, ClassifierPass};
 pub use config::BertConfig;
 pub use cross_encoder::CrossEncoder;
 pub use decoder::{Decoder, DecoderConfig, Family, LogProbs, Logits, Parameter, Pass, Recompute, Scores, Trainable};

@@ -25,9 +25,10 @@ pub(crate) mod tensor;
 mod tile;
 mod weight_gradient;
 
-pub(crate) use attention::{Attention, attention};
+pub(crate) use attention::{Attention, AttentionGradient, attention, attention_backward};
+pub(crate) use gelu::{gelu_backward, gelu_to};
 pub(crate) use isa::Isa;
-pub(crate) use layer_norm::layer_norm;
+pub(crate) use layer_norm::{layer_norm, layer_norm_backward, layer_norm_to};
 pub(crate) use linear::{After, Linear, Part, linear, linear_backward};
 pub(crate) use linear_logprob::{LogProbMemory, Question, TokenProb, linear_logprob, linear_logprob_backward};
 pub(crate) use paged::{

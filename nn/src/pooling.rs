@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use crate::error::read_json;
-use crate::{Error, Result};
+use crate::ops::tensor::pool;
+use crate::{EncoderPass, Error, Result};
 
 /// Which rows of a sequence make its vector.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,19 +56,47 @@ impl Pooling {
         }
     }
 
+    /// The unit vectors of a pass's sequences, (N, D), to build a loss on.
+    ///
+    /// # Errors
+    /// [`Error::Candle`] when candle refuses.
+    pub fn vectors(self, pass: &EncoderPass) -> Result<Tensor> {
+        Ok(pool(&pass.states, pass.batch().sequences().collect(), self)?)
+    }
+
     /// The unit vector of a sequence from its rows, (L, D). A sequence of no rows gives zeros.
     pub(crate) fn pool(self, rows: &[f32], width: usize) -> Vec<f32> {
-        let rows = match self {
-            Self::Mean => rows,
-            Self::Cls => &rows[..width.min(rows.len())],
-        };
+        let mut vector = self.sum(rows, width);
+        normalise(&mut vector);
+        vector
+    }
+
+    /// The gradient of each row that made a unit vector, from that of the vector: with s the rows' sum and
+    /// y = s / |s|, (g - y (y . g)) / |s|.
+    pub(crate) fn slope(self, rows: &[f32], vector: &[f32], g: &[f32]) -> Vec<f32> {
+        let length = self.sum(rows, vector.len()).iter().map(|value| value * value).sum::<f32>().sqrt();
+        if length == 0.0 {
+            return vec![0.0; vector.len()];
+        }
+        let along: f32 = vector.iter().zip(g).map(|(value, g)| value * g).sum();
+        vector.iter().zip(g).map(|(value, g)| (g - value * along) / length).collect()
+    }
+
+    /// The most rows of a sequence that make its vector.
+    pub(crate) fn rows(self) -> usize {
+        match self {
+            Self::Mean => usize::MAX,
+            Self::Cls => 1,
+        }
+    }
+
+    fn sum(self, rows: &[f32], width: usize) -> Vec<f32> {
         let mut vector = vec![0.0; width];
-        for row in rows.chunks_exact(width) {
+        for row in rows.chunks_exact(width).take(self.rows()) {
             for (sum, value) in vector.iter_mut().zip(row) {
                 *sum += value;
             }
         }
-        normalise(&mut vector);
         vector
     }
 }

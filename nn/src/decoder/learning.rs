@@ -232,8 +232,13 @@ impl Decoder {
 }
 
 impl Parameter {
+    /// A weight on the processor.
+    pub(crate) fn new(name: String, values: Vec<f32>, shape: &[usize]) -> Result<Self> {
+        Ok(Self { name, var: Var::from_vec(values, shape, &CandleDevice::Cpu)? })
+    }
+
     /// Calls `work` with the present values, row-major; of a variable on the processor.
-    pub(super) fn read<T>(&self, work: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&[f32]) -> T) -> Result<T> {
         let (storage, layout) = self.var.storage_and_layout();
         if let (candle_core::Storage::Cpu(values), Some((start, end))) = (&*storage, layout.contiguous_offsets()) {
             return Ok(work(&values.as_slice::<f32>()?[start..end]));

@@ -2,40 +2,40 @@
 
 /// Rows of some width in memory that may be larger than they are.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     memory: Vec<f32>,
     used: usize,
 }
 
 impl Rows {
-    pub(super) fn get(&self) -> &[f32] {
+    pub(crate) fn get(&self) -> &[f32] {
         &self.memory[..self.used]
     }
 
-    pub(super) fn get_mut(&mut self) -> &mut [f32] {
+    pub(crate) fn get_mut(&mut self) -> &mut [f32] {
         &mut self.memory[..self.used]
     }
 
     /// How many values they have.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.used
     }
 
     /// Keeps the first so many values.
-    pub(super) fn truncate(&mut self, used: usize) {
+    pub(crate) fn truncate(&mut self, used: usize) {
         self.used = self.used.min(used);
     }
 }
 
 /// Rows that nobody holds.
 #[derive(Debug, Default)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     free: Vec<Rows>,
 }
 
 impl Pool {
     /// Rows of `used` values, whatever they are: the smallest that suffice, else the largest there is.
-    pub(super) fn take(&mut self, used: usize) -> Rows {
+    pub(crate) fn take(&mut self, used: usize) -> Rows {
         let size = |rows: &Rows| rows.memory.len();
         let fitting = |number: &usize| size(&self.free[*number]) >= used;
         let places = 0..self.free.len();
@@ -50,12 +50,12 @@ impl Pool {
     }
 
     /// Takes rows back.
-    pub(super) fn give(&mut self, rows: Rows) {
+    pub(crate) fn give(&mut self, rows: Rows) {
         self.free.push(rows);
     }
 
     /// Rows with these values.
-    pub(super) fn copy(&mut self, values: &[f32]) -> Rows {
+    pub(crate) fn copy(&mut self, values: &[f32]) -> Rows {
         let mut rows = self.take(values.len());
         rows.get_mut().copy_from_slice(values);
         rows

@@ -1,8 +1,8 @@
 //! Writing a decoder as a model folder, with what it has learned.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write};
+use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use candle_core::DType;
@@ -14,6 +14,7 @@ use super::load::merge;
 use super::{Decoder, Parameter, Trainable};
 use crate::error::read_json;
 use crate::lora::Lora;
+use crate::save::{Layout, copy, replace, write_tensors};
 use crate::{Error, Result};
 
 const WEIGHTS: &str = "model.safetensors";
@@ -63,14 +64,7 @@ impl Decoder {
             let reason = "is beside weights in shards, which would hide what is saved: name another folder";
             return Err(Error::Config { file: dir.join(INDEX), reason: reason.to_owned() });
         }
-        for name in COPIED {
-            let from = self.folder.join(name);
-            match fs::read(&from) {
-                Ok(bytes) => replace(&dir.join(name), |file| file.write_all(&bytes))?,
-                Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
-                Err(source) => return Err(Error::Io { path: from, source }),
-            }
-        }
+        copy(&self.folder, dir, &COPIED)?;
         let file = self.folder.join("config.json");
         let missing = || Error::Config { file: file.clone(), reason: "is gone".to_owned() };
         let mut config: Map<String, Value> = read_json(&file)?.ok_or_else(missing)?;
@@ -92,39 +86,8 @@ impl Decoder {
 
     fn save_weights(&self, path: &Path) -> Result<()> {
         let entries = self.entries();
-        let mut header = BTreeMap::new();
-        let mut end = 0;
-        for (name, entry) in &entries {
-            let start = end;
-            end += entry.shape.iter().product::<usize>() * entry.dtype.size_in_bytes();
-            let dtype = match entry.dtype {
-                DType::F16 => "F16",
-                DType::BF16 => "BF16",
-                _ => "F32",
-            };
-            let place = json!({ "dtype": dtype, "shape": entry.shape, "data_offsets": [start, end] });
-            header.insert(*name, place);
-        }
-        header.insert("__metadata__", json!({ "format": "pt" }));
-        let mut header = json!(header).to_string();
-        header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-        // What cannot be read must not look like a disk that refuses.
-        let mut fault = None;
-        let written = replace(path, |file| {
-            file.write_all(&(header.len() as u64).to_le_bytes())?;
-            file.write_all(header.as_bytes())?;
-            for (name, entry) in &entries {
-                match self.bytes_of(name, entry) {
-                    Ok(bytes) => file.write_all(&bytes)?,
-                    Err(error) => {
-                        fault = Some(error);
-                        return Err(std::io::Error::other("a tensor cannot be read"));
-                    }
-                }
-            }
-            Ok(())
-        });
-        fault.map_or(written, Err)
+        let layouts = entries.iter().map(|(name, entry)| (*name, Layout { dtype: entry.dtype, shape: entry.shape }));
+        write_tensors(path, &layouts.collect(), |name| self.bytes_of(name, &entries[name]))
     }
 
     /// All floating-point tensors of the decoder's file, by name.
@@ -168,27 +131,4 @@ impl Decoder {
             _ => wide(&values),
         })
     }
-}
-
-/// Writes a file aside and renames it, so that a reader finds the old one or the new one.
-fn replace(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
-    let aside = path.with_added_extension("part");
-    let written = File::create(&aside).and_then(|file| {
-        let mut file = BufWriter::new(file);
-        write(&mut file)?;
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()
-    });
-    let written = written.and_then(|()| fs::rename(&aside, path)).map_err(|source| {
-        // Best effort: the fault that is told matters more.
-        let _ = fs::remove_file(&aside);
-        Error::Write { path: path.to_owned(), source }
-    });
-    written?;
-    #[cfg(unix)]
-    if let Some(parent) = path.parent() {
-        File::open(parent)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|source| Error::Write { path: parent.to_owned(), source })?;
-    }
-    Ok(())
 }

@@ -10,7 +10,7 @@ use half::bf16;
 const DEVIATION: f32 = 0.02;
 
 /// The key of a tensor's numbers.
-pub(super) fn key(seed: u64, tensor: &str) -> u64 {
+pub(crate) fn key(seed: u64, tensor: &str) -> u64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&seed.to_le_bytes()).update(tensor.as_bytes());
     let hash = hasher.finalize();
@@ -41,6 +41,11 @@ pub(super) fn fill(key: u64, start: u64, is_bf16: bool, bytes: &mut [u8]) {
     });
 }
 
+/// The first numbers of a tensor.
+pub(crate) fn numbers(key: u64, count: usize) -> Vec<f32> {
+    (0..count as u64).map(|at| number(key, at)).collect()
+}
+
 /// One number. The bits set among 64 are binomial with variance 16; a triangle of variance 1/6 fills the
 /// steps between them. The sum's distribution function is within 0.001 of the normal's.
 fn number(key: u64, at: u64) -> f32 {
@@ -65,7 +70,7 @@ fn mix(value: u64) -> u64 {
 mod tests {
     use super::*;
 
-    fn numbers(key: u64, start: u64, count: usize) -> Vec<f32> {
+    fn filled(key: u64, start: u64, count: usize) -> Vec<f32> {
         let mut bytes = vec![0; count * 4];
         fill(key, start, false, &mut bytes);
         bytes.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
@@ -73,9 +78,10 @@ mod tests {
 
     #[test]
     fn any_part_can_be_drawn_alone() {
-        let all = numbers(7, 0, 20_000);
-        assert_eq!(numbers(7, 5_001, 9_000), all[5_001..14_001]);
-        assert_ne!(numbers(8, 0, 8), all[..8]);
+        let all = filled(7, 0, 20_000);
+        assert_eq!(numbers(7, 20_000), all);
+        assert_eq!(filled(7, 5_001, 9_000), all[5_001..14_001]);
+        assert_ne!(filled(8, 0, 8), all[..8]);
         let mut half = vec![0; 16];
         fill(7, 0, true, &mut half);
         let half: Vec<_> = half.as_chunks().0.iter().map(|bytes| bf16::from_le_bytes(*bytes)).collect();
@@ -84,7 +90,7 @@ mod tests {
 
     #[test]
     fn numbers_are_normal() {
-        let drawn: Vec<_> = numbers(key(1, "a"), 0, 1_000_000).iter().map(|x| f64::from(*x / DEVIATION)).collect();
+        let drawn: Vec<_> = numbers(key(1, "a"), 1_000_000).iter().map(|x| f64::from(*x / DEVIATION)).collect();
         let count = drawn.len() as f64;
         let moment = |power: i32| drawn.iter().map(|x| x.powi(power)).sum::<f64>() / count;
         assert!(moment(1).abs() < 0.005 && (moment(2) - 1.0).abs() < 0.01, "{} {}", moment(1), moment(2));

@@ -64,11 +64,45 @@ impl Linear {
         self.panels.outputs()
     }
 
+    /// Width of an input row.
+    pub(crate) fn inputs(&self) -> usize {
+        self.panels.inputs()
+    }
+
+    /// The layer as a part of a product.
+    pub(crate) fn part(&self) -> Part<'_> {
+        Part { panels: &self.panels, bias: Some(&self.bias) }
+    }
+
+    /// The weight as it is stored, (outputs, inputs).
+    pub(crate) fn weight(&self) -> Vec<f32> {
+        let mut weight = vec![0.0; self.outputs() * self.inputs()];
+        for (output, row) in weight.chunks_exact_mut(self.inputs()).enumerate() {
+            self.panels.row(output, row);
+        }
+        weight
+    }
+
+    /// (outputs)
+    pub(crate) fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// Takes another weight of the same shape.
+    pub(crate) fn set_weight(&mut self, team: &Team, weight: &[f32]) {
+        self.panels.set(team, weight);
+    }
+
+    /// Takes another bias.
+    pub(crate) fn set_bias(&mut self, bias: &[f32]) {
+        self.bias.copy_from_slice(bias);
+    }
+
     /// `y` from `x`: (T, inputs) to (T, outputs).
     pub(crate) fn forward(&self, isa: Isa, x: &[f32], y: &mut [f32], after: After) {
         let (inputs, outputs) = (self.panels.inputs(), self.outputs());
         assert_eq!(x.len() * outputs, y.len() * inputs, "as many rows out as in");
-        let part = Part { panels: &self.panels, bias: Some(&self.bias) };
+        let part = self.part();
         for (x, y) in x.chunks(TILES * ROWS * inputs).zip(y.chunks_mut(TILES * ROWS * outputs)) {
             let place = Place { start: 0, stride: outputs };
             block(isa, x, part, 0..self.panels.count(), &Split::new(y), place, after);

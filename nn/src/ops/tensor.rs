@@ -1,4 +1,4 @@
-//! The decoder's operations on candle tensors: differentiable ones, and fused ones that cut the gradient.
+//! Operations on candle tensors: differentiable ones, and fused ones that cut the gradient.
 //!
 //! `fused` chooses between the two where there are two. The differentiable ones are composed of
 //! operations whose gradient candle knows; candle's fused ones return a result without a history.
@@ -6,12 +6,14 @@
 mod columns;
 mod constant;
 mod frozen;
+mod pool;
 
 use candle_core::{D, DType, Result, Tensor};
 
 pub(crate) use self::columns::set_columns;
 pub(crate) use self::constant::{plus, sum, times};
 pub(crate) use self::frozen::{Frozen, PackedLayer, frozen_linear, frozen_product, product};
+pub(crate) use self::pool::pool;
 
 /// `x / sqrt(mean(x^2) + epsilon) * gain` over the last dimension, in `f32`.
 pub(crate) fn rms_norm(x: &Tensor, gain: &Tensor, epsilon: f32, fused: bool) -> Result<Tensor> {
