@@ -12,7 +12,7 @@ use crate::question::{Gold, Verdict};
 const PASSAGE: &str = "The usual dose of metformin is 500 mg. Metformin is contraindicated in metabolic acidosis. \
                        It is taken with meals.";
 
-fn play(turns: &[&str]) -> Trace {
+pub(super) fn play(turns: &[&str]) -> Trace {
     let library = Fixed::new([
         ("metformin", "Metformin", PASSAGE),
         ("lithium", "Lithium", "Lithium is contraindicated in dehydration."),
@@ -47,7 +47,7 @@ fn an_honest_answer_has_every_good_and_no_bad() {
     for name in ["correctness", "grounding", "citation", "format"] {
         assert_eq!(honest.value(name), 1.0, "{honest:#?}");
     }
-    for name in ["search-cost", "length", "repetition", "script"] {
+    for name in ["coherence", "terminology", "safety", "search-cost", "length", "repetition", "script"] {
         assert_eq!(honest.value(name), 0.0, "{honest:#?}");
     }
     assert!((honest.total - 1.5).abs() < 1e-12);
@@ -167,6 +167,10 @@ fn weights_must_make_sense() {
         grounding: 0.0,
         citation: 0.0,
         format: 0.0,
+        depth: 0.0,
+        coherence: 0.0,
+        terminology: 0.0,
+        safety: 0.0,
         search_cost: 0.0,
         length: 0.0,
         repetition: 0.0,
