@@ -39,8 +39,7 @@ impl Normalise {
         let term = |at: usize| -> Vec<f64> {
             done.iter().map(|one| worth(one, one.reward.terms.get(at).map_or(f64::NAN, |term| term.value))).collect()
         };
-        let counted: Vec<(usize, f64)> =
-            weights.into_iter().enumerate().filter(|(_, weight)| *weight != 0.0).collect();
+        let counted: Vec<(usize, f64)> = weights.into_iter().enumerate().filter(|(_, weight)| *weight != 0.0).collect();
         match self {
             Self::None => {
                 let totals: Vec<f64> = done.iter().map(|one| worth(one, one.reward.total)).collect();
@@ -57,7 +56,9 @@ impl Normalise {
                 for (at, weight) in counted {
                     let values = term(at);
                     let deviation = deviation(&values);
-                    sums.iter_mut().zip(&values).for_each(|(sum, value)| *sum += weight * value / (deviation + EPSILON));
+                    sums.iter_mut()
+                        .zip(&values)
+                        .for_each(|(sum, value)| *sum += weight * value / (deviation + EPSILON));
                 }
                 advantages(&sums, &groups, scaling)
             }
@@ -76,8 +77,8 @@ fn deviation(values: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reward::{Reward, Term};
     use crate::Sample;
+    use crate::reward::{Reward, Term};
 
     /// Episodes of the question `prompt` with the terms `big` and `small`, both of weight 1, and one that counts nothing.
     fn done(terms: &[(usize, f64, f64)]) -> Vec<Rollout> {
@@ -88,7 +89,11 @@ mod tests {
                 sample: Sample { ids: vec![1, 2], mask: vec![false, true] },
                 logprobs: vec![-1.0],
                 trace: trace.clone(),
-                reward: Reward::of(vec![term("big", *big, 1.0), term("small", *small, 1.0), term("none", f64::NAN, 0.0)]),
+                reward: Reward::of(vec![
+                    term("big", *big, 1.0),
+                    term("small", *small, 1.0),
+                    term("none", f64::NAN, 0.0),
+                ]),
                 prompt: *prompt,
                 version: 0,
                 is_masked: false,
