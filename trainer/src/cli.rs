@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and how it ends.
 
+mod evaluation;
 mod export;
 mod init;
 mod lookup;

@@ -9,7 +9,7 @@ use nn::{Adapter, Decoder, Device};
 use crate::error::{read, write};
 use crate::files::{remove_folder, sync_all};
 use crate::recipe::Learn;
-use crate::{Error, Result, learner, run};
+use crate::{Error, Result, learner, run, stages};
 
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ impl FromStr for Which {
     }
 }
 
-/// Writes what the run in the folder `dir` had learnt at a checkpoint to the new folder `to`; gives its
-/// step. `merged` adds an adapter to the weights.
+/// Writes what the run in the folder `dir` had learnt at a checkpoint, of several stages the last, to the new folder
+/// `to`; gives its step. `merged` adds an adapter to the weights.
 ///
 /// # Errors
 /// [`Error::Input`] when `to` exists, or there is no such checkpoint; those of damaged files.
@@ -43,6 +43,8 @@ pub fn export(dir: &Path, to: &Path, which: Which, merged: bool) -> Result<u64> 
     if fs::symlink_metadata(to).is_ok() {
         return Err(Error::Input(format!("{} exists already: remove it, or name another folder", to.display())));
     }
+    let last = stages::begun(dir)?.pop();
+    let dir = last.as_deref().unwrap_or(dir);
     let plan = run::plan(dir)?;
     let checkpoints = run::checkpoints(dir)?;
     let Some((newest, state)) = checkpoints.newest()? else {

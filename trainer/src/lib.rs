@@ -8,7 +8,8 @@
 //! * [`sft`]: supervised fine-tuning; [`grpo`]: reinforcement learning with retrieval in the loop ([`rl`]);
 //! * [`objective`]: losses and advantages of GRPO, PPO, DPO and reward models, as pure functions;
 //! * [`rollout`], [`reward`], [`question`]: episodes of the agent, what they are worth and why;
-//! * [`lookup`]: a generated formulary that can only be learnt by looking things up;
+//! * [`evaluation`]: what answers come to, with intervals; [`retrieval`]: searches that find something else;
+//! * [`task`], [`lookup`]: a generated formulary that can only be learnt by looking things up;
 //! * [`stages`]: what a stage may be, and recipes of several;
 //! * [`run`], [`Checkpoints`], [`Journal`]: the folder of a run, what it goes on from and what it tells;
 //! * [`Summary`] and [`export`]: what came of a run, seen and taken elsewhere.
@@ -30,11 +31,13 @@
 //! place in the run, never of what came before it: ten steps are five, a kill, and five, to the bit. A file of a
 //! run is there whole or not at all. No clock is read here: it is an argument.
 
+mod at_once;
 pub mod checkpoint;
 pub mod data;
 mod demonstration;
 mod draw;
 mod error;
+pub mod evaluation;
 pub mod export;
 mod files;
 pub mod grpo;
@@ -48,6 +51,7 @@ mod order;
 pub mod packing;
 pub mod question;
 pub mod recipe;
+pub mod retrieval;
 pub mod reward;
 pub mod rl;
 pub mod rollout;
@@ -58,6 +62,7 @@ mod scratch;
 pub mod sft;
 pub mod stages;
 pub mod summary;
+pub mod task;
 mod tensors;
 #[cfg(test)]
 mod testing;

@@ -32,10 +32,10 @@ use agent::Budget;
 use agent::policy::{Local, LocalOptions};
 use corpus::{Document, DocumentId};
 use nn::Tokenizer;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-pub use self::evaluate::{Evaluation, Row, evaluate};
+pub use self::evaluate::evaluate;
 pub use self::formulary::Formulary;
 use crate::error::{Error, Result, write};
 use crate::scratch::{self, Shape};
@@ -55,7 +55,8 @@ pub const BUDGET: Budget = Budget {
 const SHAPE: Shape = Shape { width: 128, inner: 384, layers: 4, heads: 4 };
 
 /// How large the task is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Size {
     /// Drugs of one edition.
     pub drugs: usize,

@@ -5,13 +5,15 @@
 
 mod check;
 mod rollout;
+mod staged;
 mod table;
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::rollout::RolloutSection;
+pub use self::rollout::{Learnt, Retriever, RolloutSection};
+pub use self::staged::{Stage, Stages, Work};
 use crate::error::read;
 use crate::objective::GrpoConfig;
 use crate::reward::RewardConfig;
@@ -134,6 +136,9 @@ pub struct DataSection {
     /// JSONL files that are measured by and never learnt from.
     #[serde(default)]
     pub heldout: Vec<PathBuf>,
+    /// In a recipe of stages: JSONL files of questions that are asked before the first stage and after each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub questions: Vec<PathBuf>,
     /// For GRPO: a home of `anamnesis`, whose current index is searched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub home: Option<PathBuf>,
@@ -261,23 +266,34 @@ impl Recipe {
     /// # Errors
     /// As [`Recipe::open`].
     pub fn parse(file: &Path, text: &str, sets: &[String]) -> Result<Self> {
-        let fault = |reason: String| Error::Recipe { file: file.to_owned(), reason: reason.trim_end().to_owned() };
         if sets.is_empty() {
-            return toml::from_str(text).map_err(|error| fault(error.to_string()));
+            return toml::from_str(text).map_err(|error| fault(file, &error.to_string()));
         }
-        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| fault(error.to_string()))?;
-        for set in sets {
-            table::set(&mut table, set).map_err(&fault)?;
-        }
+        Self::of(file, &changed(file, text, sets)?)
+    }
+
+    /// The recipe in a table; `file` stands in errors.
+    fn of(file: &Path, table: &toml::Table) -> Result<Self> {
         // Once more through text, so that an error shows the line it is about.
-        let text = toml::to_string(&table).map_err(|error| fault(error.to_string()))?;
-        toml::from_str(&text).map_err(|error| fault(error.to_string()))
+        let text = toml::to_string(table).map_err(|error| fault(file, &error.to_string()))?;
+        toml::from_str(&text).map_err(|error| fault(file, &error.to_string()))
     }
 
     /// The recipe as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string_pretty(self).expect("sections of numbers, texts and lists are TOML")
     }
+}
+
+/// The text of a recipe as a table, with what `sets` say.
+fn changed(file: &Path, text: &str, sets: &[String]) -> Result<toml::Table> {
+    let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| fault(file, &error.to_string()))?;
+    sets.iter().try_for_each(|set| table::set(&mut table, set)).map_err(|reason| fault(file, &reason))?;
+    Ok(table)
+}
+
+fn fault(file: &Path, reason: &str) -> Error {
+    Error::Recipe { file: file.to_owned(), reason: reason.trim_end().to_owned() }
 }
 
 /// A recipe that was checked as a whole, with every path absolute and every default filled in.

@@ -8,7 +8,7 @@
 //! have ended in. Episodes are told that it is the second of 1970 that has the step's number.
 
 mod alarm;
-mod library;
+pub(crate) mod library;
 mod measure;
 mod record;
 mod step;
@@ -31,6 +31,7 @@ use crate::learner::Learner;
 use crate::memory;
 use crate::question::Question;
 use crate::recipe::{Learn, Plan, Recipe};
+use crate::retrieval::Searched;
 use crate::reward::Rewards;
 use crate::rollout::{Cached, Place, Rollout, RolloutConfig, Score, Setting, rollouts};
 use crate::run::{Clock, Progress, Run};
@@ -91,7 +92,8 @@ fn train(
             return Ok(state);
         }
     }
-    let retriever = Cached::new(library.retriever(), REMEMBERED);
+    let searched = Searched::new(library.retriever(), recipe.rollout.retriever, &tasks.train)?;
+    let retriever = Cached::new(&searched, REMEMBERED);
     let mut trainer = Trainer::open(plan, dir, &tasks, &retriever, checkpoint, (score, clock))?;
     let start = trainer.rehearse(state.step)?;
     run.journal.write(&Entry::Start(start), clock())?;

@@ -10,9 +10,6 @@
 mod cached;
 mod summary;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use agent::policy::Local;
@@ -27,7 +24,7 @@ pub use self::cached::Cached;
 pub use self::summary::{Summary, summary};
 use crate::question::Question;
 use crate::reward::Reward;
-use crate::{Error, Result, Sample};
+use crate::{Error, Result, Sample, at_once};
 
 /// A finished episode.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,7 +99,7 @@ pub struct Place {
 
 impl Place {
     /// The seed of one episode.
-    fn seed(self, prompt: usize, sample: usize) -> u64 {
+    pub(crate) fn seed(self, prompt: usize, sample: usize) -> u64 {
         let stream = Stream { seed: self.seed, step: self.step, prompt: prompt as u32, sample: sample as u32 };
         let [low, high, ..] = stream.words(0);
         u64::from(high) << 32 | u64::from(low)
@@ -124,48 +121,17 @@ pub fn rollouts(setting: &Setting<'_>, questions: &[Question], place: Place) -> 
     let engine = setting.policy.engine();
     let version = engine.version();
     let at_once = if config.at_once == 0 { engine.options().max_batch } else { config.at_once };
-    let (next, cancel, failure) = (AtomicUsize::new(0), Cancel::new(), Mutex::new(None));
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count || cancel.is_cancelled() {
-                return done;
-            }
-            let (prompt, sample) = (number / config.group, number % config.group);
-            match episode(setting, questions, prompt, place.seed(prompt, sample), version, &cancel) {
-                Ok(episode) => done.push((number, episode)),
-                Err(error) => {
-                    // Those that are cancelled for it fail later.
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    cancel.cancel();
-                    return done;
-                }
-            }
-        }
-    };
-    let mut done = thread::scope(|scope| {
-        let threads: Vec<_> = (0..at_once.min(count)).map(|_| scope.spawn(work)).collect();
-        let mut done = Vec::with_capacity(count);
-        for thread in threads {
-            match thread.join() {
-                Ok(part) => done.extend(part),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        done
-    });
-    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    done.sort_by_key(|(number, _)| *number);
+    let done = at_once::each(count, at_once, |number, cancel| {
+        let (prompt, sample) = (number / config.group, number % config.group);
+        episode(setting, questions, prompt, place.seed(prompt, sample), version, cancel)
+    })?;
     let episodes: Vec<_> =
-        done.iter().map(|(number, ended)| (&questions[number / config.group], &ended.trace)).collect();
+        done.iter().enumerate().map(|(number, ended)| (&questions[number / config.group], &ended.trace)).collect();
     let rewards = (setting.score)(&episodes)?;
     if rewards.len() != count {
         return Err(Error::Shape(format!("{} rewards for {count} episodes", rewards.len())));
     }
-    let rewarded = done.into_iter().zip(rewards);
+    let rewarded = done.into_iter().enumerate().zip(rewards);
     let rollout = rewarded.map(|((number, Ended { sample, logprobs, trace }), reward)| {
         let is_masked = trace.stop == StopReason::Time || sample.learnt() == 0;
         Rollout { sample, logprobs, trace, reward, prompt: number / config.group, version, is_masked }

@@ -87,6 +87,22 @@ pub fn checkpoints(dir: &Path) -> Result<Checkpoints> {
     Ok(Checkpoints::at(&folder))
 }
 
+/// Keeps other processes out of the folder `dir` for as long as the file is held.
+///
+/// # Errors
+/// [`Error::Input`] when one has it.
+pub(crate) fn hold(dir: &Path) -> Result<File> {
+    let path = dir.join(LOCK);
+    let lock = File::create(&path).map_err(write(&path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => {
+            Err(Error::Input(format!("{}: is being trained by another process", dir.display())))
+        }
+        Err(TryLockError::Error(source)) => Err(write(&path)(source)),
+    }
+}
+
 impl Run {
     /// Begins a run of `plan` in the folder `dir`, or, with `resume`, goes on where its newest checkpoint ends.
     ///
@@ -106,13 +122,7 @@ impl Run {
             }
         }
         fs::create_dir_all(dir).map_err(write(dir))?;
-        let path = dir.join(LOCK);
-        let lock = File::create(&path).map_err(write(&path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return refuse("is being trained by another process".to_owned()),
-            Err(TryLockError::Error(source)) => return Err(write(&path)(source)),
-        }
+        let lock = hold(dir)?;
         let checkpoints = Checkpoints::open(&dir.join(CHECKPOINTS))?;
         let resumed = checkpoints.newest()?.map(|(folder, state)| Resumed { folder, state });
         if let Some(Resumed { state, .. }) = &resumed {

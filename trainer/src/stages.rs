@@ -1,14 +1,34 @@
-//! [`Kind`]: what a stage of training may be, and [`run`], which runs one of any kind.
+//! Stages of training: [`Kind`], what one may be; [`run`], which runs one; [`train`], which runs all of a recipe.
+//!
+//! The folder of a run of several stages:
+//!
+//! ```text
+//! config.toml                 the recipe, with all that was set
+//! task/                       what was generated first
+//! stages/01-NAME/             an ordinary run, and in it
+//! stages/01-NAME/outcome/     the whole model that it gave: the stage is done
+//! journal.jsonl               what the questions of `data.questions` came to, before the first stage and after each
+//! ```
+
+mod several;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::several::train;
 use crate::checkpoint::State;
+use crate::export::Which;
 use crate::recipe::Plan;
 use crate::run::{Clock, Progress};
 use crate::{Result, grpo, sft};
+
+/// In the folder of a run: what was generated.
+pub const TASK: &str = "task";
+/// In the folder of a stage: the model that it gave.
+pub const OUTCOME: &str = "outcome";
+const STAGES: &str = "stages";
 
 /// What is done in a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +46,21 @@ impl Kind {
         match self {
             Self::Sft => "sft",
             Self::Grpo => "grpo",
+        }
+    }
+
+    /// Which checkpoint a stage gives when nobody says. Rewards may peak before they fall.
+    pub fn outcome(self) -> Which {
+        match self {
+            Self::Sft => Which::Last,
+            Self::Grpo => Which::Best,
+        }
+    }
+
+    /// Whether it gives a policy, with which the stages after it go on.
+    pub fn gives_policy(self) -> bool {
+        match self {
+            Self::Sft | Self::Grpo => true,
         }
     }
 }
@@ -53,4 +88,35 @@ pub fn run(
         Kind::Sft => sft::sft(plan, dir, resume, clock, told),
         Kind::Grpo => grpo::grpo(plan, dir, resume, clock, told),
     }
+}
+
+/// The folder of the stage with this number, from 0, and name, in the run in the folder `run`.
+pub(crate) fn folder(run: &Path, number: usize, name: &str) -> PathBuf {
+    run.join(STAGES).join(format!("{:02}-{name}", number + 1))
+}
+
+/// The stages that were begun in the run in the folder `run`, in their order, by their folders; empty for a run of one.
+///
+/// # Errors
+/// [`crate::Error::Io`] when the folder cannot be read.
+pub fn begun(run: &Path) -> Result<Vec<PathBuf>> {
+    let dir = run.join(STAGES);
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(&dir).map_err(crate::error::read(&dir))? {
+        let path = entry.map_err(crate::error::read(&dir))?.path();
+        if path.join(crate::run::CONFIG).is_file() {
+            folders.push(path);
+        }
+    }
+    folders.sort_unstable();
+    Ok(folders)
+}
+
+/// The name of a stage, of its folder.
+pub(crate) fn name(folder: &Path) -> String {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    name.split_once('-').map_or_else(|| name.to_string(), |(_, name)| name.to_owned())
 }

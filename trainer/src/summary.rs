@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use agent::journal::{self, Entry};
 use serde::Serialize;
 
-use crate::Result;
+use crate::{Result, stages};
 
 /// What came of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -47,6 +47,9 @@ pub struct Summary {
     pub best_step: Option<u64>,
     /// What a person should know.
     pub notices: Vec<String>,
+    /// Where there are several: each stage that was begun.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Self>,
 }
 
 impl Summary {
@@ -55,7 +58,41 @@ impl Summary {
     /// # Errors
     /// [`crate::Error::Agent`] when there is no journal, or it is damaged.
     pub fn read(run: &Path) -> Result<Self> {
-        Ok(Self::of(run, &journal::read(run)?))
+        let folders = stages::begun(run)?;
+        if folders.is_empty() {
+            return Ok(Self::of(run, &journal::read(run)?));
+        }
+        let stages: Vec<Self> = folders.iter().map(|folder| Self::read(folder)).collect::<Result<_>>()?;
+        let asked = if run.join(journal::FILE).is_file() { journal::read(run)? } else { Vec::new() };
+        Ok(Self::over(Self::of(run, &asked), stages))
+    }
+
+    /// A run of several stages: what its questions came to, the sums over its stages, and where the last one stands.
+    fn over(asked: Self, stages: Vec<Self>) -> Self {
+        let sum = |of: fn(&Self) -> u64| stages.iter().map(of).sum::<u64>();
+        let seconds: f64 = stages.iter().map(|stage| stage.seconds).sum();
+        let tokens: f64 = stages.iter().map(|stage| stage.tokens_per_second * stage.seconds).sum();
+        let notices = stages.iter().flat_map(|stage| stage.notices.iter().cloned()).collect();
+        let last = stages.last().cloned().unwrap_or_default();
+        Self {
+            step: sum(|stage| stage.step),
+            steps: sum(|stage| stage.steps),
+            skipped: sum(|stage| stage.skipped),
+            learnt: sum(|stage| stage.learnt),
+            tokens_per_second: if seconds > 0.0 { tokens / seconds } else { 0.0 },
+            seconds,
+            run: asked.run,
+            is_done: asked.is_done,
+            heldout: asked.heldout,
+            notices,
+            stages,
+            ..last
+        }
+    }
+
+    /// What it is called among the stages of a run.
+    pub fn name(&self) -> String {
+        stages::name(&self.run)
     }
 
     fn of(run: &Path, entries: &[Entry]) -> Self {

@@ -38,7 +38,7 @@ fn a_task_is_made_learnt_from_and_measured() {
         assert_eq!(code, 0, "{err}");
         let evaluation: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(evaluation["rows"][0]["questions"], 3, "{out}");
-        assert!(evaluation["rows"][0]["exact_match"].as_f64().unwrap() < 0.5, "{out}");
+        assert!(evaluation["rows"][0]["measures"]["exact_match"]["value"].as_f64().unwrap() < 0.5, "{out}");
     }
     let (code, _, err) = run(home, &["lookup", "eval", "nowhere"]);
     assert!(code == 2 && err.contains("cannot read") && err.contains("nowhere"), "{err}");

@@ -6,7 +6,9 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
 use trainer::lookup::{Size, evaluate, init};
+use trainer::recipe::Retriever;
 
+use super::evaluation;
 use crate::output::Output;
 
 #[derive(Debug, clap::Args)]
@@ -74,19 +76,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
 fn measure(Eval { dir, model, train, shuffled }: &Eval, output: &Output) -> Result<()> {
     let model = model.clone().unwrap_or_else(|| dir.join("model"));
     let file = dir.join(if *train { "questions-train.jsonl" } else { "questions-heldout.jsonl" });
-    let evaluation = evaluate(dir, &file, &model, *shuffled)?;
-    if output.is_json() {
-        return output.json(&evaluation);
-    }
-    output.line("hops  questions  exact  grounded  searched  tokens")?;
-    for row in &evaluation.rows {
-        let hops = if row.hops == 0 { "all".to_owned() } else { row.hops.to_string() };
-        output.line(format!(
-            "{hops:>4} {:>10} {:>6.3} {:>9.3} {:>9.3} {:>7.1}",
-            row.questions, row.exact_match, row.grounding, row.search_rate, row.written_tokens
-        ))?;
-    }
-    Ok(())
+    let retriever = if *shuffled { Retriever::Shuffled } else { Retriever::True };
+    evaluation::tell(&evaluate(dir, &file, &model, retriever)?, output)
 }
 
 fn make(args: &Init, output: &Output) -> Result<()> {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use trainer::Summary;
 
-use crate::output::{FAINT, Output, STRONG};
+use super::evaluation::table;
+use crate::output::Output;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -19,12 +20,48 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
     tell(&summaries, output)
 }
 
-/// Shows summaries: one row a field, one column a run.
+/// Shows summaries: of one run of several stages, a column a stage; else a column a run.
 pub(crate) fn tell(summaries: &[Summary], output: &Output) -> Result<()> {
     if output.is_json() {
         return summaries.iter().try_for_each(|summary| output.json(summary));
     }
-    let names = summaries.iter().map(|summary| summary.run.display().to_string());
+    match summaries {
+        [whole] if !whole.stages.is_empty() => {
+            columns(&whole.stages, &Summary::name, output)?;
+            asked(whole, output)?;
+        }
+        _ => columns(summaries, &|summary| summary.run.display().to_string(), output)?,
+    }
+    for (summary, text) in summaries.iter().flat_map(|summary| summary.notices.iter().map(move |text| (summary, text)))
+    {
+        output.note(format!("{}: {text}", summary.run.display()));
+    }
+    Ok(())
+}
+
+/// What the questions came to before the first stage and after each.
+fn asked(whole: &Summary, output: &Output) -> Result<()> {
+    let after = whole.stages.iter().map(|stage| format!("after_{}", stage.name()));
+    let phases: Vec<String> = std::iter::once("before".to_owned()).chain(after).collect();
+    let phases: Vec<_> = phases.iter().filter_map(|phase| Some((phase, whole.heldout.get(phase)?))).collect();
+    let Some((_, values)) = phases.last() else { return Ok(()) };
+    let mut lines = vec![(String::new(), phases.iter().map(|(phase, _)| phase.replace('_', " ")).collect::<Vec<_>>())];
+    for name in values.keys().filter(|name| !is_end(name)) {
+        let cells = phases.iter().map(|(_, values)| number(values.get(name).copied()));
+        lines.push((name.replace('_', " "), cells.collect()));
+    }
+    output.line("")?;
+    table(&lines, output)
+}
+
+/// Whether it is an end of an interval, which is for machines.
+fn is_end(name: &str) -> bool {
+    name.ends_with("_low") || name.ends_with("_high")
+}
+
+/// One row a field, one column a summary.
+fn columns(summaries: &[Summary], head: &dyn Fn(&Summary) -> String, output: &Output) -> Result<()> {
+    let names = summaries.iter().map(head);
     let mut rows: Vec<(String, Vec<String>)> = vec![(String::new(), names.collect())];
     let mut row = |name: &str, of: &dyn Fn(&Summary) -> String| {
         rows.push((name.to_owned(), summaries.iter().map(of).collect()));
@@ -53,6 +90,7 @@ pub(crate) fn tell(summaries: &[Summary], output: &Output) -> Result<()> {
             summary.heldout.iter().flat_map(|(phase, values)| values.keys().map(move |name| (phase, name)))
         })
         .collect();
+    measures.retain(|(_, name)| !is_end(name));
     measures.sort_unstable();
     measures.dedup();
     for (phase, name) in measures {
@@ -60,24 +98,7 @@ pub(crate) fn tell(summaries: &[Summary], output: &Output) -> Result<()> {
             number(summary.heldout.get(phase).and_then(|values| values.get(name)).copied())
         });
     }
-    let widest = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    let column = |at: usize| rows.iter().map(|(_, cells)| cells[at].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..summaries.len()).map(column).collect();
-    for (line, (name, cells)) in rows.iter().enumerate() {
-        let cells = cells.iter().zip(&widths).map(|(cell, width)| format!("  {cell:<width$}"));
-        let cells: String = cells.collect();
-        let cells = cells.trim_end();
-        if line == 0 {
-            output.line(format!("{:<widest$}{STRONG}{cells}{STRONG:#}", ""))?;
-        } else {
-            output.line(format!("{FAINT}{name:<widest$}{FAINT:#}{cells}"))?;
-        }
-    }
-    for (summary, text) in summaries.iter().flat_map(|summary| summary.notices.iter().map(move |text| (summary, text)))
-    {
-        output.note(format!("{}: {text}", summary.run.display()));
-    }
-    Ok(())
+    table(&rows, output)
 }
 
 fn number(value: Option<f64>) -> String {

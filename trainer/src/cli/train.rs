@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
-use trainer::recipe::{Plan, Recipe};
-use trainer::{Kind, State, Summary, run, stages};
+use trainer::recipe::Work;
+use trainer::{Kind, Progress, State, Summary, run, stages};
 
 use super::show;
 use crate::output::Output;
@@ -29,21 +29,39 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(kind: Kind, args: &Args, output: &Output) -> Result<()> {
-    let plan = plan(args)?;
+    let work = work(args)?;
     let bar = bar();
-    let state = stages::run(kind, &plan, &args.out, args.resume, &Timestamp::now, &mut |progress| {
+    let told = &mut |progress: Progress| {
         bar.set_length(progress.steps);
         bar.set_position(progress.step);
         bar.set_message(format!("{}, {:.0} tokens/s", progress.note, progress.tokens_per_second));
-    })?;
+    };
+    let state = match &work {
+        Work::One(plan) => {
+            if !plan.recipe().data.questions.is_empty() {
+                bail!(
+                    "data.questions is asked before and after stages: begin the recipe's sections of {kind} with [[stage]]"
+                );
+            }
+            stages::run(kind, plan, &args.out, args.resume, &Timestamp::now, told)?
+        }
+        Work::Several(several) => {
+            let last = several.last();
+            if last.kind != kind {
+                bail!("the recipe ends with {}: run `anamnesis-train {}`", last.kind, last.kind);
+            }
+            stages::train(several, &args.out, args.resume, &Timestamp::now, told)?
+        }
+    };
     finish(&bar, &state, args, output)
 }
 
-/// The plan of the recipe, or of the run that goes on.
-fn plan(args: &Args) -> Result<Plan> {
+/// The work of the recipe, or of the run that goes on.
+fn work(args: &Args) -> Result<Work> {
+    let config = args.out.join(run::CONFIG);
     match &args.recipe {
-        Some(file) => Ok(Recipe::open(file, &args.set)?.plan(file)?),
-        None if args.out.join(run::CONFIG).is_file() => Ok(run::plan(&args.out)?),
+        Some(file) => Ok(Work::open(file, &args.set)?),
+        None if config.is_file() => Ok(Work::open(&config, &[])?),
         None => bail!("{} holds no run to go on with: begin one with --recipe", args.out.display()),
     }
 }

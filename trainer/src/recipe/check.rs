@@ -43,6 +43,11 @@ impl Recipe {
             return Err(format!("data.heldout names {}, which is learnt from", path.display()));
         }
 
+        data.questions.iter_mut().try_for_each(|path| plain_file("data.questions", path))?;
+        if let Some(path) = data.questions.iter().find(|path| data.train.contains(path)) {
+            return Err(format!("data.questions names {}, which is learnt from", path.display()));
+        }
+
         if let Some(home) = &mut data.home {
             folder("data.home", home)?;
             if data.documents.is_some() {

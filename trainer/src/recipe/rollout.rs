@@ -11,6 +11,30 @@ use crate::rollout::RolloutConfig;
 /// Episodes under way at once when nobody says.
 const AT_ONCE: usize = 64;
 
+/// Whose tokens are learnt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Learnt {
+    /// Those that the policy wrote.
+    #[default]
+    Policy,
+    /// Also what was retrieved. Only to see what the mask is worth.
+    All,
+}
+
+/// What a search finds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Retriever {
+    /// What the index holds.
+    #[default]
+    True,
+    /// Other documents than it should. Only to see what the search is worth.
+    Shuffled,
+    /// Nothing. Only to see what a policy knows by itself.
+    Empty,
+}
+
 /// `[rollout]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -33,6 +57,10 @@ pub struct RolloutSection {
     pub at_once: usize,
     /// The grammar of episodes.
     pub profile: Profile,
+    /// Whose tokens are learnt.
+    pub learn: Learnt,
+    /// What searches find.
+    pub retriever: Retriever,
     /// The bounds of each.
     pub budget: Budget,
 }
@@ -49,6 +77,8 @@ impl Default for RolloutSection {
             top_p: 1.0,
             at_once: 0,
             profile: Profile::SearchR1,
+            learn: Learnt::Policy,
+            retriever: Retriever::True,
             budget: Budget::default(),
         }
     }

@@ -13,18 +13,18 @@ use crate::recipe::DataSection;
 use crate::{Error, Result};
 
 /// What episodes may search.
-pub(super) struct Library {
+pub(crate) struct Library {
     retriever: Box<dyn Retrieve>,
     identity: String,
 }
 
 impl Library {
-    pub(super) fn retriever(&self) -> &dyn Retrieve {
+    pub(crate) fn retriever(&self) -> &dyn Retrieve {
         self.retriever.as_ref()
     }
 
     /// Another one for other contents.
-    pub(super) fn identity(&self) -> &str {
+    pub(crate) fn identity(&self) -> &str {
         &self.identity
     }
 }
@@ -33,7 +33,7 @@ impl Library {
 ///
 /// # Errors
 /// [`Error::Input`] when it names nothing; those of a damaged home, or of one whose encoder is not at hand.
-pub(super) fn open(data: &DataSection) -> Result<Library> {
+pub(crate) fn open(data: &DataSection) -> Result<Library> {
     match (&data.home, &data.documents) {
         (Some(home), _) => {
             let retriever = hybrid(home).map_err(agent::Error::from)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use agent::policy::LocalOptions;
 use nn::{Batch, Decoder, Device, KvCache, Pass, Sampling, Wanted};

@@ -1,0 +1,28 @@
+//! [`Task`]: what a recipe generates before its first stage: a world to search, questions on it, and what a policy is
+//! warmed up on.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Result, lookup};
+
+/// `[task]`, but for its seed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Task {
+    /// A formulary that exists nowhere else ([`lookup`]).
+    Lookup(lookup::Size),
+}
+
+impl Task {
+    /// Writes the task of `seed` to the new folder `dir`, whole or not at all. The same seed gives the same bytes.
+    ///
+    /// # Errors
+    /// [`crate::Error::Input`] when a size cannot be; [`crate::Error::Write`] when the disk refuses.
+    pub fn make(&self, dir: &Path, seed: u64) -> Result<()> {
+        match self {
+            Self::Lookup(size) => lookup::init(dir, seed, *size).map(|_| ()),
+        }
+    }
+}
