@@ -42,6 +42,8 @@ pub enum Gold {
     Exact(Vec<String>),
     /// As many words as possible of one of these, and few others.
     Overlap(Vec<String>),
+    /// The meaning of one of these, by an encoder, with the same numbers.
+    Semantic(Vec<String>),
     /// The letter of one of several options, the first of which is A.
     #[serde(rename_all = "kebab-case")]
     Choice {
@@ -88,7 +90,7 @@ impl Question {
             return Some("the id or the question is empty".to_owned());
         }
         match &self.gold {
-            Gold::Exact(answers) | Gold::Overlap(answers) => {
+            Gold::Exact(answers) | Gold::Overlap(answers) | Gold::Semantic(answers) => {
                 (answers.is_empty() || answers.iter().any(blank)).then(|| "an answer is empty".to_owned())
             }
             Gold::Choice { letter, options } => {
@@ -154,9 +156,10 @@ mod tests {
 {"id":"1","question":"Dose?","gold":{"exact":["40 mg"]},"documents":["a"],"hops":2}
 {"id":"2","question":"Which?","gold":{"choice":{"letter":"B","options":["x","y"]}}}
 {"id":"3","question":"Does it?","gold":{"verdict":"maybe"}}
-{"id":"4","question":"Why?","gold":{"overlap":["because of this"]}}"#;
+{"id":"4","question":"Why?","gold":{"overlap":["because of this"]}}
+{"id":"5","question":"How?","gold":{"semantic":["like this"]}}"#;
         let questions = read_lines(lines).unwrap();
-        assert_eq!((questions.len(), questions[0].hops, questions[2].hops), (4, 2, 1));
+        assert_eq!((questions.len(), questions[0].hops, questions[2].hops), (5, 2, 1));
         let again: Vec<_> = questions.iter().map(|question| serde_json::to_string(question).unwrap()).collect();
         assert_eq!(read_lines(&again.join("\n")).unwrap(), questions);
     }

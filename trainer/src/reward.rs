@@ -8,21 +8,30 @@
 //! A term that nobody could give is unknown, not zero: its value is NaN, and so is the total of its
 //! episode, which is then left out of what is learnt from.
 
+mod amount;
 mod config;
 mod correctness;
 mod grounding;
+mod normalise;
+mod reasoning;
+mod safety;
+mod semantic;
+mod terminology;
 mod text;
 mod writing;
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use agent::Trace;
+use retriever::Embed;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::config::{JudgeChoice, RewardConfig, Weights};
 use self::grounding::Grounds;
+pub use self::normalise::Normalise;
 use crate::Result;
-use crate::question::Question;
+use crate::question::{Gold, Question};
 
 /// What an episode was worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -79,10 +88,12 @@ impl Reward {
 type Given = (f64, String);
 
 /// What a recipe's `[reward]` names, ready to look at episodes.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Rewards {
     config: RewardConfig,
     grounds: Grounds,
+    /// Opened when the first answer is compared by meaning.
+    encoder: OnceLock<Arc<dyn Embed>>,
 }
 
 impl Rewards {
@@ -92,7 +103,7 @@ impl Rewards {
     /// Those of a bad configuration, and of a judge that cannot be opened.
     pub fn open(config: &RewardConfig, _run: Option<&Path>) -> Result<Self> {
         config.check()?;
-        Ok(Self { config: config.clone(), grounds: Grounds::open(&config.judge)? })
+        Ok(Self { config: config.clone(), grounds: Grounds::open(&config.judge)?, ..Self::default() })
     }
 
     /// What each of `episodes` was worth, in their order. None depends on the others.
@@ -101,8 +112,7 @@ impl Rewards {
     /// Those of the judge; never because of what an episode says.
     pub fn score(&self, episodes: &[(&Question, &Trace)]) -> Result<Vec<Reward>> {
         let config = &self.config;
-        let correctness: Vec<Given> =
-            episodes.iter().map(|(question, trace)| correctness::correctness(question, trace)).collect();
+        let correctness = self.correctness(episodes)?;
         let shut: Vec<_> =
             episodes.iter().zip(&correctness).map(|((_, trace), (value, _))| closed(config, trace, *value)).collect();
         let open = episodes.iter().zip(&shut).filter(|(_, shut)| shut.is_none()).map(|((_, trace), _)| *trace);
@@ -114,11 +124,19 @@ impl Rewards {
                 None => grounding.next().expect("one for each episode whose gate is open"),
             };
             let weights = &config.weights;
+            let depth = match shut {
+                Some(reason) => (0.0, reason.to_owned()),
+                None => reasoning::depth(trace, question.hops),
+            };
             let terms = [
                 ("correctness", weights.correctness, correctness),
                 ("grounding", weights.grounding, grounding),
                 ("citation", weights.citation, grounding::citation(trace)),
                 ("format", weights.format, writing::format(trace)),
+                ("depth", weights.depth, depth),
+                ("coherence", weights.coherence, reasoning::coherence(trace)),
+                ("terminology", weights.terminology, terminology::terminology(trace)),
+                ("safety", weights.safety, safety::safety(trace)),
                 ("search-cost", weights.search_cost, writing::search_cost(trace, question.hops)),
                 ("length", weights.length, writing::length(trace, config.answer_words)),
                 ("repetition", weights.repetition, writing::repetition(trace)),
@@ -133,6 +151,42 @@ impl Rewards {
             Reward { verdicts, ..Reward::of(terms.into_iter().map(term).collect()) }
         };
         Ok(episodes.iter().copied().zip(correctness).zip(shut).map(worth).collect())
+    }
+
+    /// How right each answer is; those that are held against a meaning are looked at together.
+    fn correctness(&self, episodes: &[(&Question, &Trace)]) -> Result<Vec<Given>> {
+        let mut pairs: Vec<(&str, &[String])> = Vec::new();
+        let mut given = Vec::with_capacity(episodes.len());
+        for (question, trace) in episodes {
+            given.push(match &question.gold {
+                Gold::Semantic(answers) if trace.answer.is_answered() => {
+                    pairs.push((&trace.answer.text, answers));
+                    None
+                }
+                _ => Some(correctness::correctness(question, trace)),
+            });
+        }
+        let mut compared = if pairs.is_empty() {
+            Vec::new().into_iter()
+        } else {
+            semantic::semantic(self.encoder()?, &pairs)?.into_iter()
+        };
+        let next = |given: Option<Given>| given.unwrap_or_else(|| compared.next().expect("one for each pair"));
+        Ok(given.into_iter().map(next).collect())
+    }
+
+    fn encoder(&self) -> Result<&dyn Embed> {
+        if let Some(encoder) = self.encoder.get() {
+            return Ok(encoder.as_ref());
+        }
+        let opened = retriever::embed::open(&self.config.encoder).map_err(agent::Error::from)?;
+        Ok(self.encoder.get_or_init(|| opened).as_ref())
+    }
+}
+
+impl std::fmt::Debug for Rewards {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rewards").field("config", &self.config).field("grounds", &self.grounds).finish_non_exhaustive()
     }
 }
 

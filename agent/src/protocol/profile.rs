@@ -104,6 +104,18 @@ impl Profile {
         (mark.kind != Kind::Information && !text[start..].contains(mark.close)).then_some(mark.close)
     }
 
+    /// What a turn says before its first action, without the tags around a thought.
+    pub fn thought(self, text: &str) -> &str {
+        let opened = |mark: &Marks| {
+            let mut places = text.match_indices(mark.open).map(|(start, _)| start);
+            places.find(|start| !self.by_line() || *start == 0 || text[..*start].ends_with('\n'))
+        };
+        let end = self.marks().iter().filter_map(opened).min().unwrap_or(text.len());
+        let thought = text[..end].trim();
+        let thought = thought.strip_prefix("<think>").unwrap_or(thought);
+        thought.strip_suffix("</think>").unwrap_or(thought).trim()
+    }
+
     /// Search, answer, abstention and information, in this order.
     pub(super) fn marks(self) -> &'static [Marks; 4] {
         match self {
@@ -131,5 +143,24 @@ impl FromStr for Profile {
     fn from_str(name: &str) -> Result<Self, Error> {
         let known = Self::ALL.into_iter().find(|profile| profile.as_str() == name);
         known.ok_or_else(|| Error::Input(format!("`{name}` is no profile: search-r1, self-ask or r1-searcher")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thought_ends_where_an_action_begins() {
+        for (profile, text, thought) in [
+            (Profile::SearchR1, "<think>a < b</think><search>x</search>", "a < b"),
+            (Profile::SearchR1, "so it is</think>\n<answer>x [E1]</answer>", "so it is"),
+            (Profile::SearchR1, "<abstain reason=\"unsafe\">x</abstain>", ""),
+            (Profile::SearchR1, "no action", "no action"),
+            (Profile::R1Searcher, "look\n<|begin_of_query|>x<|end_of_query|>", "look"),
+            (Profile::SelfAsk, "I Follow up: the dose.\nFollow up: dose?\n", "I Follow up: the dose."),
+        ] {
+            assert_eq!(profile.thought(text), thought, "{text}");
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::normalise::Normalise;
 use crate::{Error, Result};
 
 /// `[reward]`
@@ -18,13 +19,25 @@ pub struct RewardConfig {
     pub least_words: usize,
     /// Who judges support (`lexical`).
     pub judge: JudgeChoice,
+    /// Who compares answers by meaning: `static` for the bundled encoder, or the path of another (`static`).
+    pub encoder: String,
+    /// What terms are divided by before they are summed (`none`).
+    pub normalise: Normalise,
     /// Weights of the terms, none below 0.
     pub weights: Weights,
 }
 
 impl Default for RewardConfig {
     fn default() -> Self {
-        Self { gate: 0.5, answer_words: 120, least_words: 1, judge: JudgeChoice::Lexical, weights: Weights::default() }
+        Self {
+            gate: 0.5,
+            answer_words: 120,
+            least_words: 1,
+            judge: JudgeChoice::Lexical,
+            normalise: Normalise::None,
+            encoder: retriever::embed::BUNDLED.to_owned(),
+            weights: Weights::default(),
+        }
     }
 }
 
@@ -52,6 +65,14 @@ pub struct Weights {
     pub citation: f64,
     /// It keeps to the protocol (0.1).
     pub format: f64,
+    /// Thoughts make use of what was found (0).
+    pub depth: f64,
+    /// Steps that take up nothing of what came before cost (0).
+    pub coherence: f64,
+    /// Clinical terms of neither evidence nor question cost (0).
+    pub terminology: f64,
+    /// Doses, measures and instructions that no evidence carries cost (0.2).
+    pub safety: f64,
     /// Searches beyond those needed cost (0.05).
     pub search_cost: f64,
     /// A long answer costs (0.2).
@@ -69,6 +90,10 @@ impl Default for Weights {
             grounding: 0.3,
             citation: 0.1,
             format: 0.1,
+            depth: 0.0,
+            coherence: 0.0,
+            terminology: 0.0,
+            safety: 0.2,
             search_cost: 0.05,
             length: 0.2,
             repetition: 0.2,
@@ -79,12 +104,16 @@ impl Default for Weights {
 
 impl Weights {
     /// All of them, by name.
-    fn named(&self) -> [(&'static str, f64); 8] {
+    fn named(&self) -> [(&'static str, f64); 12] {
         [
             ("correctness", self.correctness),
             ("grounding", self.grounding),
             ("citation", self.citation),
             ("format", self.format),
+            ("depth", self.depth),
+            ("coherence", self.coherence),
+            ("terminology", self.terminology),
+            ("safety", self.safety),
             ("search_cost", self.search_cost),
             ("length", self.length),
             ("repetition", self.repetition),

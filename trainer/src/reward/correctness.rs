@@ -30,6 +30,8 @@ pub(super) fn correctness(question: &Question, trace: &Trace) -> (f64, String) {
             let best = answers.iter().map(|answer| overlap(text, answer)).fold(0.0, f64::max);
             (best, format!("shares F1 {best:.3} of its words with the nearest right answer"))
         }
+        // Compared with the others of a step, by an encoder.
+        Gold::Semantic(_) => (0.0, "was not compared".to_owned()),
         Gold::Choice { letter, options } => {
             let named = choices(text, options);
             is_only(&named.into_iter().collect::<Vec<_>>(), letter, ToString::to_string)

@@ -1,5 +1,7 @@
 //! Grounding and citations: whether an answer says what its evidence says, and cites what it was shown.
 
+use std::collections::BTreeSet;
+
 use agent::Trace;
 use corpus::sentence::sentences;
 use retriever::Evidence;
@@ -8,6 +10,8 @@ use super::config::JudgeChoice;
 use super::text::{content, is_number};
 use crate::{Error, Result};
 
+/// Cites of one part that may be to the point.
+const CITES: usize = 3;
 /// Share of a claim's words that a stretch of evidence must hold.
 const COVERED: f64 = 0.7;
 /// Sentences of evidence that are looked at together.
@@ -96,7 +100,8 @@ fn holds(evidence: &Evidence, claim: &[String]) -> bool {
     })
 }
 
-/// The share of parts that cite something, times the share of cites that exist.
+/// The share of parts that cite something, times the share of cites that exist and are to the point: of those of one
+/// part, the first few, and none that has less than half as many of its words as the best.
 pub(super) fn citation(trace: &Trace) -> (f64, String) {
     let answer = &trace.answer;
     let parts = answer.sentences.len();
@@ -105,7 +110,24 @@ pub(super) fn citation(trace: &Trace) -> (f64, String) {
         return (0.0, "cites nothing".to_owned());
     }
     let cited = (parts - answer.uncited.min(parts)) as f64 / parts as f64;
-    let known = cites as f64 / (cites + answer.struck) as f64;
-    let reason = format!("{} of {parts} parts cite nothing, {} cites do not exist", answer.uncited, answer.struck);
+    let idle: usize = answer.sentences.iter().map(|sentence| idle(trace, sentence)).sum();
+    let known = (cites - idle) as f64 / (cites + answer.struck) as f64;
+    let reason = format!(
+        "{} of {parts} parts cite nothing, {} cites do not exist, {idle} are not to the point",
+        answer.uncited, answer.struck
+    );
     (cited * known, reason)
+}
+
+/// Cites of a sentence that add nothing to its others.
+fn idle(trace: &Trace, sentence: &agent::Sentence) -> usize {
+    let said = content(&sentence.text);
+    let share = |label| {
+        let evidence = trace.ledger.get(label)?;
+        let words: BTreeSet<String> = content(&evidence.title).into_iter().chain(content(&evidence.text)).collect();
+        Some(said.iter().filter(|word| words.contains(*word)).count())
+    };
+    let shares: Vec<usize> = sentence.cites.iter().map(|label| share(*label).unwrap_or_default()).collect();
+    let best = shares.iter().copied().max().unwrap_or_default();
+    shares.iter().enumerate().filter(|(place, share)| *place >= CITES || 2 * **share < best).count()
 }

@@ -8,7 +8,7 @@ use agent::journal::{Entry, Step};
 use super::{STAGE, Trainer, measure, record};
 use crate::checkpoint::State;
 use crate::learner::score;
-use crate::objective::{Denominator, Metrics, Recorded, advantages, policy_loss};
+use crate::objective::{Denominator, Metrics, Recorded, policy_loss};
 use crate::packing::pack;
 use crate::recipe::Learn;
 use crate::rollout::Rollout;
@@ -50,10 +50,7 @@ impl Trainer<'_> {
         let done = self.ask(&self.policy, &rollout.config(rollout.group), &questions, state.step as u32)?;
         let sampled = (self.clock)();
 
-        let worth = |one: &Rollout| if one.is_masked { f64::NAN } else { one.reward.total };
-        let rewards: Vec<f64> = done.iter().map(worth).collect();
-        let groups: Vec<usize> = done.iter().map(|one| one.prompt).collect();
-        let advantages = advantages(&rewards, &groups, self.recipe.grpo.scaling)?;
+        let advantages = self.recipe.reward.normalise.advantages(&done, self.recipe.grpo.scaling)?;
         record::write_episodes(self.dir, state.step + 1, &questions, &done, &advantages)?;
         let kept: Vec<(&Rollout, f64)> = (done.iter().zip(&advantages.values).zip(&advantages.is_kept))
             .filter_map(|((one, advantage), is_kept)| is_kept.then_some((one, *advantage)))
