@@ -17,6 +17,7 @@ pub use self::staged::{Stage, Stages, Work};
 use crate::error::read;
 use crate::objective::GrpoConfig;
 use crate::reward::RewardConfig;
+use crate::run::OnAlarm;
 use crate::schedule::{Decay, Schedule};
 use crate::{AdamW, Error, Result};
 
@@ -231,11 +232,13 @@ pub struct RunSection {
     pub checkpoint_every: u64,
     /// Threads of the processor; 0 for all.
     pub threads: usize,
+    /// What is done when a run no longer learns, or goes where it should not.
+    pub on_alarm: OnAlarm,
 }
 
 impl Default for RunSection {
     fn default() -> Self {
-        Self { seed: 0, evaluate_every: 50, checkpoint_every: 50, threads: 0 }
+        Self { seed: 0, evaluate_every: 50, checkpoint_every: 50, threads: 0, on_alarm: OnAlarm::Rollback }
     }
 }
 

@@ -13,6 +13,7 @@ mod config;
 mod correctness;
 mod grounding;
 mod normalise;
+mod outside;
 mod reasoning;
 mod safety;
 mod semantic;
@@ -21,15 +22,17 @@ mod text;
 mod writing;
 
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use agent::Trace;
+use agent::trace::StopReason;
 use retriever::Embed;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use self::config::{JudgeChoice, RewardConfig, Weights};
 use self::grounding::Grounds;
 pub use self::normalise::Normalise;
+pub use self::outside::{Kind, OnFailure, Outside};
 use crate::Result;
 use crate::question::{Gold, Question};
 
@@ -94,22 +97,27 @@ pub struct Rewards {
     grounds: Grounds,
     /// Opened when the first answer is compared by meaning.
     encoder: OnceLock<Arc<dyn Embed>>,
+    outside: Vec<Mutex<outside::Opened>>,
 }
 
 impl Rewards {
-    /// Opens the judge that `config` names. `run` is the folder of the run, where there is one.
+    /// Opens the judge and the outside terms that `config` names. `run` is the folder of the run, where there is one:
+    /// what was said outside is remembered there.
     ///
     /// # Errors
-    /// Those of a bad configuration, and of a judge that cannot be opened.
-    pub fn open(config: &RewardConfig, _run: Option<&Path>) -> Result<Self> {
+    /// Those of a bad configuration, and of a judge or a model that cannot be opened.
+    pub fn open(config: &RewardConfig, run: Option<&Path>) -> Result<Self> {
         config.check()?;
-        Ok(Self { config: config.clone(), grounds: Grounds::open(&config.judge)?, ..Self::default() })
+        let outside = config.outside.iter().map(|one| Ok(Mutex::new(outside::Opened::open(one, run)?)));
+        let outside = outside.collect::<Result<_>>()?;
+        Ok(Self { config: config.clone(), grounds: Grounds::open(&config.judge)?, outside, ..Self::default() })
     }
 
     /// What each of `episodes` was worth, in their order. None depends on the others.
     ///
     /// # Errors
-    /// Those of the judge; never because of what an episode says.
+    /// Those of the judge and of the encoder, and of an outside term that is to end the run when it cannot be had; never
+    /// because of what an episode says.
     pub fn score(&self, episodes: &[(&Question, &Trace)]) -> Result<Vec<Reward>> {
         let config = &self.config;
         let correctness = self.correctness(episodes)?;
@@ -117,6 +125,7 @@ impl Rewards {
             episodes.iter().zip(&correctness).map(|((_, trace), (value, _))| closed(config, trace, *value)).collect();
         let open = episodes.iter().zip(&shut).filter(|(_, shut)| shut.is_none()).map(|((_, trace), _)| *trace);
         let mut grounding = self.grounds.grounding(&open.collect::<Vec<_>>()).into_iter();
+        let mut outside = self.outside(episodes, &shut)?.into_iter();
         let worth = |(((question, trace), correctness), shut): (((_, &Trace), Given), Option<&str>)| {
             let question: &Question = question;
             let (grounding, verdicts) = match shut {
@@ -148,9 +157,33 @@ impl Rewards {
                 weight,
                 reason,
             };
-            Reward { verdicts, ..Reward::of(terms.into_iter().map(term).collect()) }
+            let own = terms.into_iter().map(term);
+            let theirs = outside.next().unwrap_or_default();
+            Reward { verdicts, ..Reward::of(own.chain(theirs).collect()) }
         };
         Ok(episodes.iter().copied().zip(correctness).zip(shut).map(worth).collect())
+    }
+
+    /// The outside terms of each episode.
+    fn outside(&self, episodes: &[(&Question, &Trace)], shut: &[Option<&str>]) -> Result<Vec<Vec<Term>>> {
+        let mut terms = vec![Vec::with_capacity(self.outside.len()); episodes.len()];
+        for one in &self.outside {
+            let mut one = one.lock().unwrap_or_else(PoisonError::into_inner);
+            let (name, weight, is_gated) = (one.config.name.clone(), one.config.weight, one.config.gated);
+            let unasked: Vec<Option<&str>> = (episodes.iter().zip(shut))
+                .map(|((_, trace), shut)| match shut {
+                    _ if !trace.answer.is_answered() => Some("no answer was given"),
+                    // Nothing is learnt from it.
+                    _ if trace.stop == StopReason::Time => Some("its time was over"),
+                    shut => shut.filter(|_| is_gated),
+                })
+                .collect();
+            let given = one.score(episodes, &unasked)?;
+            for (terms, (value, reason)) in terms.iter_mut().zip(given) {
+                terms.push(Term { name: name.clone(), value, weight, reason });
+            }
+        }
+        Ok(terms)
     }
 
     /// How right each answer is; those that are held against a meaning are looked at together.

@@ -87,7 +87,7 @@ fn train(
         if state.data != data {
             return refuse("the questions or the index have changed since the run began: restore them, or begin anew");
         }
-        if state.step >= recipe.rollout.steps {
+        if state.step >= recipe.rollout.steps || state.alarms.is_solved() {
             run.end(state.step, 0.0, clock)?;
             return Ok(state);
         }
@@ -101,11 +101,11 @@ fn train(
         trainer.evaluate(&mut state, &mut run, "before")?;
     }
     let steps = recipe.rollout.steps;
-    while state.step < steps {
+    while state.step < steps && !state.alarms.is_solved() {
         let done = trainer.step(&mut state, &mut run)?;
         let reward = done.values.get("reward").copied().unwrap_or_default();
         told(Progress::after(&done, steps, format!("reward {reward:.4}")));
-        let is_last = state.step == steps;
+        let is_last = state.step == steps || state.alarms.is_solved();
         let is_due = |every: u64| is_last || (every > 0 && state.step.is_multiple_of(every));
         let (evaluate, checkpoint) = (is_due(recipe.run.evaluate_every), is_due(recipe.run.checkpoint_every));
         let phase = if is_last { "after_grpo" } else { "during" };

@@ -1,11 +1,15 @@
 //! [`Run`]: the folder of a run, held by one process: recipe, journal, checkpoints, dumps; and how far it is.
 
+mod rollback;
+
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use agent::journal::{self, Entry, Step};
 use jiff::Timestamp;
 
+pub use self::rollback::OnAlarm;
+use self::rollback::Stopped;
 use crate::checkpoint::{Checkpoints, State};
 use crate::error::write;
 use crate::files::replace;
@@ -53,6 +57,9 @@ pub struct Run {
     pub journal: Journal,
     /// Its checkpoints.
     pub checkpoints: Checkpoints,
+    /// Its recipe.
+    recipe: String,
+    on_alarm: OnAlarm,
     /// Held, not read: another process sees by it that this one lives.
     _lock: File,
 }
@@ -107,16 +114,19 @@ impl Run {
     /// Begins a run of `plan` in the folder `dir`, or, with `resume`, goes on where its newest checkpoint ends.
     ///
     /// # Errors
-    /// [`Error::Input`] when there is a run already and it is not to be resumed, when it is one of another recipe, or
-    /// when another process has it.
+    /// [`Error::Input`] when there is a run already and it is not to be resumed, when it is one of another recipe, when
+    /// it was put back after an alarm and nothing was changed, or when another process has it.
     pub fn open(dir: &Path, plan: &Plan, resume: bool, clock: Clock<'_>) -> Result<(Self, Option<Resumed>)> {
         let refuse = |reason: String| Err(Error::Input(format!("{}: {reason}", dir.display())));
-        let config = dir.join(CONFIG);
+        let (config, stopped) = (dir.join(CONFIG), Stopped::read(dir)?);
         if config.is_file() {
             if !resume {
                 return refuse("holds a run already: go on with --resume, or name another folder".to_owned());
             }
-            if self::plan(dir)? != *plan {
+            let own = self::plan(dir)?;
+            if let Some(stopped) = &stopped {
+                stopped.allows(&own, plan).or_else(refuse)?;
+            } else if own != *plan {
                 let config = config.display();
                 return refuse(format!("was begun with another recipe: leave --recipe and --set out, or see {config}"));
             }
@@ -124,16 +134,27 @@ impl Run {
         fs::create_dir_all(dir).map_err(write(dir))?;
         let lock = hold(dir)?;
         let checkpoints = Checkpoints::open(&dir.join(CHECKPOINTS))?;
+        if let Some(stopped) = &stopped {
+            stopped.prune(&checkpoints)?;
+        }
         let resumed = checkpoints.newest()?.map(|(folder, state)| Resumed { folder, state });
         if let Some(Resumed { state, .. }) = &resumed {
             checkpoints.prune(&[best_step(state), state.step])?;
         }
-        if !config.is_file() {
-            replace(&config, plan.recipe().to_toml().as_bytes())?;
+        let recipe = plan.recipe().to_toml();
+        if stopped.is_some() || !config.is_file() {
+            replace(&config, recipe.as_bytes())?;
         }
         let step = resumed.as_ref().map_or(0, |resumed| resumed.state.step);
-        let journal = Journal::open(dir, step, clock())?;
-        Ok((Self { dir: dir.to_owned(), journal, checkpoints, _lock: lock }, resumed))
+        let mut journal = Journal::open(dir, step, clock())?;
+        if let Some(Stopped { step: at, reason, .. }) = stopped {
+            let text = format!("went back from step {at} to step {step}, with other settings, since {reason}");
+            journal.write(&Entry::Notice { step, text }, clock())?;
+            journal.sync()?;
+            Stopped::lift(dir)?;
+        }
+        let on_alarm = plan.recipe().run.on_alarm;
+        Ok((Self { dir: dir.to_owned(), journal, checkpoints, recipe, on_alarm, _lock: lock }, resumed))
     }
 
     /// Writes a checkpoint, tells of it, and removes all older ones but the best.
@@ -166,6 +187,35 @@ impl Run {
         self.journal.sync()
     }
 
+    /// Does what the recipe says about an alarm at `step`.
+    ///
+    /// # Errors
+    /// [`Error::Halted`] with the checkpoint to go on from, unless alarms are only told; those of the disk.
+    pub fn alarm(&mut self, step: u64, reason: String, clock: Clock<'_>) -> Result<()> {
+        self.journal.write(&Entry::Notice { step, text: reason.clone() }, clock())?;
+        self.journal.sync()?;
+        let shown = |step: Option<u64>| match step {
+            Some(step) => self.checkpoints.folder(step).display().to_string(),
+            None => "its beginning".to_owned(),
+        };
+        let reason = match self.on_alarm {
+            OnAlarm::Warn => return Ok(()),
+            OnAlarm::Halt => match self.checkpoints.newest()? {
+                Some((folder, state)) => {
+                    let best = shown(Some(best_step(&state)));
+                    format!("{reason}; the best checkpoint is {best}, the last is {}", folder.display())
+                }
+                None => format!("{reason}; there is no checkpoint yet"),
+            },
+            OnAlarm::Rollback => {
+                let stopped = Stopped::put_back(&self.dir, &self.checkpoints, &self.recipe, step, &reason)?;
+                let back_to = shown(stopped.back_to);
+                format!("{reason}; the run was put back to {back_to}: go on with --resume and a change by --set")
+            }
+        };
+        Err(Error::Halted { step, reason })
+    }
+
     /// Keeps the samples of a step whose loss or gradient was not finite, and gives up after too many in a row.
     ///
     /// # Errors
@@ -182,11 +232,10 @@ impl Run {
         if skipped < SKIPS {
             return Ok(());
         }
-        self.journal.sync()?;
         let reason = format!(
             "loss or gradient was not finite {skipped} times in a row: lower optimiser.learning_rate, and look at {shown}"
         );
-        Err(Error::Halted { step, reason })
+        self.alarm(step, reason, clock)
     }
 }
 

@@ -84,6 +84,36 @@ impl OpenAi {
         let key = key.filter(|key| !key.trim().is_empty());
         Ok(Self { endpoint: Endpoint::parse(spec)?, key, sampling: Sampling::default(), limits: TimeLimits::default() })
     }
+
+    /// What the model says to `user` under the instructions `system`, in at most `max_tokens` tokens and within `time`;
+    /// no episode, and no protocol.
+    ///
+    /// # Errors
+    /// Those of the endpoint, after as many attempts as its limits allow.
+    pub fn complete(&self, system: &str, user: &str, max_tokens: usize, time: Duration) -> Result<String> {
+        let messages =
+            [("system", system), ("user", user)].map(|(role, content)| Message { role, content: content.to_owned() });
+        let seed = 0;
+        let body = self.body(&messages, seed, max_tokens, &[])?;
+        let Self { endpoint, key, limits, .. } = self;
+        let cancel = Cancel::new();
+        let exchange = Exchange { endpoint, key: key.as_deref(), time: *limits, seed, cancel: &cancel };
+        Ok(exchange.run(&body, time, &mut |_| ControlFlow::Continue(()))?.text)
+    }
+
+    fn body(&self, messages: &[Message], seed: u64, max_tokens: usize, stop: &[&str]) -> Result<Vec<u8>> {
+        let request = Request {
+            model: &self.endpoint.model,
+            messages,
+            stream: true,
+            temperature: self.sampling.temperature,
+            // Signed in many servers.
+            seed: seed & (u64::MAX >> 1),
+            max_tokens,
+            stop,
+        };
+        serde_json::to_vec(&request).map_err(|error| crate::Error::Input(error.to_string()))
+    }
 }
 
 impl std::fmt::Debug for OpenAi {
@@ -145,6 +175,7 @@ struct Request<'a> {
     temperature: f64,
     seed: u64,
     max_tokens: usize,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     stop: &'a [&'a str],
 }
 
@@ -172,18 +203,8 @@ impl Session for Chat {
         cancel: &Cancel,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Act> {
-        let OpenAi { endpoint, key, sampling, limits: time } = &self.policy;
-        let request = Request {
-            model: &endpoint.model,
-            messages: &self.messages,
-            stream: true,
-            temperature: sampling.temperature,
-            // Signed in many servers.
-            seed: self.seed & (u64::MAX >> 1),
-            max_tokens: limits.max_tokens,
-            stop: self.profile.stop_sequences(),
-        };
-        let body = serde_json::to_vec(&request).map_err(|error| crate::Error::Input(error.to_string()))?;
+        let OpenAi { endpoint, key, limits: time, .. } = &self.policy;
+        let body = self.policy.body(&self.messages, self.seed, limits.max_tokens, self.profile.stop_sequences())?;
         let exchange = Exchange { endpoint, key: key.as_deref(), time: *time, seed: self.seed, cancel };
         let Reply { mut text, finish, complete } = exchange.run(&body, limits.time_left, on_text)?;
         if finish == Finish::Stop

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::normalise::Normalise;
+use super::outside::Outside;
 use crate::{Error, Result};
 
 /// `[reward]`
@@ -25,6 +26,9 @@ pub struct RewardConfig {
     pub normalise: Normalise,
     /// Weights of the terms, none below 0.
     pub weights: Weights,
+    /// Terms that somebody else gives.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub outside: Vec<Outside>,
 }
 
 impl Default for RewardConfig {
@@ -37,6 +41,7 @@ impl Default for RewardConfig {
             normalise: Normalise::None,
             encoder: retriever::embed::BUNDLED.to_owned(),
             weights: Weights::default(),
+            outside: Vec::new(),
         }
     }
 }
@@ -135,7 +140,12 @@ impl RewardConfig {
         if !(0.0..=1.0).contains(&self.gate) {
             return Err(Error::Input(format!("reward.gate is {}, not from 0 to 1", self.gate)));
         }
-        if named.iter().all(|(_, weight)| *weight == 0.0) {
+        for (place, one) in self.outside.iter().enumerate() {
+            let before = self.outside[..place].iter().map(|one| one.name.as_str());
+            one.check(&named.iter().map(|(name, _)| *name).chain(before).collect::<Vec<_>>())?;
+        }
+        let outside = self.outside.iter().map(|one| one.weight);
+        if named.iter().map(|(_, weight)| *weight).chain(outside).all(|weight| weight == 0.0) {
             return Err(Error::Input(
                 "every weight of the reward is 0: give one to reward.weights.correctness".to_owned(),
             ));

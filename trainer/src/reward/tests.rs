@@ -29,7 +29,7 @@ fn question(gold: Gold) -> Question {
     Question { id: "1".to_owned(), question, gold, documents: Vec::new(), hops: 1 }
 }
 
-fn dose() -> Question {
+pub(super) fn dose() -> Question {
     question(Gold::Exact(vec!["500 mg".to_owned()]))
 }
 
@@ -41,7 +41,7 @@ fn worth(config: &RewardConfig, question: &Question, turns: &[&str]) -> Reward {
     Rewards::open(config, None).unwrap().score(&[(question, &play(turns))]).unwrap().remove(0)
 }
 
-const SEARCH: &str = "<think>look it up</think><search>metformin dose</search>";
+pub(super) const SEARCH: &str = "<think>look it up</think><search>metformin dose</search>";
 
 #[test]
 fn an_honest_answer_has_every_good_and_no_bad() {

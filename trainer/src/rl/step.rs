@@ -5,12 +5,14 @@ use std::ops::Range;
 
 use agent::journal::{Entry, Step};
 
+use super::alarm::{Outcome, Seen};
 use super::{STAGE, Trainer, measure, record};
 use crate::checkpoint::State;
 use crate::learner::score;
 use crate::objective::{Denominator, Metrics, Recorded, policy_loss};
 use crate::packing::pack;
 use crate::recipe::Learn;
+use crate::reward::JudgeChoice;
 use crate::rollout::Rollout;
 use crate::run::Run;
 use crate::{Error, Result, Sample};
@@ -73,7 +75,6 @@ impl Trainer<'_> {
             state.tokens += denominator.tokens as u64;
         }
         let mut values = measure::episodes(&done, &advantages);
-        let form = values.get("reward_format").copied();
         let fixed = [
             ("entropy", learnt.entropy / denominator.tokens as f64),
             ("version", version as f64),
@@ -103,14 +104,17 @@ impl Trainer<'_> {
             let samples: Vec<&Sample> = kept.iter().map(|(one, _)| &one.sample).collect();
             run.skip(state.step, state.skipped, &samples, self.clock)?;
         }
-        let has_spread = advantages.dropped_groups < advantages.groups;
-        if let Some(reason) = state.alarms.take(has_spread, form) {
-            run.journal.sync()?;
-            let good = match run.checkpoints.newest()? {
-                Some((folder, _)) => format!("the last checkpoint is {}", folder.display()),
-                None => "there is no checkpoint yet".to_owned(),
-            };
-            return Err(Error::Halted { step: state.step, reason: format!("{reason}; {good}") });
+        let is_scored = self.recipe.reward.judge != JudgeChoice::Lexical;
+        let seen = Seen::of(&done, advantages.dropped_groups < advantages.groups, is_scored);
+        match state.alarms.take(&seen) {
+            Outcome::Fine => {}
+            Outcome::Note(text) | Outcome::Solved(text) => {
+                run.journal.write(&Entry::Notice { step: state.step, text }, finished)?;
+            }
+            Outcome::Alarm(reason) => {
+                run.alarm(state.step, reason, self.clock)?;
+                state.alarms.rest();
+            }
         }
         Ok(step)
     }

@@ -13,6 +13,7 @@ use super::*;
 use crate::lookup::{Size, init};
 use crate::objective::Kl;
 use crate::reward::{Reward, Term};
+use crate::run::OnAlarm;
 use crate::schedule::Decay;
 use crate::testing::{copy, files};
 
@@ -224,13 +225,60 @@ fn groups_of_equal_rewards_and_episodes_out_of_time_are_left_out() {
 }
 
 #[test]
-fn a_run_that_learns_nothing_is_halted_and_names_its_checkpoint() {
+fn a_run_that_learns_nothing_is_put_back_and_goes_on_with_a_change_alone() {
     let mut fixture = fixture(Learn::Adapter, 50);
     fixture.recipe.rollout.group = 2;
     fixture.recipe.rollout.questions = 1;
     fixture.recipe.run.checkpoint_every = 7;
-    let error = fixture.run("run", false, &|_, _| worth(1.0), &mut |_| {}).unwrap_err().to_string();
-    assert!(error.contains("step 20") && error.contains("step-00000014"), "{error}");
+    let error = fixture.run("run", false, &|_, _| worth(0.5), &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("step 20") && error.contains("put back to") && error.contains("step-00000014"), "{error}");
+    let again = |fixture: &Fixture| fixture.run("run", true, &|_, _| worth(0.5), &mut |_| {}).unwrap_err().to_string();
+    let refused = again(&fixture);
+    assert!(refused.contains("would end there again") && refused.contains("--set"), "{refused}");
+    fixture.recipe.model.learn = Learn::All;
+    assert!(again(&fixture).contains("model and its data"));
+    fixture.recipe.model.learn = Learn::Adapter;
+
+    // With a change it goes on from the checkpoint, and tells of it.
+    (fixture.recipe.rollout.temperature, fixture.recipe.rollout.steps) = (1.5, 16);
+    let state = fixture.run("run", true, &of_odd, &mut |_| {}).unwrap();
+    assert_eq!((state.step, state.alarms.quiet), (16, 0));
+    let out = fixture.out("run");
+    assert_eq!(steps(&out).len(), 16);
+    let notices = crate::Summary::read(&out).unwrap().notices;
+    assert!(notices[0].contains("from step 20 to step 14"), "{notices:?}");
+    assert!(!out.join("alarm.json").is_file());
+    assert_eq!(crate::run::plan(&out).unwrap(), fixture.plan());
+    // What it was changed to is its recipe from now on.
+    assert_eq!(fixture.run("run", true, &of_odd, &mut |_| {}).unwrap(), state);
+}
+
+#[test]
+fn an_alarm_halts_or_is_only_told_where_the_recipe_says_so() {
+    let mut fixture = fixture(Learn::Adapter, 42);
+    fixture.recipe.rollout.group = 2;
+    fixture.recipe.rollout.questions = 1;
+    fixture.recipe.run.checkpoint_every = 7;
+    fixture.recipe.run.on_alarm = OnAlarm::Halt;
+    let error = fixture.run("halt", false, &|_, _| worth(0.5), &mut |_| {}).unwrap_err().to_string();
+    assert!(error.contains("step 20") && error.contains("last is") && error.contains("step-00000014"), "{error}");
+    fixture.recipe.run.on_alarm = OnAlarm::Warn;
+    let state = fixture.run("warn", false, &|_, _| worth(0.5), &mut |_| {}).unwrap();
+    let notices = crate::Summary::read(&fixture.out("warn")).unwrap().notices;
+    assert_eq!((state.step, notices.len()), (42, 2), "{notices:?}");
+}
+
+#[test]
+fn a_run_whose_answers_are_all_right_ends_early_and_well() {
+    let mut fixture = fixture(Learn::Adapter, 50);
+    fixture.recipe.rollout.group = 2;
+    fixture.recipe.rollout.questions = 1;
+    let state = fixture.run("run", false, &|_, _| worth(1.0), &mut |_| {}).unwrap();
+    let summary = crate::Summary::read(&fixture.out("run")).unwrap();
+    assert_eq!((state.step, summary.is_done), (20, true));
+    assert!(summary.notices[0].contains("every answer"), "{:?}", summary.notices);
+    assert!(summary.heldout.contains_key("after_grpo"));
+    assert_eq!(fixture.run("run", true, &|_, _| worth(1.0), &mut |_| {}).unwrap(), state);
 }
 
 #[test]

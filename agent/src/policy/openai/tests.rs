@@ -253,3 +253,16 @@ fn cancelling_ends_the_wait() {
     assert!(matches!(act(&policy(&serve(vec![silent]).0), &cancel), Err(Error::Cancelled)));
     assert!(begun.elapsed() < Duration::from_millis(350));
 }
+
+#[test]
+fn completes_outside_of_any_episode() {
+    let busy: Act1 = |stream| head(stream, "429 Too Many Requests", "Retry-After: 0\r\n");
+    let (spec, requests) = serve(vec![busy, good]);
+    let said = policy(&spec).complete("grade it", "an answer", 64, Duration::from_secs(3)).unwrap();
+    assert_eq!(said, "<answer>Yes. [E1]");
+    let request = requests.iter().nth(1).unwrap();
+    assert!(
+        request.contains("grade it") && request.contains("an answer") && !request.contains("\"stop\""),
+        "{request}"
+    );
+}
