@@ -125,7 +125,9 @@ impl Run {
             }
             let own = self::plan(dir)?;
             if let Some(stopped) = &stopped {
-                stopped.allows(&own, plan).or_else(refuse)?;
+                if let Err(reason) = stopped.allows(&own, plan) {
+                    return refuse(reason);
+                }
             } else if own != *plan {
                 let config = config.display();
                 return refuse(format!("was begun with another recipe: leave --recipe and --set out, or see {config}"));
@@ -191,8 +193,8 @@ impl Run {
     ///
     /// # Errors
     /// [`Error::Halted`] with the checkpoint to go on from, unless alarms are only told; those of the disk.
-    pub fn alarm(&mut self, step: u64, reason: String, clock: Clock<'_>) -> Result<()> {
-        self.journal.write(&Entry::Notice { step, text: reason.clone() }, clock())?;
+    pub fn alarm(&mut self, step: u64, reason: &str, clock: Clock<'_>) -> Result<()> {
+        self.journal.write(&Entry::Notice { step, text: reason.to_owned() }, clock())?;
         self.journal.sync()?;
         let shown = |step: Option<u64>| match step {
             Some(step) => self.checkpoints.folder(step).display().to_string(),
@@ -208,7 +210,7 @@ impl Run {
                 None => format!("{reason}; there is no checkpoint yet"),
             },
             OnAlarm::Rollback => {
-                let stopped = Stopped::put_back(&self.dir, &self.checkpoints, &self.recipe, step, &reason)?;
+                let stopped = Stopped::put_back(&self.dir, &self.checkpoints, &self.recipe, step, reason)?;
                 let back_to = shown(stopped.back_to);
                 format!("{reason}; the run was put back to {back_to}: go on with --resume and a change by --set")
             }
@@ -235,7 +237,7 @@ impl Run {
         let reason = format!(
             "loss or gradient was not finite {skipped} times in a row: lower optimiser.learning_rate, and look at {shown}"
         );
-        self.alarm(step, reason, clock)
+        self.alarm(step, &reason, clock)
     }
 }
 

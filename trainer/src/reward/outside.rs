@@ -253,14 +253,14 @@ impl Opened {
             }
             tracing::warn!("{what}");
         }
-        let given = |(case, shut): (&Option<(String, Case<'_>)>, &Option<&str>)| match (case, shut) {
+        let given = |(case, shut): (&Option<(String, Case<'_>)>, Option<&str>)| match (case, shut) {
             (Some((key, _)), _) => match (self.remembered.get(key), failures.get(key.as_str())) {
                 (Some(opinion), _) => (opinion.value, opinion.reason.clone()),
                 (None, failure) => (f64::NAN, format!("could not be had: {}", failure.map_or("", String::as_str))),
             },
             (None, reason) => (0.0, reason.unwrap_or_default().to_owned()),
         };
-        Ok(cases.iter().zip(shut).map(given).collect())
+        Ok(cases.iter().zip(shut.iter().copied()).map(given).collect())
     }
 
     /// The name under which what was said of a case is remembered: a hash of all that it depends on.

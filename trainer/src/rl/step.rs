@@ -112,7 +112,7 @@ impl Trainer<'_> {
                 run.journal.write(&Entry::Notice { step: state.step, text }, finished)?;
             }
             Outcome::Alarm(reason) => {
-                run.alarm(state.step, reason, self.clock)?;
+                run.alarm(state.step, &reason, self.clock)?;
                 state.alarms.rest();
             }
         }

@@ -23,8 +23,16 @@ pub(super) struct Http {
 /// Why there is no opinion.
 struct Failed {
     why: String,
-    /// Whether another attempt may help, and how long the server asks to wait before it.
-    again: Option<Option<Duration>>,
+    again: Again,
+}
+
+/// Whether another attempt may help.
+enum Again {
+    No,
+    /// After the usual wait.
+    Soon,
+    /// After as long as the server asks for.
+    After(Duration),
 }
 
 impl Http {
@@ -57,11 +65,13 @@ impl Http {
             match self.attempt(case) {
                 Ok(opinion) => return Ok(opinion),
                 Err(Failed { why, again }) => {
-                    let Some(asked) = again.filter(|_| attempt < self.attempts) else {
-                        return Err(why);
+                    let asked = match again {
+                        Again::Soon if attempt < self.attempts => wait,
+                        Again::After(asked) if attempt < self.attempts => asked,
+                        _ => return Err(why),
                     };
                     tracing::debug!(attempt, why, "asking outside again");
-                    std::thread::sleep(asked.unwrap_or(wait).min(LONGEST));
+                    std::thread::sleep(asked.min(LONGEST));
                     wait = (wait * 2).min(LONGEST);
                 }
             }
@@ -70,21 +80,22 @@ impl Http {
     }
 
     fn attempt(&self, case: &Case<'_>) -> Result<Opinion, Failed> {
-        let again = |why: String| Failed { why, again: Some(None) };
+        let again = |why: String| Failed { why, again: Again::Soon };
         let reply = self.agent.post(&self.url).send_json(case).map_err(|error| again(error.to_string()))?;
         let status = reply.status().as_u16();
         let seconds = reply.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok());
         if status == 429 || status >= 500 {
-            return Err(Failed { why: format!("status {status}"), again: Some(seconds.map(Duration::from_secs)) });
+            let again = seconds.map_or(Again::Soon, |seconds| Again::After(Duration::from_secs(seconds)));
+            return Err(Failed { why: format!("status {status}"), again });
         }
         if status != 200 {
-            return Err(Failed { why: format!("status {status}"), again: None });
+            return Err(Failed { why: format!("status {status}"), again: Again::No });
         }
         let bytes = reply.into_body().into_with_config().limit(MAX_REPLY).read_to_vec();
         let bytes = bytes.map_err(|error| again(error.to_string()))?;
         let opinion: Opinion = serde_json::from_slice(&bytes)
             .map_err(|error| again(format!("the reply is no {{\"value\", \"reason\"}}: {error}")))?;
-        opinion.checked().map_err(|why| Failed { why, again: None })
+        opinion.checked().map_err(|why| Failed { why, again: Again::No })
     }
 }
 
