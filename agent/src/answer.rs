@@ -159,7 +159,7 @@ impl Citation {
 
 /// The sentence of `text` that shares most with `claim`; the first of equals. The whole of a text
 /// without sentences.
-fn quote(text: &str, claim: &str) -> std::ops::Range<usize> {
+pub(crate) fn quote(text: &str, claim: &str) -> std::ops::Range<usize> {
     let wanted: BTreeSet<_> = stems(claim).into_iter().collect();
     let mut best = (0..text.len(), -1.0);
     for span in sentences(text) {

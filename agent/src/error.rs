@@ -17,6 +17,14 @@ pub enum Error {
     /// A model folder is damaged, or asks for what cannot be computed (artefact).
     #[error(transparent)]
     Model(#[from] nn::Error),
+    /// A scorer's folder is damaged or incomplete (artefact).
+    #[error("scorer {}: {reason}", path.display())]
+    Scorer {
+        /// The folder, or the file in it.
+        path: std::path::PathBuf,
+        /// What is wrong, and what to run.
+        reason: String,
+    },
     /// The engine could not finish a request (internal).
     #[error("engine: {0}")]
     Engine(String),
