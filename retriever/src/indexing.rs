@@ -149,6 +149,6 @@ fn embed(encoder: &dyn Embed, cache: Option<&mut VectorCache>, pending: &[Pendin
 }
 
 /// What an encoder reads of a chunk: its document's title, then its text.
-fn passage(title: &str, text: &str) -> String {
+pub fn passage(title: &str, text: &str) -> String {
     if title.is_empty() { text.to_owned() } else { format!("{title} {text}") }
 }

@@ -60,6 +60,10 @@ enum Command {
     Sft(train::Args),
     /// Learn from the rewards of one's own episodes, with retrieval in the loop
     Grpo(train::Args),
+    /// Train the judge of whether evidence supports a claim
+    Scorer(train::Args),
+    /// Adapt a retrieval encoder to judged queries
+    Encoder(train::Args),
     /// Sum up a run, or compare several
     Show(show::Args),
     /// Take an adapter or a model out of a run
@@ -93,6 +97,8 @@ fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Init(args) => init::run(&args, output),
         Command::Sft(args) => train::run(Kind::Sft, &args, output),
         Command::Grpo(args) => train::run(Kind::Grpo, &args, output),
+        Command::Scorer(args) => train::run(Kind::Scorer, &args, output),
+        Command::Encoder(args) => train::run(Kind::Encoder, &args, output),
         Command::Show(args) => show::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Lookup(args) => lookup::run(&args, output),

@@ -173,7 +173,7 @@ fn parse(line: &[u8]) -> Result<Value, String> {
 }
 
 /// Calls `each` with every line that is not blank and its number, from 1.
-fn for_each_line(file: &Path, mut each: impl FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
+pub(crate) fn for_each_line(file: &Path, mut each: impl FnMut(usize, &[u8]) -> Result<()>) -> Result<()> {
     let unreadable = |source: std::io::Error| Error::Io { path: file.to_owned(), source };
     let mut reader = corpus::reader::open_text(file).map_err(|error| unreadable(std::io::Error::other(error)))?;
     let mut line = Vec::new();

@@ -50,14 +50,17 @@ pub fn export(dir: &Path, to: &Path, which: Which, merged: bool) -> Result<u64> 
     let Some((newest, state)) = checkpoints.newest()? else {
         return Err(Error::Input(format!("{} has no checkpoint yet", dir.display())));
     };
+    let best = state.best.map_or(state.step, |best| best.step);
     let step = match which {
         Which::Last => state.step,
-        Which::Best => state.best.map_or(state.step, |best| best.step),
+        Which::Best => best,
         Which::Step(step) => step,
     };
     let folder = if step == state.step { newest } else { checkpoints.load(step)?.0 };
     let learn = plan.recipe().model.learn;
-    let weights = learner::weights(&folder, learn);
+    // A scorer and an encoder are more than their weights: the run has the best one whole.
+    let outcome = dir.join(&state.stage);
+    let weights = if step == best && outcome.is_dir() { outcome } else { learner::weights(&folder, learn) };
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let aside = to.with_file_name(format!(".{name}.partial"));
     remove_folder(&aside)?;
@@ -78,7 +81,11 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from).map_err(read(from))? {
         let path = entry.map_err(read(from))?.path();
         let copy = to.join(path.file_name().unwrap_or_default());
-        fs::copy(&path, &copy).map_err(write(&copy))?;
+        if path.is_dir() {
+            self::copy(&path, &copy)?;
+        } else {
+            fs::copy(&path, &copy).map_err(write(&copy))?;
+        }
     }
     Ok(())
 }

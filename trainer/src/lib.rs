@@ -6,6 +6,7 @@
 //! * [`Dataset`] and [`Sample`]: records to token ids and what of them is learnt ([`data`]), packed ([`packing`]);
 //! * [`Learner`]: a model, its gradients, and the [`Optimiser`] that moves it along a [`Schedule`];
 //! * [`sft`]: supervised fine-tuning; [`grpo`]: reinforcement learning with retrieval in the loop ([`rl`]);
+//! * [`scorer()`](mod@scorer): the judge of answers, with its [`calibration`]; [`encoder()`](mod@encoder): the retriever's encoder;
 //! * [`objective`]: losses and advantages of GRPO, PPO, DPO and reward models, as pure functions;
 //! * [`rollout`], [`reward`], [`question`]: episodes of the agent, what they are worth and why;
 //! * [`evaluation`]: what answers come to, with intervals; [`retrieval`]: searches that find something else;
@@ -32,14 +33,17 @@
 //! run is there whole or not at all. No clock is read here: it is an argument.
 
 mod at_once;
+pub mod calibration;
 pub mod checkpoint;
 pub mod data;
 mod demonstration;
 mod draw;
+pub mod encoder;
 mod error;
 pub mod evaluation;
 pub mod export;
 mod files;
+mod fit;
 pub mod grpo;
 pub mod journal;
 pub mod learner;
@@ -58,6 +62,7 @@ pub mod rollout;
 pub mod run;
 pub mod sample;
 pub mod schedule;
+pub mod scorer;
 mod scratch;
 pub mod sft;
 pub mod stages;

@@ -38,7 +38,7 @@ pub mod surrogate;
 
 pub use advantage::{Advantages, Scaling, advantages, advantages_by_term};
 pub use aggregation::{Aggregation, Denominator};
-pub use classes::class_loss;
+pub use classes::{class_loss, weighted_class_loss};
 pub use contrast::contrast_loss;
 pub use dpo::{DpoConfig, Pair, dpo_loss};
 pub use kl::{Estimator, Kl, KlControl};

@@ -12,13 +12,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::check::within;
 pub use self::rollout::{Learnt, Retriever, RolloutSection};
 pub use self::staged::{Stage, Stages, Work};
+use crate::encoder::EncoderSection;
 use crate::error::read;
 use crate::objective::GrpoConfig;
 use crate::reward::RewardConfig;
 use crate::run::OnAlarm;
 use crate::schedule::{Decay, Schedule};
+use crate::scorer::ScorerSection;
 use crate::{AdamW, Error, Result};
 
 /// A recipe with a comment on every field, as `anamnesis-train init` writes it.
@@ -44,6 +47,12 @@ pub struct Recipe {
     /// The objective of GRPO.
     #[serde(default)]
     pub grpo: GrpoConfig,
+    /// A scorer of claims against evidence.
+    #[serde(default)]
+    pub scorer: ScorerSection,
+    /// A retrieval encoder.
+    #[serde(default)]
+    pub encoder: EncoderSection,
     /// How gradients become updates.
     #[serde(default)]
     pub optimiser: OptimiserSection,

@@ -22,7 +22,7 @@ use crate::checkpoint::State;
 use crate::export::Which;
 use crate::recipe::Plan;
 use crate::run::{Clock, Progress};
-use crate::{Result, grpo, sft};
+use crate::{Result, encoder, grpo, scorer, sft};
 
 /// In the folder of a run: what was generated.
 pub const TASK: &str = "task";
@@ -38,6 +38,10 @@ pub enum Kind {
     Sft,
     /// Reinforcement learning by groups of episodes.
     Grpo,
+    /// A classifier of claims against evidence.
+    Scorer,
+    /// A retrieval encoder.
+    Encoder,
 }
 
 impl Kind {
@@ -46,6 +50,8 @@ impl Kind {
         match self {
             Self::Sft => "sft",
             Self::Grpo => "grpo",
+            Self::Scorer => scorer::STAGE,
+            Self::Encoder => encoder::STAGE,
         }
     }
 
@@ -53,7 +59,7 @@ impl Kind {
     pub fn outcome(self) -> Which {
         match self {
             Self::Sft => Which::Last,
-            Self::Grpo => Which::Best,
+            Self::Grpo | Self::Scorer | Self::Encoder => Which::Best,
         }
     }
 
@@ -61,6 +67,7 @@ impl Kind {
     pub fn gives_policy(self) -> bool {
         match self {
             Self::Sft | Self::Grpo => true,
+            Self::Scorer | Self::Encoder => false,
         }
     }
 }
@@ -87,6 +94,8 @@ pub fn run(
     match kind {
         Kind::Sft => sft::sft(plan, dir, resume, clock, told),
         Kind::Grpo => grpo::grpo(plan, dir, resume, clock, told),
+        Kind::Scorer => scorer::scorer(plan, dir, resume, clock, told),
+        Kind::Encoder => encoder::encoder(plan, dir, resume, clock, told),
     }
 }
 

@@ -13,14 +13,23 @@ use crate::Result;
 /// [`Error::Shape`](crate::Error::Shape) if the lengths differ, a label is no class, or there are
 /// more rows than `rows_in_batch`.
 pub fn class_loss(logits: &Tensor, labels: &[usize], rows_in_batch: usize) -> Result<Loss> {
+    weighted_class_loss(logits, labels, &vec![1.0; labels.len()], rows_in_batch)
+}
+
+/// As [`class_loss`], where a row counts as many times as its weight says; the mean is still over rows.
+///
+/// # Errors
+/// As [`class_loss`].
+pub fn weighted_class_loss(logits: &Tensor, labels: &[usize], weights: &[f64], rows_in_batch: usize) -> Result<Loss> {
     let (rows, classes) = logits.dims2()?;
     same_length("labels", labels.len(), rows)?;
+    same_length("weights", weights.len(), rows)?;
     within("rows", rows, rows_in_batch)?;
     let mut now = host(logits)?;
-    let weight = 1.0 / rows_in_batch.max(1) as f64;
     let mut value = 0.0;
     let mut metrics = Metrics::default();
-    for (row, label) in now.chunks_exact_mut(classes.max(1)).zip(labels) {
+    for ((row, label), weight) in now.chunks_exact_mut(classes.max(1)).zip(labels).zip(weights) {
+        let weight = weight / rows_in_batch.max(1) as f64;
         if *label >= classes {
             return Err(fault(format!("label {label} of {classes} classes")));
         }
@@ -39,7 +48,7 @@ pub fn class_loss(logits: &Tensor, labels: &[usize], rows_in_batch: usize) -> Re
 }
 
 /// Makes probabilities of logits and gives the logarithm of the sum of their exponentials.
-pub(super) fn softmax(row: &mut [f64]) -> f64 {
+pub(crate) fn softmax(row: &mut [f64]) -> f64 {
     let most = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = row.iter().map(|logit| (logit - most).exp()).sum();
     let total = most + sum.ln();

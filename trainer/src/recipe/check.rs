@@ -17,7 +17,7 @@ impl Recipe {
     }
 
     fn resolve(&mut self) -> Result<(), String> {
-        let Self { model, data, sft, rollout, reward, grpo, optimiser, run } = self;
+        let Self { model, data, sft, rollout, reward, grpo, scorer, encoder, optimiser, run } = self;
         folder("model.path", &mut model.path)?;
         if let Some(adapter) = &mut model.adapter {
             folder("model.adapter", adapter)?;
@@ -70,6 +70,8 @@ impl Recipe {
         }
 
         rollout.check()?;
+        scorer.check()?;
+        encoder.check()?;
         reward.check().map_err(|error| error.to_string())?;
         grpo.check().map_err(|error| format!("grpo: {error}"))?;
 
@@ -86,7 +88,7 @@ impl Recipe {
     }
 }
 
-pub(super) fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
+pub(crate) fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
     if (least..=most).contains(&value) {
         return Ok(());
     }

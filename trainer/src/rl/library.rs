@@ -51,7 +51,7 @@ pub(crate) fn open(data: &DataSection) -> Result<Library> {
 }
 
 /// The current snapshot of the home in the folder `home`, with the encoder that it was built with.
-fn hybrid(home: &Path) -> retriever::Result<Hybrid> {
+pub(crate) fn hybrid(home: &Path) -> retriever::Result<Hybrid> {
     let snapshot = Snapshots::new(&home.join("snapshots")).open_current()?;
     let encoder = match &snapshot.manifest().encoder {
         Some(card) => Some(retriever::embed::open(&card.name)?),
