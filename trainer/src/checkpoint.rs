@@ -5,6 +5,7 @@
 //! name, synced and renamed, and only then are older ones removed: a kill at any byte loses at most the steps since
 //! the last one. One whose hashes do not fit is passed over for the one before it.
 
+mod exact;
 mod state;
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::state::{Best, Cursor, State};
+pub use self::state::{Best, Controllers, Cursor, State};
 use crate::error::{read, write};
 use crate::files::{remove_folder, sync_all, sync_folder};
 use crate::{Error, Result};
@@ -30,7 +31,8 @@ const PARTIAL: &str = ".partial";
 #[serde(deny_unknown_fields)]
 struct Manifest {
     format: u32,
-    state: State,
+    /// A [`State`], its fractions as `exact` has them.
+    state: serde_json::Value,
     /// BLAKE3 of every other file, by its path inside the checkpoint.
     files: BTreeMap<String, String>,
 }
@@ -73,7 +75,9 @@ impl Checkpoints {
         remove_folder(&aside)?;
         fs::create_dir(&aside).map_err(write(&aside))?;
         fill(&aside)?;
-        let manifest = Manifest { format: FORMAT, state: state.clone(), files: hashes(&aside)? };
+        let fault = |error: serde_json::Error| write(&aside)(error.into());
+        let written = exact::write(serde_json::to_value(state).map_err(fault)?);
+        let manifest = Manifest { format: FORMAT, state: written, files: hashes(&aside)? };
         let text = serde_json::to_string_pretty(&manifest).map_err(|error| write(&aside)(error.into()))?;
         let path = aside.join(STATE);
         fs::write(&path, text + "\n").map_err(write(&path))?;
@@ -118,10 +122,12 @@ impl Checkpoints {
         if let Some((name, _)) = manifest.files.iter().find(|(name, hash)| found.get(*name) != Some(hash)) {
             return Err(fault(&folder.join(name), "is damaged or missing".to_owned()));
         }
-        if manifest.state.step != step {
-            return Err(fault(&path, format!("is of step {}", manifest.state.step)));
+        let state: State =
+            serde_json::from_value(exact::read(manifest.state)).map_err(|error| fault(&path, error.to_string()))?;
+        if state.step != step {
+            return Err(fault(&path, format!("is of step {}", state.step)));
         }
-        Ok((folder, manifest.state))
+        Ok((folder, state))
     }
 
     /// The newest checkpoint that is whole; `None` when there is none. Damaged ones are told and passed over.

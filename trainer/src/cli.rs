@@ -58,8 +58,14 @@ enum Command {
     Init(init::Args),
     /// Fine-tune on conversations, prompts with completions, or texts
     Sft(train::Args),
+    /// Make better answers likelier than worse ones, from pairs of them
+    Dpo(train::Args),
+    /// Train a reward model on pairs of a better and a worse answer
+    Reward(train::Args),
     /// Learn from the rewards of one's own episodes, with retrieval in the loop
     Grpo(train::Args),
+    /// The same with a value head in place of groups
+    Ppo(train::Args),
     /// Train the judge of whether evidence supports a claim
     Scorer(train::Args),
     /// Adapt a retrieval encoder to judged queries
@@ -96,7 +102,10 @@ fn dispatch(command: Command, output: &Output) -> Result<()> {
     match command {
         Command::Init(args) => init::run(&args, output),
         Command::Sft(args) => train::run(Kind::Sft, &args, output),
+        Command::Dpo(args) => train::run(Kind::Dpo, &args, output),
+        Command::Reward(args) => train::run(Kind::Reward, &args, output),
         Command::Grpo(args) => train::run(Kind::Grpo, &args, output),
+        Command::Ppo(args) => train::run(Kind::Ppo, &args, output),
         Command::Scorer(args) => train::run(Kind::Scorer, &args, output),
         Command::Encoder(args) => train::run(Kind::Encoder, &args, output),
         Command::Show(args) => show::run(&args, output),

@@ -74,35 +74,12 @@ impl Dataset {
     /// [`Error::Io`] for a file that cannot be read.
     pub fn read(files: &[PathBuf], text: &Text, rules: Rules) -> Result<Self> {
         let mut dataset = Self::default();
-        let mut seen: HashMap<blake3::Hash, (usize, usize)> = HashMap::new();
-        for (number, file) in files.iter().enumerate() {
-            for_each_line(file, |line, bytes| {
-                let fault = |reason: String| Error::Data { file: file.clone(), line, reason };
-                let sample = text.sample(&parse(bytes).map_err(&fault)?).map_err(|reason| fault(reason.to_string()))?;
-                let digest = digest(&sample);
-                let Some(sample) = dataset.fit(sample, rules).map_err(&fault)? else { return Ok(()) };
-                if rules.duplicates != Duplicates::Keep {
-                    match seen.entry(digest) {
-                        Entry::Occupied(_) if rules.duplicates == Duplicates::Drop => {
-                            dataset.repeated += 1;
-                            return Ok(());
-                        }
-                        Entry::Occupied(earlier) => {
-                            let (at, line) = *earlier.get();
-                            let place = format!("{}:{line}", files[at].display());
-                            return Err(fault(format!(
-                                "is the same as {place}: remove one, or set data.duplicates to drop or keep"
-                            )));
-                        }
-                        Entry::Vacant(place) => {
-                            place.insert((number, line));
-                        }
-                    }
-                }
-                dataset.samples.push(sample);
-                Ok(())
-            })?;
-        }
+        let (samples, repeated) = read_records(files, rules.duplicates, |record| {
+            let sample = text.sample(record).map_err(|reason| reason.to_string())?;
+            let digest = digest(&sample);
+            Ok(dataset.fit(sample, rules)?.map(|sample| (digest, sample)))
+        })?;
+        (dataset.samples, dataset.repeated) = (samples, repeated);
         match (dataset.samples.is_empty(), files.first()) {
             (true, Some(file)) => {
                 let reason = match dataset.too_long {
@@ -158,7 +135,47 @@ impl Dataset {
     }
 }
 
-fn digest(sample: &Sample) -> blake3::Hash {
+/// Reads files of records, each by `lay`, which may leave one out, and gives what stands for it when it is looked for
+/// again. Tells how many were left out because they occur earlier.
+pub(crate) fn read_records<T>(
+    files: &[PathBuf],
+    duplicates: Duplicates,
+    mut lay: impl FnMut(&Value) -> Result<Option<(blake3::Hash, T)>, String>,
+) -> Result<(Vec<T>, usize)> {
+    let (mut records, mut repeated) = (Vec::new(), 0);
+    let mut seen: HashMap<blake3::Hash, (usize, usize)> = HashMap::new();
+    for (number, file) in files.iter().enumerate() {
+        for_each_line(file, |line, bytes| {
+            let fault = |reason: String| Error::Data { file: file.clone(), line, reason };
+            let laid = parse(bytes).and_then(|record| lay(&record)).map_err(&fault)?;
+            let Some((digest, record)) = laid else { return Ok(()) };
+            if duplicates != Duplicates::Keep {
+                match seen.entry(digest) {
+                    Entry::Occupied(_) if duplicates == Duplicates::Drop => {
+                        repeated += 1;
+                        return Ok(());
+                    }
+                    Entry::Occupied(earlier) => {
+                        let (at, line) = *earlier.get();
+                        let place = format!("{}:{line}", files[at].display());
+                        return Err(fault(format!(
+                            "is the same as {place}: remove one, or set data.duplicates to drop or keep"
+                        )));
+                    }
+                    Entry::Vacant(place) => {
+                        place.insert((number, line));
+                    }
+                }
+            }
+            records.push(record);
+            Ok(())
+        })?;
+    }
+    Ok((records, repeated))
+}
+
+/// Stands for a sample.
+pub(crate) fn digest(sample: &Sample) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&(sample.ids.len() as u64).to_le_bytes());
     for (id, learnt) in sample.ids.iter().zip(&sample.mask) {

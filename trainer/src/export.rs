@@ -9,7 +9,7 @@ use nn::{Adapter, Decoder, Device};
 use crate::error::{read, write};
 use crate::files::{remove_folder, sync_all};
 use crate::recipe::Learn;
-use crate::{Error, Result, learner, run, stages};
+use crate::{Error, Result, learner, reward_model, run, stages};
 
 /// Which checkpoint of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,7 @@ pub fn export(dir: &Path, to: &Path, which: Which, merged: bool) -> Result<u64> 
         let mut decoder = Decoder::load(&plan.recipe().model.path, Device::cpu())?;
         decoder.set_adapter(Some(Adapter::open(&weights)?))?;
         decoder.save(&aside)?;
+        reward_model::carry_over(&weights, &aside)?;
     } else {
         copy(&weights, &aside)?;
     }

@@ -2,15 +2,20 @@
 //!
 //! A step is: [`Learner::add`] for each micro-batch, a look at [`Learner::norm`], and either
 //! [`Learner::update`] or [`Learner::forget`]. Objectives are closures from log-probabilities to a scalar. The
-//! decoder is lent at each call, so that it may belong to the engine that samples from it.
+//! decoder is lent at each call, so that it may belong to the engine that samples from it. A [head](Tells) beside
+//! it, where there is one, learns in the same step.
+
+mod head;
 
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
-use nn::{Adapter, Batch, Decoder, Device, Gradients, LogProbs, Parameter, Target, Trainable, Weights};
+use nn::{Adapter, Batch, Decoder, Device, Gradients, LogProbs, Parameter, Scores, Target, Trainable, Weights};
 
+pub use self::head::Tells;
+pub(crate) use self::head::{Head, REWARD_FILE};
 use crate::error::write;
 use crate::recipe::{Learn, ModelSection, Plan, Recompute};
 use crate::{Error, Optimiser, Result, Sample};
@@ -19,6 +24,8 @@ use crate::{Error, Optimiser, Result, Sample};
 const MODEL: &str = "model";
 /// In a checkpoint: the folder of an adapter.
 const ADAPTER: &str = "adapter";
+/// The weights that make tokens of states, where they are not those that make states of tokens.
+const LANGUAGE_HEAD: &str = "lm_head.weight";
 /// In a checkpoint: the moments.
 const MOMENTS: &str = "optimiser.safetensors";
 
@@ -29,6 +36,18 @@ pub struct Learner {
     parameters: Vec<Parameter>,
     gradients: Gradients,
     optimiser: Optimiser,
+    head: Option<Head>,
+}
+
+/// What a pass without a way back gave, of each learnt token.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Scored {
+    /// Log-probabilities.
+    pub logprobs: Vec<f32>,
+    /// Entropies in nats.
+    pub entropies: Vec<f32>,
+    /// What the head says of the state before the token.
+    pub values: Vec<f32>,
 }
 
 impl Learner {
@@ -38,6 +57,14 @@ impl Learner {
     /// # Errors
     /// Those of a damaged model, adapter or checkpoint.
     pub fn open(plan: &Plan, checkpoint: Option<(&Path, u64)>) -> Result<(Decoder, Self)> {
+        Self::open_with(plan, checkpoint, None)
+    }
+
+    /// As [`Learner::open`], with a head where it is to tell something.
+    ///
+    /// # Errors
+    /// As [`Learner::open`].
+    pub fn open_with(plan: &Plan, checkpoint: Option<(&Path, u64)>, tells: Option<Tells>) -> Result<(Decoder, Self)> {
         let recipe = plan.recipe();
         let ModelSection { path, learn, recompute, .. } = &recipe.model;
         let device = match NonZero::new(recipe.run.threads) {
@@ -59,7 +86,9 @@ impl Learner {
             Recompute::Off => nn::Recompute::Off,
         };
         let parameters = decoder.train(what, recompute)?;
-        let named = parameters.iter().map(|parameter| (parameter.name.as_str(), &parameter.var));
+        let head = tells.map(|tells| Head::new(tells, decoder.config().hidden_size, recipe.run.seed)).transpose()?;
+        let learning = parameters.iter().chain(head.as_ref().map(Head::parameter));
+        let named = learning.map(|parameter| (parameter.name.as_str(), &parameter.var));
         let mut optimiser = Optimiser::new(plan.adamw(), named)?;
         if let Some((folder, updates)) = checkpoint {
             // Into the model as it was first loaded: the checkpoint will be removed before the run ends.
@@ -69,15 +98,18 @@ impl Learner {
                 var.set(&Tensor::from_vec(values, var.dims(), var.device())?)?;
             }
             decoder.refresh()?;
+            if let Some(head) = &head {
+                head.load(&head.tells().file(folder, *learn))?;
+            }
             optimiser.load(&folder.join(MOMENTS), updates)?;
         }
         let gradients = Gradients::new(&parameters);
-        Ok((decoder, Self { learn: *learn, parameters, gradients, optimiser }))
+        Ok((decoder, Self { learn: *learn, parameters, gradients, optimiser, head }))
     }
 
     /// Values that learn.
     pub fn parameters(&self) -> usize {
-        self.parameters.iter().map(|parameter| parameter.var.elem_count()).sum()
+        self.learning().map(|parameter| parameter.var.elem_count()).sum()
     }
 
     /// Updates that were made.
@@ -100,16 +132,71 @@ impl Learner {
         let (batch, targets) = batch(samples);
         let pass = decoder.logprobs(&batch, &targets, temperature)?;
         let loss = loss(&pass)?;
+        self.descend(decoder, pass, &loss)
+    }
+
+    /// As [`Learner::add`], of a loss that also depends on what the head says of the state before each learnt
+    /// token, (N).
+    ///
+    /// # Errors
+    /// [`Error::Shape`] without a head, and as [`Learner::add`].
+    pub fn add_valued(
+        &mut self,
+        decoder: &Decoder,
+        samples: &[&Sample],
+        temperature: f32,
+        loss: impl FnOnce(&LogProbs, &Tensor) -> Result<Tensor>,
+    ) -> Result<f64> {
+        let (pass, values) = self.valued(decoder, samples, temperature)?;
+        let loss = loss(&pass, &values)?;
+        if let Some(head) = &mut self.head {
+            head.learn(&loss.backward()?)?;
+        }
+        self.descend(decoder, pass, &loss)
+    }
+
+    /// What the model and the head say of samples, without a gradient. A learner without a head gives no values.
+    ///
+    /// # Errors
+    /// Those of the model.
+    pub fn score(&self, decoder: &Decoder, samples: &[&Sample], temperature: f32) -> Result<Scored> {
+        if self.head.is_none() {
+            let (batch, targets) = batch(samples);
+            let Scores { logprobs, entropies } = decoder.score(&batch, &targets, temperature, true)?;
+            return Ok(Scored { logprobs, entropies, values: Vec::new() });
+        }
+        let (pass, values) = self.valued(decoder, samples, temperature)?;
+        let (logprobs, entropies) = (pass.logprobs.to_vec1()?, pass.entropies.to_vec1()?);
+        Ok(Scored { logprobs, entropies, values: values.to_vec1()? })
+    }
+
+    /// A pass, and what the head says of its states.
+    fn valued(&self, decoder: &Decoder, samples: &[&Sample], temperature: f32) -> Result<(LogProbs, Tensor)> {
+        let head = self.head.as_ref().ok_or_else(|| Error::Shape("there is no head to tell a value".to_owned()))?;
+        let (batch, targets) = batch(samples);
+        let mut pass = decoder.logprobs(&batch, &targets, temperature)?;
+        let states = decoder.states(&mut pass)?;
+        let values = head.values(&states)?;
+        Ok((pass, values))
+    }
+
+    fn descend(&mut self, decoder: &Decoder, pass: LogProbs, loss: &Tensor) -> Result<f64> {
         let value = f64::from(loss.to_scalar::<f32>()?);
         if value.is_finite() {
-            decoder.backward(pass, &loss, &mut self.gradients)?;
+            decoder.backward(pass, loss, &mut self.gradients)?;
         }
         Ok(value)
     }
 
+    /// Everything that learns, in the order of the optimiser.
+    fn learning(&self) -> impl Iterator<Item = &Parameter> {
+        self.parameters.iter().chain(self.head.as_ref().map(Head::parameter))
+    }
+
     /// The norm of the gradients; not finite when one of their values is not.
     pub fn norm(&self) -> f64 {
-        self.gradients.norm()
+        let norm = self.gradients.norm();
+        self.head.as_ref().map_or(norm, |head| norm.hypot(head.gradients().norm()))
     }
 
     /// Moves the weights by the gradients, whose norm is `norm`, and forgets them.
@@ -117,29 +204,36 @@ impl Learner {
     /// # Errors
     /// Those of a tensor operation.
     pub fn update(&mut self, decoder: &mut Decoder, norm: f64, learning_rate: f64) -> Result<()> {
-        self.optimiser.step(self.gradients.iter(), norm, learning_rate)?;
-        self.gradients.clear();
+        let head = self.head.iter().flat_map(|head| head.gradients().iter());
+        let gradients: Vec<&[f32]> = self.gradients.iter().chain(head).collect();
+        self.optimiser.step(gradients.into_iter(), norm, learning_rate)?;
+        self.forget();
         Ok(decoder.refresh()?)
     }
 
     /// Forgets the gradients.
     pub fn forget(&mut self) {
         self.gradients.clear();
+        self.head.iter_mut().for_each(Head::forget);
     }
 
     /// Refuses gradients that show that something does not learn: values that are not finite, or a
-    /// parameter that gets none. The first factor of a new adapter gets none until the second has moved.
+    /// parameter that gets none. The first factor of a new adapter gets none until the second has moved, and
+    /// what chooses tokens none where rewards alone are learnt.
     ///
     /// # Errors
     /// [`Error::Shape`] that names the parameter.
     pub fn check_coverage(&self) -> Result<()> {
         let is_new = self.learn == Learn::Adapter && self.optimiser.updates() == 0;
-        for (parameter, gradient) in self.parameters.iter().zip(self.gradients.iter()) {
+        let is_rewarding = self.head.as_ref().is_some_and(|head| head.tells() == Tells::Reward);
+        let head = self.head.iter().flat_map(|head| head.gradients().iter());
+        for (parameter, gradient) in self.learning().zip(self.gradients.iter().chain(head)) {
             let name = &parameter.name;
+            let is_idle = (is_new && name.contains("lora_A")) || (is_rewarding && name == LANGUAGE_HEAD);
             if gradient.iter().any(|value| !value.is_finite()) {
                 return Err(Error::Shape(format!("`{name}` has a gradient that is not finite before the first step")));
             }
-            if gradient.iter().all(|value| *value == 0.0) && !(is_new && name.contains("lora_A")) {
+            if gradient.iter().all(|value| *value == 0.0) && !is_idle {
                 return Err(Error::Shape(format!("`{name}` learns nothing: its gradient is zero")));
             }
         }
@@ -164,6 +258,9 @@ impl Learner {
         match decoder.adapter() {
             Some(adapter) => adapter.save(&weights)?,
             None => decoder.save(&weights)?,
+        }
+        if let Some(head) = &self.head {
+            head.save(&head.tells().file(folder, self.learn))?;
         }
         self.optimiser.save(&folder.join(MOMENTS))
     }

@@ -45,7 +45,7 @@ pub use kl::{Estimator, Kl, KlControl};
 pub use likelihood::likelihood_loss;
 pub use metrics::Metrics;
 pub use mismatch::{Correction, Mode};
-pub use policy::{GrpoConfig, Level, Recorded, policy_loss};
+pub use policy::{GrpoConfig, Level, Mask, Recorded, policy_loss};
 pub use ppo::{Gae, PpoConfig, gae, value_loss};
 pub use preference::preference_loss;
 pub use reward_scale::RewardScale;

@@ -4,6 +4,7 @@
 //! run, from where a resumed run reads it again. Paths are relative to where the command is typed.
 
 mod check;
+mod preference;
 mod rollout;
 mod staged;
 mod table;
@@ -13,11 +14,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::check::within;
+pub use self::preference::{DpoSection, Passes, RewardModelSection};
 pub use self::rollout::{Learnt, Retriever, RolloutSection};
 pub use self::staged::{Stage, Stages, Work};
 use crate::encoder::EncoderSection;
 use crate::error::read;
-use crate::objective::GrpoConfig;
+use crate::objective::{GrpoConfig, PpoConfig};
 use crate::reward::RewardConfig;
 use crate::run::OnAlarm;
 use crate::schedule::{Decay, Schedule};
@@ -38,7 +40,13 @@ pub struct Recipe {
     /// Supervised fine-tuning.
     #[serde(default)]
     pub sft: SftSection,
-    /// The episodes of GRPO, and how many steps are made of them.
+    /// Direct preference optimisation.
+    #[serde(default)]
+    pub dpo: DpoSection,
+    /// What a reward model learns from pairs of answers.
+    #[serde(default)]
+    pub reward_model: RewardModelSection,
+    /// The episodes of GRPO and PPO, and how many steps are made of them.
     #[serde(default)]
     pub rollout: RolloutSection,
     /// What episodes are worth.
@@ -47,6 +55,9 @@ pub struct Recipe {
     /// The objective of GRPO.
     #[serde(default)]
     pub grpo: GrpoConfig,
+    /// The objective of PPO.
+    #[serde(default)]
+    pub ppo: PpoConfig,
     /// A scorer of claims against evidence.
     #[serde(default)]
     pub scorer: ScorerSection,

@@ -1,13 +1,14 @@
 //! Reinforcement learning of a policy by its own episodes, with retrieval in the loop: what all objectives share.
 //!
 //! A step draws questions, runs a group of episodes on each, and gives each episode a reward. What an episode's
-//! tokens are credited with is the objective's business ([`grpo`](crate::grpo)). Episodes whose time was over
+//! tokens are credited with is the objective's business ([`grpo`](crate::grpo), [`ppo`](crate::ppo)). Episodes whose time was over
 //! are left out. One decoder samples and learns: the engine holds it, and stands still while its weights move.
 //!
 //! Everything is a function of the seed and of the step, so that a resumed run ends in the bytes it would
 //! have ended in. Episodes are told that it is the second of 1970 that has the step's number.
 
 mod alarm;
+mod episode;
 pub(crate) mod library;
 mod measure;
 mod record;
@@ -25,9 +26,10 @@ use nn::{Decoder, Device, Sampling};
 use retriever::{Query, Retrieve};
 
 pub use self::alarm::Alarms;
+pub(crate) use self::episode::{Episode, Micro};
 use self::tasks::Tasks;
 use crate::checkpoint::{Best, State};
-use crate::learner::Learner;
+use crate::learner::{Learner, Tells};
 use crate::memory;
 use crate::question::Question;
 use crate::recipe::{Learn, Plan, Recipe};
@@ -37,12 +39,63 @@ use crate::rollout::{Cached, Place, Rollout, RolloutConfig, Score, Setting, roll
 use crate::run::{Clock, Progress, Run};
 use crate::{Error, Result, Sample, Schedule};
 
-/// The name of this stage.
-const STAGE: &str = "grpo";
 /// Queries whose hits are remembered, and chunks whose text is.
 const REMEMBERED: usize = 100_000;
 /// Tokens that instructions and a question are expected to take at most.
 const OPENING: usize = 512;
+
+/// What is made of a step's episodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Objective {
+    /// Better than their group.
+    Grpo,
+    /// Better than a value head expected.
+    Ppo,
+}
+
+impl Objective {
+    /// Of its stage.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Grpo => "grpo",
+            Self::Ppo => "ppo",
+        }
+    }
+
+    /// What is read off the states beside tokens.
+    fn tells(self) -> Option<Tells> {
+        (self == Self::Ppo).then_some(Tells::Value)
+    }
+
+    /// Whether the policy is held to a reference.
+    fn is_held(self, recipe: &Recipe) -> bool {
+        match self {
+            Self::Grpo => recipe.grpo.kl.coefficient > 0.0,
+            Self::Ppo => recipe.ppo.kl.coefficient > 0.0,
+        }
+    }
+
+    /// Updates of one pass over the episodes of a step.
+    fn minibatches(self, recipe: &Recipe) -> usize {
+        match self {
+            Self::Grpo => 1,
+            Self::Ppo => recipe.ppo.minibatches,
+        }
+    }
+
+    /// How often further questions may be asked.
+    fn rounds(self, recipe: &Recipe) -> u64 {
+        match self {
+            Self::Grpo => recipe.grpo.resample,
+            Self::Ppo => 0,
+        }
+    }
+
+    /// Whether more is to be known of the episodes than how they were sampled.
+    fn wants_scores(self, recipe: &Recipe) -> bool {
+        self == Self::Ppo || recipe.grpo.mask.top_entropy.is_some()
+    }
+}
 
 /// Trains by `plan` in the folder `dir`; `resume` goes on where the newest checkpoint ends. `told` is called after
 /// every step. Gives the last state.
@@ -51,6 +104,7 @@ const OPENING: usize = 512;
 /// Those of bad questions, a bad index or a bad model before anything is trained; [`Error::Halted`] when training cannot
 /// go on, or goes where it should not.
 pub(crate) fn run(
+    objective: Objective,
     plan: &Plan,
     dir: &Path,
     resume: bool,
@@ -59,30 +113,31 @@ pub(crate) fn run(
 ) -> Result<State> {
     let rewards = Rewards::open(&plan.recipe().reward, Some(dir))?;
     let score = |episodes: &[(&Question, &Trace)]| rewards.score(episodes);
-    train(plan, dir, resume, (&score, clock), told)
+    train(objective, plan, dir, resume, (&score, clock), told)
 }
 
 /// As [`run`], with rewards of any kind.
 fn train(
+    objective: Objective,
     plan: &Plan,
     dir: &Path,
     resume: bool,
     (score, clock): (&Score<'_>, Clock<'_>),
     told: &mut dyn FnMut(Progress),
 ) -> Result<State> {
-    let (begun, recipe) = (clock(), plan.recipe());
+    let (begun, recipe, name) = (clock(), plan.recipe(), objective.name());
     let tasks = Tasks::read(recipe)?;
     let library = library::open(&recipe.data)?;
     let (mut run, resumed) = Run::open(dir, plan, resume, clock)?;
     let data = tasks.fingerprint(library.identity());
-    let mut state = State { stage: STAGE.to_owned(), data: data.clone(), ..State::default() };
+    let mut state = State { stage: name.to_owned(), data: data.clone(), ..State::default() };
     let mut checkpoint = None;
     if let Some(resumed) = &resumed {
         state = resumed.state.clone();
         checkpoint = Some((resumed.folder.as_path(), state.updates));
         let refuse = |what: &str| Err(Error::Input(format!("{}: {what}", dir.display())));
-        if state.stage != STAGE {
-            return refuse("is no run of grpo: name another folder");
+        if state.stage != name {
+            return refuse(&format!("is no run of {name}: name another folder"));
         }
         if state.data != data {
             return refuse("the questions or the index have changed since the run began: restore them, or begin anew");
@@ -94,7 +149,7 @@ fn train(
     }
     let searched = Searched::new(library.retriever(), recipe.rollout.retriever, &tasks.train)?;
     let retriever = Cached::new(&searched, REMEMBERED);
-    let mut trainer = Trainer::open(plan, dir, &tasks, &retriever, checkpoint, (score, clock))?;
+    let mut trainer = Trainer::open((objective, plan), dir, &tasks, &retriever, checkpoint, (score, clock))?;
     let start = trainer.rehearse(state.step)?;
     run.journal.write(&Entry::Start(start), clock())?;
     if state.step == 0 {
@@ -108,8 +163,8 @@ fn train(
         let is_last = state.step == steps || state.alarms.is_solved();
         let is_due = |every: u64| is_last || (every > 0 && state.step.is_multiple_of(every));
         let (evaluate, checkpoint) = (is_due(recipe.run.evaluate_every), is_due(recipe.run.checkpoint_every));
-        let phase = if is_last { "after_grpo" } else { "during" };
-        let is_best = evaluate && trainer.evaluate(&mut state, &mut run, phase)?;
+        let phase = if is_last { format!("after_{name}") } else { "during".to_owned() };
+        let is_best = evaluate && trainer.evaluate(&mut state, &mut run, &phase)?;
         if checkpoint || is_best {
             let Trainer { policy, learner, .. } = &trainer;
             run.checkpoint(&state, |folder| policy.engine().read(|decoder| learner.save(decoder, folder)), clock)?;
@@ -121,6 +176,7 @@ fn train(
 
 /// Everything that a step needs.
 struct Trainer<'a> {
+    objective: Objective,
     recipe: &'a Recipe,
     dir: &'a Path,
     tasks: &'a Tasks,
@@ -140,7 +196,7 @@ struct Trainer<'a> {
 
 impl<'a> Trainer<'a> {
     fn open(
-        plan: &'a Plan,
+        (objective, plan): (Objective, &'a Plan),
         dir: &'a Path,
         tasks: &'a Tasks,
         retriever: &'a dyn Retrieve,
@@ -148,9 +204,9 @@ impl<'a> Trainer<'a> {
         (score, clock): (&'a Score<'a>, Clock<'a>),
     ) -> Result<Self> {
         let recipe = plan.recipe();
-        let (decoder, learner) = Learner::open(plan, checkpoint)?;
+        let (decoder, learner) = Learner::open_with(plan, checkpoint, objective.tells())?;
         let device = NonZero::new(recipe.run.threads).map_or_else(Device::cpu, |threads| Device::Cpu { threads });
-        let is_apart = recipe.model.learn == Learn::All && recipe.grpo.kl.coefficient > 0.0;
+        let is_apart = recipe.model.learn == Learn::All && objective.is_held(recipe);
         let reference = if is_apart { Some(Decoder::load(&recipe.model.path, device)?) } else { None };
         let (sampling, max_batch) = (recipe.rollout.sampling(), recipe.rollout.batch());
         let options = LocalOptions { device, sampling, max_batch, ..LocalOptions::default() };
@@ -158,11 +214,31 @@ impl<'a> Trainer<'a> {
         let greedy = policy.with_sampling(Sampling::default())?;
         let schedule = plan.schedule(recipe.rollout.steps);
         let query = Query::new("");
-        Ok(Self { recipe, dir, tasks, schedule, retriever, query, score, clock, policy, greedy, learner, reference })
+        Ok(Self {
+            objective,
+            recipe,
+            dir,
+            tasks,
+            schedule,
+            retriever,
+            query,
+            score,
+            clock,
+            policy,
+            greedy,
+            learner,
+            reference,
+        })
     }
 
-    /// Asks each question as often as `config` says.
-    fn ask(&self, policy: &Local, config: &RolloutConfig, questions: &[Question], step: u32) -> Result<Vec<Rollout>> {
+    /// Asks each question as often as `config` says, in a round of a step.
+    fn ask(
+        &self,
+        policy: &Local,
+        config: &RolloutConfig,
+        questions: &[Question],
+        (step, round): (u32, u64),
+    ) -> Result<Vec<Rollout>> {
         let begun = (self.clock)();
         let setting = Setting {
             policy,
@@ -173,12 +249,14 @@ impl<'a> Trainer<'a> {
             clock: &|| (self.clock)().duration_since(begun).unsigned_abs(),
             started: Timestamp::from_second(i64::from(step)).unwrap_or_default(),
         };
-        rollouts(&setting, questions, Place { seed: self.recipe.run.seed, step })
+        // Rounds draw other numbers: their questions are counted from the first again.
+        let seed = self.recipe.run.seed.wrapping_add(round << 32);
+        rollouts(&setting, questions, Place { seed, step })
     }
 
     /// Runs the largest micro-batch dry: whether it fits, and whether everything learns.
     fn rehearse(&mut self, step: u64) -> Result<Start> {
-        let Self { recipe, policy, learner, clock, tasks, .. } = self;
+        let Self { objective, recipe, policy, learner, clock, tasks, .. } = self;
         let (rollout, config) = (&recipe.rollout, policy.engine().config().clone());
         let budget = rollout.budget;
         let episode = OPENING.saturating_add(budget.generated_tokens).saturating_add(budget.evidence_tokens);
@@ -190,8 +268,11 @@ impl<'a> Trainer<'a> {
         let ids = (0..longest).map(|at| (at * 7 % config.vocab_size) as u32).collect();
         let sample = Sample { ids, mask: (0..longest).map(|at| at > 0).collect() };
         let samples = vec![&sample; count];
-        let value = policy.engine().read(|decoder| {
-            learner.add(decoder, &samples, rollout.temperature, |pass| Ok(pass.logprobs.mean_all()?))
+        let value = policy.engine().read(|decoder| match objective.tells() {
+            None => learner.add(decoder, &samples, rollout.temperature, |pass| Ok(pass.logprobs.mean_all()?)),
+            Some(_) => learner.add_valued(decoder, &samples, rollout.temperature, |pass, values| {
+                Ok((pass.logprobs.mean_all()? + values.mean_all()?)?)
+            }),
         })?;
         if !value.is_finite() {
             let reason = "a log-probability is not finite before anything was learnt: the model's weights are damaged"
@@ -204,7 +285,7 @@ impl<'a> Trainer<'a> {
             at: clock(),
             step,
             steps: rollout.steps,
-            stage: STAGE.to_owned(),
+            stage: objective.name().to_owned(),
             parameters: learner.parameters() as u64,
             samples: tasks.train.len() as u64,
             // What will be written is not known before.
@@ -221,7 +302,7 @@ impl<'a> Trainer<'a> {
         if questions.is_empty() {
             return Ok(false);
         }
-        let done = self.ask(&self.greedy, &self.recipe.rollout.config(1), questions, u32::MAX)?;
+        let done = self.ask(&self.greedy, &self.recipe.rollout.config(1), questions, (u32::MAX, 0))?;
         let values = measure::heldout(&done);
         let score = values.get("accuracy").copied().unwrap_or_default();
         // What was not trained has no checkpoint that could be the best.

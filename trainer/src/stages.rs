@@ -22,7 +22,7 @@ use crate::checkpoint::State;
 use crate::export::Which;
 use crate::recipe::Plan;
 use crate::run::{Clock, Progress};
-use crate::{Result, encoder, grpo, scorer, sft};
+use crate::{Result, dpo, encoder, grpo, ppo, reward_model, scorer, sft};
 
 /// In the folder of a run: what was generated.
 pub const TASK: &str = "task";
@@ -36,8 +36,14 @@ const STAGES: &str = "stages";
 pub enum Kind {
     /// Supervised fine-tuning.
     Sft,
+    /// Preference optimisation from pairs of answers.
+    Dpo,
+    /// A reward model from pairs of answers.
+    Reward,
     /// Reinforcement learning by groups of episodes.
     Grpo,
+    /// Reinforcement learning by episodes and a value head.
+    Ppo,
     /// A classifier of claims against evidence.
     Scorer,
     /// A retrieval encoder.
@@ -49,7 +55,10 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Sft => "sft",
+            Self::Dpo => "dpo",
+            Self::Reward => "reward",
             Self::Grpo => "grpo",
+            Self::Ppo => "ppo",
             Self::Scorer => scorer::STAGE,
             Self::Encoder => encoder::STAGE,
         }
@@ -58,16 +67,16 @@ impl Kind {
     /// Which checkpoint a stage gives when nobody says. Rewards may peak before they fall.
     pub fn outcome(self) -> Which {
         match self {
-            Self::Sft => Which::Last,
-            Self::Grpo | Self::Scorer | Self::Encoder => Which::Best,
+            Self::Sft | Self::Dpo => Which::Last,
+            Self::Reward | Self::Grpo | Self::Ppo | Self::Scorer | Self::Encoder => Which::Best,
         }
     }
 
     /// Whether it gives a policy, with which the stages after it go on.
     pub fn gives_policy(self) -> bool {
         match self {
-            Self::Sft | Self::Grpo => true,
-            Self::Scorer | Self::Encoder => false,
+            Self::Sft | Self::Dpo | Self::Grpo | Self::Ppo => true,
+            Self::Reward | Self::Scorer | Self::Encoder => false,
         }
     }
 }
@@ -93,7 +102,10 @@ pub fn run(
 ) -> Result<State> {
     match kind {
         Kind::Sft => sft::sft(plan, dir, resume, clock, told),
+        Kind::Dpo => dpo::dpo(plan, dir, resume, clock, told),
+        Kind::Reward => reward_model::reward_model(plan, dir, resume, clock, told),
         Kind::Grpo => grpo::grpo(plan, dir, resume, clock, told),
+        Kind::Ppo => ppo::ppo(plan, dir, resume, clock, told),
         Kind::Scorer => scorer::scorer(plan, dir, resume, clock, told),
         Kind::Encoder => encoder::encoder(plan, dir, resume, clock, told),
     }

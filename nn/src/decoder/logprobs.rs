@@ -3,7 +3,7 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use candle_core::{Device as CandleDevice, Tensor, Var};
+use candle_core::{DType, Device as CandleDevice, Tensor, Var};
 
 use super::backward::Backward;
 use super::compute::Compute;
@@ -12,6 +12,7 @@ use super::learning::{Learning, Recompute};
 use super::load::Layout;
 use super::rows::Rows;
 use super::tape::{Inside, Plan, Record, Tape, TapeMemory};
+use super::tensors::Tensors;
 use super::{Decoder, Trainable};
 use crate::ops::{Isa, Panels, Question, Team, TokenProb, linear_logprob, linear_logprob_backward, rms_norm};
 use crate::{Batch, Error, Gradients, Result};
@@ -141,6 +142,36 @@ impl Decoder {
         };
         let states = Var::from_tensor(&states)?.as_tensor().clone();
         pass.states = Some(states.clone());
+        Ok(states)
+    }
+
+    /// The normalised states of the rows that `batch` wants, (N, D) on the processor, without a way back: the numbers
+    /// that [`Decoder::states`] gives.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for a batch that cannot be, or that wants no row.
+    pub fn last_states(&self, batch: &Batch) -> Result<Tensor> {
+        batch.check(&self.config, None)?;
+        if batch.rows() == 0 {
+            return Err(Error::Shape("the batch wants no row".to_owned()));
+        }
+        let Some(processor) = self.processor() else {
+            let mut compute = Tensors::new(self, batch, None)?;
+            let hidden = self.body(&mut compute)?;
+            let hidden = compute.select(hidden)?;
+            return Ok(compute.norm(&hidden, &self.norm)?.to_device(&CandleDevice::Cpu)?.to_dtype(DType::F32)?);
+        };
+        let plan = Plan::new(self, batch);
+        let mut memory = self.tape_memory();
+        let mut tape = Tape::new(self, processor, &plan, &mut memory, true);
+        let mut hidden = tape.embed()?;
+        for number in 0..self.layers.len() {
+            hidden = tape.layer(number, hidden)?;
+        }
+        let normal = tape.norm(&hidden, &self.norm)?;
+        let states = Tensor::from_slice(normal.get(), (batch.rows(), self.config.hidden_size), &CandleDevice::Cpu)?;
+        tape.memory.pool.give(hidden);
+        tape.memory.pool.give(normal);
         Ok(states)
     }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::objective::{KlControl, RewardScale};
 use crate::rl::Alarms;
 
 /// Where a run is in its data.
@@ -24,6 +25,16 @@ pub struct Best {
     pub score: f64,
 }
 
+/// What of PPO follows what it has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Controllers {
+    /// The weight of the divergence from the reference.
+    pub kl: KlControl,
+    /// The rewards of the run so far.
+    pub scale: RewardScale,
+}
+
 /// The numbers of a run at the end of one step. All randomness is a function of the seed and of places in the
 /// run, so there is no other state of it. Holds no clock: equal runs have equal states.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -43,9 +54,12 @@ pub struct State {
     pub skipped: u64,
     /// Where what is held out was done best.
     pub best: Option<Best>,
-    /// What GRPO watches for.
+    /// What reinforcement learning watches for.
     #[serde(default)]
     pub alarms: Alarms,
+    /// What PPO follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controllers: Option<Controllers>,
     /// Hash of the data, by which a changed file is noticed.
     pub data: String,
 }

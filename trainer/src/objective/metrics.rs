@@ -57,6 +57,15 @@ impl Metrics {
         }
     }
 
+    /// These with one figure under another name.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &'static str) -> Self {
+        if let Some(statistic) = self.statistics.remove(from) {
+            self.statistics.insert(to, statistic);
+        }
+        self
+    }
+
     /// A figure by its name.
     pub fn get(&self, name: &str) -> Option<f64> {
         self.statistics.get(name).map(Statistic::value)

@@ -17,7 +17,7 @@ use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::kl::MOST_LOG_RATIO;
-use super::surrogate::Token;
+use super::surrogate::{Point, Token};
 use super::{
     Aggregation, Correction, Denominator, Kl, Loss, Metrics, Scaling, Surrogate, fault, host, in_range, mismatch,
     same_length,
@@ -59,6 +59,22 @@ pub struct GrpoConfig {
     pub kl: Kl,
     /// How the sampler's difference is corrected; by default it is reported only.
     pub correction: Option<Correction>,
+    /// Which of what the policy wrote is left out; by default nothing.
+    pub mask: Mask,
+    /// How often a step asks further questions while fewer groups differ in reward than questions were asked
+    /// (dynamic sampling, arXiv 2503.14476); 0.
+    pub resample: u64,
+}
+
+/// What of an episode is left out of the policy's loss. What remains is held to the reference all the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mask {
+    /// Sequences of negative advantage whose tokens have become less likely by more than this, in nats a token on the
+    /// mean (DeepSeek-V3.2, arXiv 2512.02556); none.
+    pub off_policy: Option<f64>,
+    /// All but the share of a step's tokens at which the policy was least sure (arXiv 2506.01939); none.
+    pub top_entropy: Option<f64>,
 }
 
 impl Default for GrpoConfig {
@@ -74,6 +90,8 @@ impl Default for GrpoConfig {
             aggregation: Aggregation::default(),
             kl: Kl::default(),
             correction: None,
+            mask: Mask::default(),
+            resample: 0,
         }
     }
 }
@@ -91,6 +109,10 @@ impl GrpoConfig {
         above("delta", self.delta.unwrap_or(f64::MAX), 1.0 + self.clip_high)?;
         in_range("kl.coefficient", self.kl.coefficient, self.kl.coefficient >= 0.0, "0 or more")?;
         self.correction.map_or(Ok(()), |correction| correction.check())?;
+        above("mask.off_policy", self.mask.off_policy.unwrap_or(1.0), 0.0)?;
+        in_range("resample", self.resample as f64, self.resample <= 100, "at most 100")?;
+        let share = self.mask.top_entropy.unwrap_or(1.0);
+        in_range("mask.top_entropy", share, share > 0.0 && share <= 1.0, "above 0 and at most 1")?;
         match self.surrogate {
             Surrogate::Clip => Ok(()),
             _ if self.dual_clip.is_some() || self.delta.is_some() => {
@@ -134,7 +156,7 @@ pub struct Recorded<'a> {
 ///
 /// Metrics: `loss`, `ratio_mean`, `ratio_max`, `clip_low`, `clip_high` (shares of tokens), `old_kl`
 /// (k3 from `old`); `kl` where there is a reference; `mismatch_mean`, `mismatch_max`, `mismatch_k3`
-/// where the sampler is known, `correction_mean`, `correction_min`, `correction_max` and
+/// where the sampler is known, `off_policy_dropped` (share of sequences) where such are left out, `correction_mean`, `correction_min`, `correction_max` and
 /// `correction_dropped` where it is corrected.
 ///
 /// # Errors
@@ -159,12 +181,16 @@ pub fn policy_loss(
     let (mut ratios, mut points, mut divergences) = (Vec::new(), Vec::new(), Vec::new());
     for range in recorded.sequences {
         let mean = range.clone().map(|at| tokens.log_ratio(at)).sum::<f64>() / range.len() as f64;
+        let is_off = tokens.is_off_policy(config, range.clone(), recorded.advantages);
+        if config.mask.off_policy.is_some() && !range.is_empty() {
+            metrics.share("off_policy_dropped", [is_off]);
+        }
         let mut shared = 0.0;
         for at in range.clone() {
             let log = if config.level == Level::Token { tokens.log_ratio(at) } else { mean };
             let ratio = log.clamp(-MOST_LOG_RATIO, MOST_LOG_RATIO).exp();
             let token = Token { logprob: now[at], old: tokens.old[at], ratio, advantage: recorded.advantages[at] };
-            let point = config.surrogate.at(config, token);
+            let point = if is_off { Point::default() } else { config.surrogate.at(config, token) };
             let correction = corrections.as_ref().map_or(1.0, |corrections| corrections[at]);
             let mut loss = correction * point.value;
             let (mut by_ratio, mut by_logprob) = (correction * point.by_ratio, correction * point.by_logprob);
@@ -236,6 +262,14 @@ impl<'a> Tokens<'a> {
 
     fn log_ratio(&self, at: usize) -> f64 {
         self.now[at] - self.old[at]
+    }
+
+    /// Whether a sequence is to become less likely and has become so already.
+    fn is_off_policy(&self, config: &GrpoConfig, range: Range<usize>, advantages: &[f64]) -> bool {
+        let Some(most) = config.mask.off_policy else { return false };
+        let sampled = self.sampler.as_ref().unwrap_or(&self.old);
+        let apart: f64 = range.clone().map(|at| sampled[at] - self.now[at]).sum();
+        advantages[range.clone()].iter().sum::<f64>() < 0.0 && apart > most * range.len() as f64
     }
 
     fn corrections(&self, config: &GrpoConfig, sequences: &[Range<usize>], metrics: &mut Metrics) -> Option<Vec<f64>> {

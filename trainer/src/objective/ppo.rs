@@ -13,7 +13,7 @@
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{KlControl, Loss, Metrics, fault, host, in_range, same_length, within};
+use super::{GrpoConfig, KlControl, Loss, Metrics, fault, host, in_range, same_length, within};
 use crate::Result;
 
 /// Added to a variance before its root divides.
@@ -23,35 +23,61 @@ const EPSILON: f64 = 1e-8;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PpoConfig {
+    /// Updates of one pass over the episodes of a step, each on a part of them; 1.
+    pub minibatches: usize,
     /// What a reward one token later is worth; 1.
     pub gamma: f64,
     /// 0 trusts the value head, 1 what came of it; 0.95.
     pub lambda: f64,
+    /// A ratio counts down to one less this; 0.2.
+    pub clip_low: f64,
+    /// A ratio counts up to one more than this; 0.2.
+    pub clip_high: f64,
     /// How far a value counts from the one before the update; 0.2, none for any.
     pub value_clip: Option<f64>,
     /// The weight of the value loss; 0.1.
     pub value_weight: f64,
+    /// Whether rewards are brought to mean 0 and variance 1 over the run so far; yes.
+    pub scale_rewards: bool,
     /// The divergence from the reference as a part of the reward.
     pub kl: KlControl,
 }
 
 impl Default for PpoConfig {
     fn default() -> Self {
-        Self { gamma: 1.0, lambda: 0.95, value_clip: Some(0.2), value_weight: 0.1, kl: KlControl::default() }
+        Self {
+            minibatches: 1,
+            gamma: 1.0,
+            lambda: 0.95,
+            clip_low: 0.2,
+            clip_high: 0.2,
+            value_clip: Some(0.2),
+            value_weight: 0.1,
+            scale_rewards: true,
+            kl: KlControl::default(),
+        }
     }
 }
 
 impl PpoConfig {
+    /// The settings of the policy's loss.
+    pub fn policy(&self) -> GrpoConfig {
+        GrpoConfig { clip_low: self.clip_low, clip_high: self.clip_high, ..GrpoConfig::default() }
+    }
+
     /// Refuses settings out of their range.
     ///
     /// # Errors
     /// [`Error::Input`](crate::Error::Input) that names the setting.
     pub fn check(&self) -> Result<()> {
+        let parts = self.minibatches;
+        in_range("minibatches", parts as f64, (1..=10_000).contains(&parts), "from 1 to 10000")?;
         in_range("gamma", self.gamma, (0.0..=1.0).contains(&self.gamma), "from 0 to 1")?;
         in_range("lambda", self.lambda, (0.0..=1.0).contains(&self.lambda), "from 0 to 1")?;
         let clip = self.value_clip.unwrap_or(1.0);
         in_range("value_clip", clip, clip > 0.0, "above 0")?;
         in_range("value_weight", self.value_weight, self.value_weight >= 0.0, "0 or more")?;
+        self.policy().check()?;
         self.kl.check()
     }
 }

@@ -17,7 +17,8 @@ impl Recipe {
     }
 
     fn resolve(&mut self) -> Result<(), String> {
-        let Self { model, data, sft, rollout, reward, grpo, scorer, encoder, optimiser, run } = self;
+        let Self { model, data, sft, dpo, reward_model, rollout, reward, grpo, ppo, scorer, encoder, optimiser, run } =
+            self;
         folder("model.path", &mut model.path)?;
         if let Some(adapter) = &mut model.adapter {
             folder("model.adapter", adapter)?;
@@ -69,11 +70,14 @@ impl Recipe {
                 .map_err(|reason| format!("{reason} (sft.micro_tokens)"))?;
         }
 
+        dpo.check()?;
+        reward_model.check()?;
         rollout.check()?;
         scorer.check()?;
         encoder.check()?;
         reward.check().map_err(|error| error.to_string())?;
         grpo.check().map_err(|error| format!("grpo: {error}"))?;
+        ppo.check().map_err(|error| format!("ppo: {error}"))?;
 
         let usual = if model.learn == Learn::All { 2e-5 } else { 2e-4 };
         let rate = *optimiser.learning_rate.get_or_insert(usual);

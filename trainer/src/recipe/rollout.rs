@@ -45,7 +45,7 @@ pub struct RolloutSection {
     pub questions: usize,
     /// Episodes of each.
     pub group: usize,
-    /// Updates on the episodes of a step.
+    /// How often the episodes of a step are learnt from.
     pub epochs: u64,
     /// Tokens of a micro-batch, which decide about memory.
     pub micro_tokens: usize,
@@ -103,8 +103,7 @@ impl RolloutSection {
     pub(super) fn check(&self) -> Result<(), String> {
         within("rollout.steps", self.steps as f64, 1.0, f64::from(u32::MAX - 1))?;
         within("rollout.questions", self.questions as f64, 1.0, 1e5)?;
-        // A group of one has nothing to be better than.
-        within("rollout.group", self.group as f64, 2.0, 1e4)?;
+        within("rollout.group", self.group as f64, 1.0, 1e4)?;
         within("rollout.epochs", self.epochs as f64, 1.0, 100.0)?;
         within("rollout.micro_tokens", self.micro_tokens as f64, 2.0, 1e8)?;
         within("rollout.temperature", f64::from(self.temperature), 0.01, 100.0)?;

@@ -1,34 +1,36 @@
 //! One step: episodes, rewards, advantages, and the updates that are made of them.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
 use agent::journal::{Entry, Step};
+use nn::Stream;
 
 use super::alarm::{Outcome, Seen};
-use super::{STAGE, Trainer, measure, record};
-use crate::checkpoint::State;
-use crate::learner::score;
-use crate::objective::{Denominator, Metrics, Recorded, policy_loss};
+use super::episode::{Episode, Micro};
+use super::{Objective, Trainer, measure, record};
+use crate::checkpoint::{Cursor, State};
+use crate::learner::{Scored, score};
+use crate::objective::{Advantages, Denominator, Metrics};
 use crate::packing::pack;
+use crate::question::Question;
 use crate::recipe::Learn;
 use crate::reward::JudgeChoice;
 use crate::rollout::Rollout;
 use crate::run::Run;
-use crate::{Error, Result, Sample};
+use crate::{Error, Result, Sample, grpo, ppo};
 
 /// Sampler and trainer compute one model with one set of weights. A mean difference of log-probabilities
 /// beyond this is no rounding.
 const MISMATCH: f64 = 0.01;
 
-/// Episodes of one micro-batch, with what is known of their tokens, end to end.
-struct Micro<'a> {
-    samples: Vec<&'a Sample>,
-    sampler: Vec<f32>,
-    advantages: Vec<f64>,
-    sequences: Vec<Range<usize>>,
-    old: Option<Vec<f32>>,
-    reference: Option<Vec<f32>>,
+/// The episodes of a step.
+struct Asked {
+    questions: Vec<Question>,
+    done: Vec<Rollout>,
+    advantages: Advantages,
+    /// Where the last of them stood, and where the next step begins.
+    last: Cursor,
+    next: Cursor,
 }
 
 /// What the updates of a step came to.
@@ -47,61 +49,66 @@ impl Trainer<'_> {
     pub(super) fn step(&mut self, state: &mut State, run: &mut Run) -> Result<Step> {
         let begun = (self.clock)();
         let since = |at: jiff::Timestamp, now: jiff::Timestamp| now.duration_since(at).as_secs_f64();
-        let rollout = &self.recipe.rollout;
-        let (questions, next) = self.tasks.at(state.cursor);
-        let done = self.ask(&self.policy, &rollout.config(rollout.group), &questions, state.step as u32)?;
+        let Asked { questions, done, mut advantages, last, next } = self.ask_step(state)?;
         let sampled = (self.clock)();
 
-        let advantages = self.recipe.reward.normalise.advantages(&done, self.recipe.grpo.scaling)?;
+        let kept = (0..done.len()).filter(|number| advantages.is_kept[*number]);
+        let mut episodes: Vec<Episode<'_>> =
+            kept.clone().map(|number| Episode::new(&done[number], advantages.values[number])).collect();
+        self.score(&mut episodes)?;
+        let credited = match self.objective {
+            Objective::Grpo => grpo::credit(&self.recipe.grpo, &mut episodes),
+            Objective::Ppo => ppo::credit(&self.recipe.ppo, &mut state.controllers, &mut episodes)?,
+        };
+        for (number, episode) in kept.zip(&episodes) {
+            advantages.values[number] = episode.advantages.iter().sum::<f64>() / episode.advantages.len() as f64;
+        }
         record::write_episodes(self.dir, state.step + 1, &questions, &done, &advantages)?;
-        let kept: Vec<(&Rollout, f64)> = (done.iter().zip(&advantages.values).zip(&advantages.is_kept))
-            .filter_map(|((one, advantage), is_kept)| is_kept.then_some((one, *advantage)))
-            .collect();
-        let denominator = Denominator::of(kept.iter().map(|(one, _)| one.logprobs.len()));
+        let tokens: usize = episodes.iter().map(|episode| episode.advantages.len()).sum();
 
         let learning_rate = self.schedule.rate(state.step);
         let version = self.learner.updates();
-        let micro = self.micro(&kept)?;
-        let learnt = self.learn(&micro, denominator, learning_rate, state.step + 1)?;
+        let learnt = self.learn(&episodes, learning_rate, state.step)?;
         let finished = (self.clock)();
 
-        let epoch = self.tasks.epochs(state.cursor);
+        let epoch = self.tasks.epochs(last);
         (state.step, state.cursor, state.updates) = (state.step + 1, next, self.learner.updates());
         // A step that had nothing to learn from is no sign that its numbers would have been finite.
         if learnt.is_skipped {
             state.skipped += 1;
-        } else if denominator.tokens > 0 {
+        } else if tokens > 0 {
             state.skipped = 0;
-            state.tokens += denominator.tokens as u64;
+            state.tokens += tokens as u64;
         }
         let mut values = measure::episodes(&done, &advantages);
         let fixed = [
-            ("entropy", learnt.entropy / denominator.tokens as f64),
+            ("entropy", learnt.entropy),
             ("version", version as f64),
-            ("samples", kept.len() as f64),
+            ("samples", episodes.len() as f64),
             ("seconds_rollout", since(begun, sampled)),
             ("seconds_training", since(sampled, finished)),
         ];
-        values.extend(fixed.into_iter().chain(learnt.metrics.iter()).map(|(name, value)| (name.to_owned(), value)));
+        let told = credited.iter().chain(learnt.metrics.iter()).chain(fixed);
+        values.extend(told.map(|(name, value)| (name.to_owned(), value)));
         // A merged loss is that of all updates together; the step has its own.
         values.remove("loss");
         let finite = |value: f64| value.is_finite().then_some(value);
         let step = Step {
             step: state.step,
-            stage: STAGE.to_owned(),
+            stage: self.objective.name().to_owned(),
             epoch,
             loss: finite(learnt.loss),
             gradient_norm: finite(learnt.norm),
             learning_rate,
             skipped: learnt.is_skipped,
             tokens: done.iter().map(|one| one.sample.tokens() as u64).sum(),
-            learnt: denominator.tokens as u64,
+            learnt: tokens as u64,
             seconds: since(begun, finished),
             values: values.into_iter().filter(|(_, value)| value.is_finite()).collect::<BTreeMap<_, _>>(),
         };
         run.journal.write(&Entry::Step(step.clone()), finished)?;
         if learnt.is_skipped {
-            let samples: Vec<&Sample> = kept.iter().map(|(one, _)| &one.sample).collect();
+            let samples: Vec<&Sample> = episodes.iter().map(|episode| episode.sample).collect();
             run.skip(state.step, state.skipped, &samples, self.clock)?;
         }
         let is_scored = self.recipe.reward.judge != JudgeChoice::Lexical;
@@ -119,89 +126,150 @@ impl Trainer<'_> {
         Ok(step)
     }
 
-    /// Cuts what is learnt from into micro-batches, and scores them where the old policy or a reference is asked for.
-    fn micro<'b>(&self, kept: &[(&'b Rollout, f64)]) -> Result<Vec<Micro<'b>>> {
+    /// Asks the questions of a step, and further ones while too few groups differ in reward (dynamic sampling,
+    /// arXiv 2503.14476), as often as the recipe allows.
+    fn ask_step(&self, state: &State) -> Result<Asked> {
         let rollout = &self.recipe.rollout;
-        let is_held = self.recipe.grpo.kl.coefficient > 0.0;
-        let lengths: Vec<usize> = kept.iter().map(|(one, _)| one.sample.tokens()).collect();
-        let packs = pack(&lengths, rollout.micro_tokens).into_iter();
-        packs
-            .map(|pack| {
-                let part: Vec<_> = pack.iter().map(|number| kept[*number]).collect();
-                let samples: Vec<&Sample> = part.iter().map(|(one, _)| &one.sample).collect();
-                let scored = |adapted: bool| {
-                    self.policy.engine().read(|decoder| score(decoder, &samples, rollout.temperature, adapted))
-                };
+        let config = rollout.config(rollout.group);
+        let (mut questions, mut done) = (Vec::new(), Vec::<Rollout>::new());
+        let mut next = state.cursor;
+        let mut round = 0;
+        loop {
+            let (last, (more, after)) = (next, self.tasks.at(next));
+            next = after;
+            for one in self.ask(&self.policy, &config, &more, (state.step as u32, round))? {
+                done.push(Rollout { prompt: one.prompt + questions.len(), ..one });
+            }
+            questions.extend(more);
+            let advantages = match self.objective {
+                Objective::Grpo => grpo::choose(self.recipe, &done)?,
+                Objective::Ppo => ppo::choose(&done)?,
+            };
+            let is_enough = advantages.groups - advantages.dropped_groups >= rollout.questions;
+            if is_enough || round == self.objective.rounds(self.recipe) {
+                return Ok(Asked { questions, done, advantages, last, next });
+            }
+            round += 1;
+        }
+    }
+
+    /// Asks of the model before the step's first update, and of the reference, what the objective wants to know.
+    fn score(&self, episodes: &mut [Episode<'_>]) -> Result<()> {
+        let (rollout, model) = (&self.recipe.rollout, &self.recipe.model);
+        let is_held = self.objective.is_held(self.recipe);
+        let is_scored = self.is_repeated() || self.objective.wants_scores(self.recipe);
+        if !is_held && !is_scored {
+            return Ok(());
+        }
+        let lengths: Vec<usize> = episodes.iter().map(|episode| episode.sample.tokens()).collect();
+        for numbers in pack(&lengths, rollout.micro_tokens) {
+            let samples: Vec<&Sample> = numbers.iter().map(|number| episodes[*number].sample).collect();
+            if is_scored {
+                let scored = (self.policy.engine())
+                    .read(|decoder| self.learner.score(decoder, &samples, rollout.temperature))?;
+                let mut start = 0;
+                for number in &numbers {
+                    let end = start + episodes[*number].sampler.len();
+                    let part = |values: &[f32]| values.get(start..end).unwrap_or_default().to_vec();
+                    let Scored { logprobs, entropies, values } = &scored;
+                    episodes[*number].before =
+                        Scored { logprobs: part(logprobs), entropies: part(entropies), values: part(values) };
+                    start = end;
+                }
+            }
+            if is_held {
                 let reference = match &self.reference {
-                    _ if !is_held => None,
-                    Some(decoder) => Some(score(decoder, &samples, rollout.temperature, true)?),
-                    None => Some(scored(self.recipe.model.learn == Learn::All)?),
+                    Some(decoder) => score(decoder, &samples, rollout.temperature, true)?,
+                    None => (self.policy.engine())
+                        .read(|decoder| score(decoder, &samples, rollout.temperature, model.learn == Learn::All))?,
                 };
-                let mut end = 0;
-                let sequences = part.iter().map(|(one, _)| {
-                    end += one.logprobs.len();
-                    end - one.logprobs.len()..end
-                });
-                Ok(Micro {
-                    sequences: sequences.collect(),
-                    sampler: part.iter().flat_map(|(one, _)| one.logprobs.iter().copied()).collect(),
-                    advantages: part
-                        .iter()
-                        .flat_map(|(one, advantage)| std::iter::repeat_n(*advantage, one.logprobs.len()))
-                        .collect(),
-                    // A single update starts from the policy that sampled: its ratio is one.
-                    old: if rollout.epochs > 1 { Some(scored(true)?) } else { None },
-                    reference,
-                    samples,
-                })
-            })
-            .collect()
+                let mut reference = reference.into_iter();
+                for number in numbers {
+                    let count = episodes[number].sampler.len();
+                    episodes[number].reference = reference.by_ref().take(count).collect();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a step makes more than one update, so that the policy moves away from what sampled.
+    fn is_repeated(&self) -> bool {
+        self.recipe.rollout.epochs > 1 || self.objective.minibatches(self.recipe) > 1
+    }
+
+    /// The episodes of each update of one pass over `count` of them.
+    fn minibatches(&self, count: usize, step: u64, epoch: u64) -> Vec<Vec<usize>> {
+        let mut numbers: Vec<usize> = (0..count).collect();
+        let parts = self.objective.minibatches(self.recipe);
+        if parts > 1 {
+            let (seed, step) = (self.recipe.run.seed, step as u32);
+            let stream = Stream { seed, step, prompt: u32::MAX, sample: epoch as u32 };
+            numbers.sort_by_cached_key(|number| (stream.words(*number as u32), *number));
+        }
+        numbers.chunks(count.div_ceil(parts).max(1)).map(<[usize]>::to_vec).collect()
     }
 
     /// Updates the policy as often as the recipe says.
-    fn learn(&mut self, micro: &[Micro<'_>], denominator: Denominator, rate: f64, step: u64) -> Result<Learnt> {
+    fn learn(&mut self, episodes: &[Episode<'_>], rate: f64, step: u64) -> Result<Learnt> {
         let mut learnt = Learnt::default();
-        if micro.is_empty() {
-            return Ok(learnt);
-        }
-        let Self { recipe, policy, learner, .. } = self;
-        for epoch in 0..recipe.rollout.epochs {
-            let mut total = 0.0;
-            let mut entropy = 0.0;
-            for Micro { samples, sampler, advantages, sequences, old, reference } in micro {
-                let recorded = Recorded {
-                    old: old.as_deref(),
-                    sampler: Some(sampler),
-                    reference: reference.as_deref(),
-                    advantages,
-                    sequences,
-                };
-                total += policy.engine().read(|decoder| {
-                    learner.add(decoder, samples, recipe.rollout.temperature, |pass| {
-                        let loss = policy_loss(&recipe.grpo, &pass.logprobs, &recorded, denominator)?;
-                        entropy += f64::from(pass.entropies.sum_all()?.to_scalar::<f32>()?);
-                        learnt.metrics.merge(&loss.metrics);
-                        Ok(loss.loss)
-                    })
-                })?;
+        let is_old = self.is_repeated();
+        let mut is_first = true;
+        for epoch in 0..self.recipe.rollout.epochs {
+            for numbers in self.minibatches(episodes.len(), step, epoch) {
+                let lengths: Vec<usize> = numbers.iter().map(|number| episodes[*number].sample.tokens()).collect();
+                let written = numbers.iter().map(|number| episodes[*number].sampler.len());
+                let denominator = Denominator::of(written);
+                let (mut total, mut entropy) = (0.0, 0.0);
+                for part in pack(&lengths, self.recipe.rollout.micro_tokens) {
+                    let part: Vec<&Episode<'_>> = part.iter().map(|at| &episodes[numbers[*at]]).collect();
+                    let micro = Micro::of(&part, is_old);
+                    let (value, entropies) = self.add(&micro, denominator, &mut learnt.metrics)?;
+                    (total, entropy) = (total + value, entropy + entropies);
+                }
+                let norm = self.learner.norm();
+                if is_first {
+                    (learnt.loss, learnt.norm) = (total, norm);
+                    learnt.entropy = entropy / denominator.tokens as f64;
+                    is_first = false;
+                }
+                if !(total.is_finite() && norm.is_finite()) {
+                    self.learner.forget();
+                    (learnt.loss, learnt.norm, learnt.is_skipped) = (total, norm, true);
+                    return Ok(learnt);
+                }
+                if let Some(apart) = learnt.metrics.get("mismatch_mean").filter(|apart| *apart > MISMATCH) {
+                    let reason = format!(
+                        "sampler and trainer differ by {apart:.4} in a token's log-probability: they do not compute the same model"
+                    );
+                    return Err(Error::Halted { step: step + 1, reason });
+                }
+                let Self { policy, learner, .. } = self;
+                policy.engine().update(|decoder| learner.update(decoder, norm, rate))??;
             }
-            let norm = learner.norm();
-            if epoch == 0 {
-                (learnt.loss, learnt.norm, learnt.entropy) = (total, norm, entropy);
-            }
-            if !(total.is_finite() && norm.is_finite()) {
-                learner.forget();
-                (learnt.loss, learnt.norm, learnt.is_skipped) = (total, norm, true);
-                break;
-            }
-            if let Some(apart) = learnt.metrics.get("mismatch_mean").filter(|apart| *apart > MISMATCH) {
-                let reason = format!(
-                    "sampler and trainer differ by {apart:.4} in a token's log-probability: they do not compute the same model"
-                );
-                return Err(Error::Halted { step, reason });
-            }
-            policy.engine().update(|decoder| learner.update(decoder, norm, rate))??;
         }
         Ok(learnt)
+    }
+
+    /// Adds the gradients of a micro-batch; gives its loss and the sum of its entropies.
+    fn add(&mut self, micro: &Micro<'_>, denominator: Denominator, metrics: &mut Metrics) -> Result<(f64, f64)> {
+        let Self { recipe, policy, learner, objective, .. } = self;
+        let temperature = recipe.rollout.temperature;
+        let mut entropy = 0.0;
+        let value = policy.engine().read(|decoder| match objective {
+            Objective::Grpo => learner.add(decoder, &micro.samples, temperature, |pass| {
+                entropy = f64::from(pass.entropies.sum_all()?.to_scalar::<f32>()?);
+                let loss = grpo::loss(&recipe.grpo, micro, &pass.logprobs, denominator)?;
+                metrics.merge(&loss.metrics);
+                Ok(loss.loss)
+            }),
+            Objective::Ppo => learner.add_valued(decoder, &micro.samples, temperature, |pass, values| {
+                entropy = f64::from(pass.entropies.sum_all()?.to_scalar::<f32>()?);
+                let (loss, told) = ppo::loss(&recipe.ppo, micro, (&pass.logprobs, values), denominator)?;
+                metrics.merge(&told);
+                Ok(loss)
+            }),
+        })?;
+        Ok((value, entropy))
     }
 }

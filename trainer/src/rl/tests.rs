@@ -17,9 +17,12 @@ use crate::run::OnAlarm;
 use crate::schedule::Decay;
 use crate::testing::{copy, files};
 
+mod objectives;
+
 struct Fixture {
     folder: tempfile::TempDir,
     recipe: Recipe,
+    objective: Objective,
 }
 
 fn now() -> Timestamp {
@@ -65,7 +68,7 @@ fn fixture(learn: Learn, steps: u64) -> Fixture {
     rollout.temperature = 2.0;
     (rollout.budget.turns, rollout.budget.generated_tokens, rollout.budget.evidence_tokens) = (0, 8, 1);
     (recipe.run.evaluate_every, recipe.run.checkpoint_every) = (0, 0);
-    Fixture { folder, recipe }
+    Fixture { folder, recipe, objective: Objective::Grpo }
 }
 
 /// A reward of one term.
@@ -101,7 +104,7 @@ impl Fixture {
     }
 
     fn run(&self, name: &str, resume: bool, worth: &Worth<'_>, told: &mut dyn FnMut(Progress)) -> Result<State> {
-        train(&self.plan(), &self.out(name), resume, (&each(worth), &now), told)
+        train(self.objective, &self.plan(), &self.out(name), resume, (&each(worth), &now), told)
     }
 }
 
@@ -218,7 +221,7 @@ fn groups_of_equal_rewards_and_episodes_out_of_time_are_left_out() {
     fixture.recipe.rollout.budget.wall_ms = 40_000;
     fixture.recipe.data.heldout.clear();
     let plan = fixture.plan();
-    train(&plan, &fixture.out("late"), false, (&each(&of_odd), &fast), &mut |_| {}).unwrap();
+    train(Objective::Grpo, &plan, &fixture.out("late"), false, (&each(&of_odd), &fast), &mut |_| {}).unwrap();
     let told = steps(&fixture.out("late"));
     assert!(told.iter().any(|step| step.values["masked"] > 0.0));
     assert!(told.iter().all(|step| step.values["samples"] <= 48.0 * (1.0 - step.values["masked"]) + 1e-9));
