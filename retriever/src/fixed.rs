@@ -35,6 +35,13 @@ impl Fixed {
     }
 }
 
+impl Fixed {
+    /// Its chunks, in order of entry.
+    pub fn into_chunks(self) -> Vec<ChunkInContext> {
+        self.chunks
+    }
+}
+
 impl Retrieve for Fixed {
     fn retrieve(&self, query: &Query) -> Result<Vec<Hit>> {
         let wanted = words(&query.text);

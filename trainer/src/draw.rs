@@ -11,6 +11,8 @@ pub(crate) enum Purpose {
     Copying,
     Demonstrations,
     Weights,
+    Reading,
+    Wording,
 }
 
 /// A sequence of random numbers.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, lookup};
+use crate::{Result, evidence, lookup, starter};
 
 /// `[task]`, but for its seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,10 @@ use crate::{Result, lookup};
 pub enum Task {
     /// A formulary that exists nowhere else ([`lookup`]).
     Lookup(lookup::Size),
+    /// The embedded starter corpus and its questions ([`starter`]).
+    Starter(starter::Size),
+    /// Questions on trials over an index of their reports ([`evidence`]).
+    Evidence(evidence::Size),
 }
 
 impl Task {
@@ -23,6 +27,8 @@ impl Task {
     pub fn make(&self, dir: &Path, seed: u64) -> Result<()> {
         match self {
             Self::Lookup(size) => lookup::init(dir, seed, *size).map(|_| ()),
+            Self::Starter(size) => starter::init(dir, seed, size).map(|_| ()),
+            Self::Evidence(size) => evidence::init(dir, seed, size).map(|_| ()),
         }
     }
 }

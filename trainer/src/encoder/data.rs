@@ -74,7 +74,7 @@ impl Judged {
             Some(home) => home.clone(),
             None => index(&data.train, aside, now)?,
         };
-        let retriever = crate::rl::library::hybrid(&home).map_err(agent::Error::from)?;
+        let retriever = crate::home::Home::open(&home)?.into_retriever();
         let store = Store::open_read_only(&home.join("corpus.db")).map_err(failed)?;
         let mut judged = Self::default();
         let mut of_document: HashMap<String, Vec<usize>> = HashMap::new();

@@ -1,35 +1,14 @@
-//! The first lesson: to say again what was said. Everything else here is finding what to copy.
+//! What is copied first: names and numbers. A name is three tokens, a sentence of facts thirteen.
 
 use nn::Tokenizer;
 
 use super::names::syllables;
-use crate::draw::{Draw, Purpose};
-use crate::scratch::template::{ASSISTANT, END, USER, special};
+use crate::scratch::copying::copying;
 use crate::{Result, Sample};
 
-/// Tokens of a sequence that is repeated: a name is three, a sentence of facts thirteen. Longer ones were
-/// learnt later, not better.
-const SHORTEST: usize = 4;
-const LONGEST: usize = 24;
-
-/// Random sequences of syllables, each repeated once by the assistant; the repetition is learnt.
+/// Random sequences of syllables and digits, each repeated once by the assistant.
 pub(super) fn samples(tokenizer: &Tokenizer, seed: u64, count: usize) -> Result<Vec<Sample>> {
-    let [user, assistant, end] = [USER, ASSISTANT, END].map(|token| special(tokenizer, token));
-    let (user, assistant, end) = (user?, assistant?, end?);
     let mut words = tokenizer.encode_text(&syllables().collect::<Vec<_>>().concat())?;
     words.extend(tokenizer.encode_text("0123456789 .")?);
-    let mut draw = Draw::new(seed, Purpose::Copying, 0);
-    let sample = |_| {
-        let length = SHORTEST + draw.below(LONGEST - SHORTEST + 1);
-        let said: Vec<u32> = (0..length).map(|_| words[draw.below(words.len())]).collect();
-        let mut ids = vec![user];
-        ids.extend(&said);
-        ids.push(assistant);
-        let mut mask = vec![false; ids.len()];
-        ids.extend(&said);
-        ids.push(end);
-        mask.resize(ids.len(), true);
-        Sample { ids, mask }
-    };
-    Ok((0..count).map(sample).collect())
+    copying(tokenizer, &words, seed, count)
 }

@@ -6,8 +6,17 @@ use toml::{Table, Value};
 pub(super) const STAGE: &str = "stage";
 
 /// Fields that hold paths, which are relative to where the command is typed.
-const PATHS: [&str; 7] =
-    ["model.path", "model.adapter", "data.train", "data.heldout", "data.questions", "data.home", "data.documents"];
+const PATHS: [&str; 9] = [
+    "model.path",
+    "model.adapter",
+    "data.train",
+    "data.heldout",
+    "data.questions",
+    "data.home",
+    "data.documents",
+    "task.home",
+    "task.trials",
+];
 
 /// Puts `section.field=value` into a table, however deep: `rollout.budget.turns=3`. In `stage.NAME.sft.epochs=2`
 /// the name selects the stage.

@@ -33,7 +33,11 @@ pub(super) fn correctness(question: &Question, trace: &Trace) -> (f64, String) {
         // Compared with the others of a step, by an encoder.
         Gold::Semantic(_) => (0.0, "was not compared".to_owned()),
         Gold::Choice { letter, options } => {
-            let named = choices(text, options);
+            let parts = trace.answer.sentences.iter().map(|part| part.text.as_str());
+            let mut named = concluded(parts, options);
+            if named.is_empty() {
+                named = choices(text, options);
+            }
             is_only(&named.into_iter().collect::<Vec<_>>(), letter, ToString::to_string)
         }
         Gold::Verdict(verdict) => is_only(&verdicts(text), verdict, |verdict| verdict.as_str().to_owned()),
@@ -61,6 +65,13 @@ fn overlap(text: &str, answer: &str) -> f64 {
         }
     }
     if shared == 0 { 0.0 } else { 2.0 * f64::from(shared) / (saying + wanting) as f64 }
+}
+
+/// The options that are a whole part of an answer: what it concludes after what it quotes.
+fn concluded<'a>(parts: impl Iterator<Item = &'a str>, options: &[String]) -> BTreeSet<char> {
+    let parts: Vec<_> = parts.map(words).filter(|part| !part.is_empty()).collect();
+    let options = ('A'..='Z').zip(options.iter().map(|option| words(option)));
+    options.filter(|(_, option)| parts.contains(option)).map(|(letter, _)| letter).collect()
 }
 
 /// The options that an answer names: by letters that stand as such, as in `B`, `(B)`, `B: …`, `option B`,
@@ -156,6 +167,16 @@ mod tests {
         ] {
             assert_eq!(named(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn a_part_that_is_an_option_concludes() {
+        let options = ["significantly increased", "no significant difference"].map(str::to_owned);
+        let named = |parts: &[&str]| concluded(parts.iter().copied(), &options).into_iter().collect::<String>();
+        assert_eq!(named(&["Group B) fell, in group A: no change (P = 0.4).", "No significant difference."]), "B");
+        assert_eq!(named(&["Significantly increased.", "No significant difference."]), "AB");
+        assert_eq!(named(&["It was not significantly increased."]), "");
+        assert_eq!(named(&["", "."]), "");
     }
 
     #[test]

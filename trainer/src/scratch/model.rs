@@ -35,6 +35,25 @@ pub(crate) struct Shape {
     pub(crate) heads: usize,
 }
 
+/// Numbers of a head.
+const HEAD: usize = 32;
+
+impl Shape {
+    /// A policy of so many layers of this width.
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a width that cannot be cut into heads, and for sizes out of all bounds.
+    pub(crate) fn new(width: usize, layers: usize) -> Result<Self> {
+        if !width.is_multiple_of(HEAD) || !(HEAD..=4_096).contains(&width) {
+            return Err(Error::Input(format!("task.width is {width}, expected a multiple of {HEAD} up to 4096")));
+        }
+        if !(1..=64).contains(&layers) {
+            return Err(Error::Input(format!("task.layers is {layers}, expected 1 to 64")));
+        }
+        Ok(Self { width, inner: 3 * width, layers, heads: width / HEAD })
+    }
+}
+
 /// What a policy reads and writes in.
 #[derive(Clone, Debug)]
 pub(crate) struct Vocabulary {
