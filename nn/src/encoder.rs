@@ -225,8 +225,9 @@ impl Prompts {
 pub(crate) fn fingerprint(dir: &Path, weights: &Weights, more: &str) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     weights.hash_into(&mut hasher);
-    for name in ["config.json", "tokenizer.json", "config_sentence_transformers.json"] {
-        let bytes = read_optional(&dir.join(name))?.unwrap_or_default();
+    let optional = |name: &str| Ok(read_optional(&dir.join(name))?.unwrap_or_default());
+    for bytes in [optional("config.json"), Tokenizer::source(dir), optional("config_sentence_transformers.json")] {
+        let bytes: Vec<u8> = bytes?;
         hasher.update(&(bytes.len() as u64).to_le_bytes());
         hasher.update(&bytes);
     }

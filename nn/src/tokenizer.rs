@@ -5,6 +5,7 @@
 //! ([`Tokenizer::encode_text`], [`Tokenizer::defuse`]).
 
 mod running;
+mod wordpiece;
 
 use std::borrow::Cow;
 use std::panic::catch_unwind;
@@ -39,14 +40,15 @@ pub struct Tokens {
 }
 
 impl Tokenizer {
-    /// Opens `tokenizer.json` of the model folder `dir`. Truncation and padding that the file asks
-    /// for are dropped: the caller decides about length on each call, and nothing is ever padded.
+    /// Opens `tokenizer.json` of the model folder `dir`, or what `vocab.txt` says of a BERT that has no such
+    /// file. Truncation and padding that the file asks for are dropped: the caller decides about length on
+    /// each call, and nothing is ever padded.
     ///
     /// # Errors
     /// [`Error::Io`] when the file is missing, [`Error::Tokenizer`] when it is damaged.
     pub fn open(dir: &Path) -> Result<Self> {
         let file = dir.join("tokenizer.json");
-        let bytes = std::fs::read(&file).map_err(|source| Error::Io { path: file.clone(), source })?;
+        let bytes = Self::source(dir)?;
         let fault = |reason: String| Error::Tokenizer { file: file.clone(), reason };
         // The library panics on some damaged files, when it reads them or at first use.
         let read = catch_unwind(|| -> tokenizers::Result<tokenizers::Tokenizer> {
@@ -66,6 +68,17 @@ impl Tokenizer {
         special.sort_unstable_by_key(|(_, id)| *id);
         let prefixes = running::prefixes(&inner);
         Ok(Self { inner, running: OnceLock::new(), prefixes, special, file })
+    }
+
+    /// The bytes that decide what the tokenizer of the folder `dir` does, as `tokenizer.json` has them.
+    pub(crate) fn source(dir: &Path) -> Result<Vec<u8>> {
+        let path = dir.join("tokenizer.json");
+        match std::fs::read(&path) {
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                wordpiece::made(dir)?.ok_or(Error::Io { path, source })
+            }
+            result => result.map_err(|source| Error::Io { path, source }),
+        }
     }
 
     /// Refuses a vocabulary with an id that an embedding of `rows` rows does not have.

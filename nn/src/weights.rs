@@ -96,7 +96,14 @@ impl Weights {
     pub fn open(dir: &Path) -> Result<Self> {
         let index = dir.join("model.safetensors.index.json");
         let Some(Index { weight_map }) = read_json(&index)? else {
-            return Self::from_files(&[dir.join("model.safetensors")]);
+            let file = dir.join("model.safetensors");
+            let pickled = dir.join("pytorch_model.bin");
+            if file.try_exists().is_ok_and(|exists| !exists) && pickled.is_file() {
+                let reason = "a pickle can run code when it is read: let transformers write the model as safetensors, \
+                              by `from_pretrained(folder).save_pretrained(folder)`";
+                return Err(Error::Config { file: pickled, reason: reason.to_owned() });
+            }
+            return Self::from_files(&[file]);
         };
         let mut names: Vec<&str> = weight_map.values().map(String::as_str).collect();
         names.sort_unstable();

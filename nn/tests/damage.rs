@@ -36,6 +36,14 @@ fn refused(file: &str, from: &str, to: &str, blamed: &str, expect: &str) {
 }
 
 #[test]
+fn pickled_weights_are_refused_with_the_way_out() {
+    let home = copy();
+    fs::rename(home.path().join("model.safetensors"), home.path().join("pytorch_model.bin")).unwrap();
+    let message = open(&home).unwrap_err().to_string();
+    assert!(message.contains("pytorch_model.bin") && message.contains("save_pretrained"), "{message}");
+}
+
+#[test]
 fn absurd_sizes_are_refused() {
     let config = |from: &str, to: &str, expect: &str| {
         refused("config.json", from, to, "config.json", expect);
