@@ -30,7 +30,7 @@ def batch(count, length, mixed):
 
 def best(work):
     seconds = []
-    for _ in range(5):
+    for _ in range(4):
         start = time.perf_counter()
         work()
         seconds.append(time.perf_counter() - start)
@@ -39,7 +39,7 @@ def best(work):
 
 print(f"{model.config.num_hidden_layers} layers of {model.config.hidden_size}, threads {torch.get_num_threads()}, "
       f"attention {model.config._attn_implementation}, torch {torch.__version__}")
-for count, length, mixed in [(16, 128, 0), (32, 128, 0), (16, 256, 0), (32, 256, 0), (32, 128, 1), (32, 256, 1)]:
+for count, length, mixed in [(32, 128, 0), (16, 256, 0), (32, 128, 1), (16, 256, 1)]:
     inputs = batch(count, length, mixed)
     targets = torch.arange(count) % 3
 

@@ -25,6 +25,27 @@ const MOST_LABELS: usize = 1024;
 const PAIRS: usize = 16;
 
 /// A BERT with a pooler and a classifier.
+///
+/// ```
+/// # use std::path::Path;
+/// use nn::{Classifier, Device, Gradients, Packed, Recompute};
+///
+/// # let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tiny"));
+/// let mut classifier = Classifier::new_head(folder, &["support", "contradict", "neutral"], 1, Device::cpu())?;
+/// let parameters = classifier.train(Recompute::Auto)?;
+/// let mut gradients = Gradients::new(&parameters);
+/// let pair = classifier.tokenizer().encode_pair("aspirin helps", "aspirin lowers the dose", 32)?;
+/// let mut batch = Packed::default();
+/// batch.push_typed(&pair.ids, &pair.types);
+/// let pass = classifier.pass(&batch)?;
+/// let loss = pass.logits.sqr()?.sum_all()?;
+/// classifier.backward(pass, &loss, &mut gradients)?;
+/// assert!(gradients.norm() > 0.0);
+/// // An optimiser changes the variables of `parameters`; then:
+/// classifier.refresh()?;
+/// assert_eq!(classifier.logits(&[("aspirin helps", "aspirin lowers the dose")])?[0].len(), 3);
+/// # Ok::<(), nn::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Classifier {
     tokenizer: Tokenizer,
