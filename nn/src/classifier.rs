@@ -72,7 +72,7 @@ impl Classifier {
         let width = config.hidden_size;
         let pooler = read(&weights, "bert.pooler.dense", width, width)?;
         let rows = weights.shape("classifier.weight").and_then(<[usize]>::first).copied().unwrap_or(1);
-        let classifier = read(&weights, "classifier", rows.min(MOST_LABELS), width)?;
+        let classifier = read(&weights, "classifier", rows.clamp(1, MOST_LABELS), width)?;
         Self::assemble(dir, device, &config, &weights, (pooler, classifier), labels(dir, rows)?)
     }
 

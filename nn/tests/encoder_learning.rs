@@ -214,6 +214,32 @@ fn states_and_gradients_have_the_same_bits_however_they_are_computed() {
 }
 
 #[test]
+fn a_sequence_of_no_tokens_gives_and_takes_nothing() {
+    let case = case("tiny");
+    let mut encoder = SentenceEncoder::open(&fixture("tiny"), threads(2)).unwrap();
+    let parameters = encoder.train(Recompute::On).unwrap();
+    let gradients = [false, true].map(|gap| {
+        let mut batch = Packed::default();
+        let packed = encoder.pack(&case.texts, 48).unwrap();
+        for rows in packed.sequences() {
+            batch.push(&packed.ids()[rows]);
+            if gap {
+                batch.push(&[]);
+            }
+        }
+        let (pass, vectors) = encoder.pass(&batch).unwrap();
+        assert_eq!(vectors.dims()[0], batch.sequences().len());
+        let loss = vectors.powf(3.0).unwrap().sum_all().unwrap();
+        assert!(loss.to_scalar::<f32>().unwrap().is_finite());
+        let mut gradients = Gradients::new(&parameters);
+        encoder.backward(pass, &loss, &mut gradients).unwrap();
+        gradients
+    });
+    assert!(gradients[0].norm().is_finite() && gradients[0].norm() > 0.0);
+    assert_eq!(gradients[0], gradients[1]);
+}
+
+#[test]
 fn micro_batches_and_their_order_change_nothing() {
     let case = case("tiny_classifier");
     let mut classifier = classifier(2);
