@@ -14,6 +14,7 @@ use std::collections::hash_map::Entry;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use serde_json::Value;
 
 pub use self::layout::Text;
@@ -22,6 +23,8 @@ use crate::{Error, Result, Sample};
 
 /// The longest line that is read.
 const LINE: u64 = 1 << 26;
+/// Lines that are laid out together.
+const TOGETHER: usize = 1024;
 
 /// Which records are let in, and how.
 #[derive(Clone, Copy, Debug)]
@@ -74,11 +77,11 @@ impl Dataset {
     /// [`Error::Io`] for a file that cannot be read.
     pub fn read(files: &[PathBuf], text: &Text, rules: Rules) -> Result<Self> {
         let mut dataset = Self::default();
-        let (samples, repeated) = read_records(files, rules.duplicates, |record| {
+        let lay = |record: &Value| {
             let sample = text.sample(record).map_err(|reason| reason.to_string())?;
-            let digest = digest(&sample);
-            Ok(dataset.fit(sample, rules)?.map(|sample| (digest, sample)))
-        })?;
+            Ok((digest(&sample), sample))
+        };
+        let (samples, repeated) = read_records(files, rules.duplicates, lay, |sample| dataset.fit(sample, rules))?;
         (dataset.samples, dataset.repeated) = (samples, repeated);
         match (dataset.samples.is_empty(), files.first()) {
             (true, Some(file)) => {
@@ -135,41 +138,57 @@ impl Dataset {
     }
 }
 
-/// Reads files of records, each by `lay`, which may leave one out, and gives what stands for it when it is looked for
-/// again. Tells how many were left out because they occur earlier.
-pub(crate) fn read_records<T>(
+/// Reads files of records, each by `lay`, on all threads, which also gives what stands for it when it is looked for again;
+/// then `fit` may leave it out or cut it, one after another. Tells how many were left out because they occur earlier.
+pub(crate) fn read_records<T: Send>(
     files: &[PathBuf],
     duplicates: Duplicates,
-    mut lay: impl FnMut(&Value) -> Result<Option<(blake3::Hash, T)>, String>,
+    lay: impl Fn(&Value) -> Result<(blake3::Hash, T), String> + Sync,
+    mut fit: impl FnMut(T) -> Result<Option<T>, String>,
 ) -> Result<(Vec<T>, usize)> {
     let (mut records, mut repeated) = (Vec::new(), 0);
     let mut seen: HashMap<blake3::Hash, (usize, usize)> = HashMap::new();
     for (number, file) in files.iter().enumerate() {
-        for_each_line(file, |line, bytes| {
-            let fault = |reason: String| Error::Data { file: file.clone(), line, reason };
-            let laid = parse(bytes).and_then(|record| lay(&record)).map_err(&fault)?;
-            let Some((digest, record)) = laid else { return Ok(()) };
-            if duplicates != Duplicates::Keep {
-                match seen.entry(digest) {
-                    Entry::Occupied(_) if duplicates == Duplicates::Drop => {
-                        repeated += 1;
-                        return Ok(());
-                    }
-                    Entry::Occupied(earlier) => {
-                        let (at, line) = *earlier.get();
-                        let place = format!("{}:{line}", files[at].display());
-                        return Err(fault(format!(
-                            "is the same as {place}: remove one, or set data.duplicates to drop or keep"
-                        )));
-                    }
-                    Entry::Vacant(place) => {
-                        place.insert((number, line));
+        let fault = |line: usize, reason: String| Error::Data { file: file.clone(), line, reason };
+        let mut take = |lines: &[(usize, Vec<u8>)]| {
+            let laid = lines.par_iter().map(|(_, bytes)| parse(bytes).and_then(|record| lay(&record)));
+            let laid: Vec<_> = laid.collect();
+            for ((line, _), laid) in lines.iter().zip(laid) {
+                let (digest, record) = laid.map_err(|reason| fault(*line, reason))?;
+                let Some(record) = fit(record).map_err(|reason| fault(*line, reason))? else { continue };
+                if duplicates != Duplicates::Keep {
+                    match seen.entry(digest) {
+                        Entry::Occupied(_) if duplicates == Duplicates::Drop => {
+                            repeated += 1;
+                            continue;
+                        }
+                        Entry::Occupied(earlier) => {
+                            let (at, earlier) = *earlier.get();
+                            let place = format!("{}:{earlier}", files[at].display());
+                            let reason =
+                                format!("is the same as {place}: remove one, or set data.duplicates to drop or keep");
+                            return Err(fault(*line, reason));
+                        }
+                        Entry::Vacant(place) => {
+                            place.insert((number, *line));
+                        }
                     }
                 }
+                records.push(record);
             }
-            records.push(record);
             Ok(())
+        };
+        let (mut lines, mut bytes) = (Vec::new(), 0);
+        for_each_line(file, |line, record| {
+            bytes += record.len() as u64;
+            lines.push((line, record.to_vec()));
+            if lines.len() < TOGETHER && bytes < LINE {
+                return Ok(());
+            }
+            bytes = 0;
+            take(&std::mem::take(&mut lines))
         })?;
+        take(&lines)?;
     }
     Ok((records, repeated))
 }

@@ -43,11 +43,11 @@ impl Preferences {
     /// [`Error::Io`] for a file that cannot be read.
     pub fn read(files: &[PathBuf], text: &Text, rules: Rules) -> Result<Self> {
         let mut all = Self::default();
-        let (pairs, repeated) = read_records(files, rules.duplicates, |record| {
+        let lay = |record: &Value| {
             let pair = lay(text, record)?;
-            let digest = pair.digest();
-            Ok(all.fit(pair, rules)?.map(|pair| (digest, pair)))
-        })?;
+            Ok((pair.digest(), pair))
+        };
+        let (pairs, repeated) = read_records(files, rules.duplicates, lay, |pair| all.fit(pair, rules))?;
         (all.pairs, all.repeated) = (pairs, repeated);
         match files.first() {
             Some(file) if all.pairs.is_empty() => {

@@ -5,6 +5,7 @@
 
 mod check;
 mod preference;
+mod presets;
 mod rollout;
 mod staged;
 mod table;
@@ -15,7 +16,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::check::within;
 pub use self::preference::{DpoSection, Passes, RewardModelSection};
-pub use self::rollout::{Learnt, Retriever, RolloutSection};
+pub use self::presets::{PRESETS, Preset};
+pub use self::rollout::{LearntTokens, Retriever, RolloutSection};
 pub use self::staged::{Stage, Stages, Work};
 use crate::encoder::EncoderSection;
 use crate::error::read;

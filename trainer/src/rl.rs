@@ -14,6 +14,7 @@ mod measure;
 mod record;
 mod step;
 mod tasks;
+mod unmasked;
 
 use std::num::NonZero;
 use std::path::Path;

@@ -33,6 +33,12 @@ fn from_a_new_recipe_to_an_exported_adapter() {
 
     let records = (0..30).map(|number| format!("{{\"text\": \"drug {number} is given twice a day\"}}\n"));
     fs::write(folder.join("train.jsonl"), records.collect::<String>()).unwrap();
+    for preset in ["curriculum", "lookup"] {
+        let (code, out, err) = run(folder, &["init", preset, "--preset", preset]);
+        assert!(code == 0 && out.contains("next: anamnesis-train "), "{out}{err}");
+    }
+    assert!(fs::read_to_string(folder.join("curriculum")).unwrap().contains("medmcqa"));
+    assert_eq!(run(folder, &["init", "other.toml", "--preset", "none"]).0, 2);
     let (code, out, err) = run(
         folder,
         &["sft", "--recipe", "recipe.toml", "--out", "run", "--set", "sft.epochs=2", "--set", "model.rank=4"],

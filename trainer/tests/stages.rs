@@ -167,6 +167,11 @@ fn what_cannot_be_run_is_refused_before_anything_is_trained() {
     let (code, _, err) = run(folder, &begin("run", &["stage.grpo.rollout.group=1"]));
     assert!(code == 2 && err.contains("stage `grpo`: rollout.group is 1"), "{err}");
     assert!(!folder.join("run/stages").is_dir());
+    let (code, _, err) = run(
+        folder,
+        &begin("both", &["stage.grpo.data.train=[\"task:questions-heldout.jsonl\"]", "stage.grpo.data.heldout=[]"]),
+    );
+    assert!(code == 2 && err.contains("data.questions names"), "{err}");
     let (code, _, err) = run(folder, &begin("other", &["stage.grpo.data.train=[\"nowhere.jsonl\"]"]));
     assert!(code == 2 && err.contains("stage `grpo`: data.train") && err.contains("nowhere.jsonl"), "{err}");
 }

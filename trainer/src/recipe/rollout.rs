@@ -14,7 +14,7 @@ const AT_ONCE: usize = 64;
 /// Whose tokens are learnt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Learnt {
+pub enum LearntTokens {
     /// Those that the policy wrote.
     #[default]
     Policy,
@@ -58,7 +58,7 @@ pub struct RolloutSection {
     /// The grammar of episodes.
     pub profile: Profile,
     /// Whose tokens are learnt.
-    pub learn: Learnt,
+    pub learn: LearntTokens,
     /// What searches find.
     pub retriever: Retriever,
     /// The bounds of each.
@@ -77,7 +77,7 @@ impl Default for RolloutSection {
             top_p: 1.0,
             at_once: 0,
             profile: Profile::SearchR1,
-            learn: Learnt::Policy,
+            learn: LearntTokens::Policy,
             retriever: Retriever::True,
             budget: Budget::default(),
         }

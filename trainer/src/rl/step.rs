@@ -13,7 +13,7 @@ use crate::learner::{Scored, score};
 use crate::objective::{Advantages, Denominator, Metrics};
 use crate::packing::pack;
 use crate::question::Question;
-use crate::recipe::Learn;
+use crate::recipe::{Learn, LearntTokens};
 use crate::reward::JudgeChoice;
 use crate::rollout::Rollout;
 use crate::run::Run;
@@ -49,8 +49,11 @@ impl Trainer<'_> {
     pub(super) fn step(&mut self, state: &mut State, run: &mut Run) -> Result<Step> {
         let begun = (self.clock)();
         let since = |at: jiff::Timestamp, now: jiff::Timestamp| now.duration_since(at).as_secs_f64();
-        let Asked { questions, done, mut advantages, last, next } = self.ask_step(state)?;
+        let Asked { questions, mut done, mut advantages, last, next } = self.ask_step(state)?;
         let sampled = (self.clock)();
+        if self.recipe.rollout.learn == LearntTokens::All {
+            self.unmask(&mut done)?;
+        }
 
         let kept = (0..done.len()).filter(|number| advantages.is_kept[*number]);
         let mut episodes: Vec<Episode<'_>> =

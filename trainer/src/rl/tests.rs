@@ -12,6 +12,7 @@ use agent::trace::Author;
 use super::*;
 use crate::lookup::{Size, init};
 use crate::objective::Kl;
+use crate::recipe::LearntTokens;
 use crate::reward::{Reward, Term};
 use crate::run::OnAlarm;
 use crate::schedule::Decay;
@@ -194,6 +195,22 @@ fn a_resumed_run_ends_in_the_same_bytes() {
         let refused = fixture.run("half", true, &of_odd, &mut |_| {}).unwrap_err().to_string();
         assert!(refused.contains("another recipe"), "{refused}");
     }
+}
+
+#[test]
+fn without_the_mask_what_was_retrieved_is_learnt_too() {
+    let mut fixture = fixture(Learn::Adapter, 1);
+    let budget = &mut fixture.recipe.rollout.budget;
+    (budget.turns, budget.generated_tokens, budget.evidence_tokens) = (2, 40, 100);
+    let mut run = |name: &str, learn: LearntTokens| {
+        fixture.recipe.rollout.learn = learn;
+        fixture.run(name, false, &of_odd, &mut |_| {}).unwrap();
+        steps(&fixture.out(name))[0].clone()
+    };
+    let (own, all) = (run("own", LearntTokens::Policy), run("all", LearntTokens::All));
+    assert_eq!((own.tokens, own.values["reward"]), (all.tokens, all.values["reward"]), "the episodes are the same");
+    assert!(all.learnt > own.learnt && all.learnt < all.tokens, "{} {} {}", own.learnt, all.learnt, all.tokens);
+    assert!(all.values["mismatch_max"] < 1e-3 && all.values["version"] == 0.0);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use agent::journal::{self, Entry, Heldout};
 
@@ -16,6 +16,7 @@ use crate::evaluation;
 use crate::export::{Which, export};
 use crate::files::replace;
 use crate::journal::Journal;
+use crate::question::{Question, questions};
 use crate::recipe::{Plan, Recipe, Stages};
 use crate::run::{CONFIG, Clock, Progress, checkpoints, hold};
 use crate::{Error, Result};
@@ -42,6 +43,7 @@ pub fn train(
     }
     stages.check(dir)?;
     let terms = stages.recipe(stages.last(), dir)?;
+    check_apart(stages, &terms, dir)?;
     let mut told_before = Told::open(dir, stages.stages.len() as u64, &terms, clock)?;
     for (number, stage) in stages.stages.iter().enumerate() {
         let (plan, folder) = (stages.plan(stage, dir)?, folder(dir, number, &stage.name));
@@ -83,6 +85,26 @@ fn begin(stages: &Stages, dir: &Path, resume: bool) -> Result<File> {
         replace(&config, text.as_bytes())?;
     }
     Ok(held)
+}
+
+/// Refuses questions that a stage learns from and that are asked to see what was learnt.
+fn check_apart(stages: &Stages, terms: &Recipe, dir: &Path) -> Result<()> {
+    let read = |files: &[PathBuf]| -> Result<Vec<Question>> {
+        Ok(files.iter().map(|path| questions(path)).collect::<Result<Vec<_>>>()?.concat())
+    };
+    let asked = read(&terms.data.questions)?;
+    let asked: BTreeSet<&str> = asked.iter().map(|question| question.question.trim()).collect();
+    for stage in stages.stages.iter().filter(|stage| matches!(stage.kind, Kind::Grpo | Kind::Ppo)) {
+        let learnt = read(&stages.recipe(stage, dir)?.data.train)?;
+        if let Some(both) = learnt.iter().find(|question| asked.contains(question.question.trim())) {
+            let Question { id, .. } = both;
+            return Err(Error::Input(format!(
+                "question `{id}` that stage `{}` learns from is in data.questions",
+                stage.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Runs one stage to its outcome, if that is not there yet.
