@@ -89,7 +89,7 @@ def fit_temperature(logits, labels):
         return loss
 
     search.step(closure)
-    return float((-scale).exp())
+    return float((-scale.detach()).exp())
 
 
 def cosine(path, tokenizer, folder, sets):
