@@ -143,7 +143,7 @@ fn attention(bencher: Bencher<'_, '_>, case: ((usize, usize, usize), (usize, usi
     let mut pages = Pages::new(heads, blocks * sequences);
     let tables: Vec<Vec<u32>> =
         (0..sequences).map(|sequence| (0..blocks).map(|block| (sequence * blocks + block) as u32).collect()).collect();
-    let span = |(number, blocks)| Span { rows: number * new..(number + 1) * new, past, blocks };
+    let span = |(number, blocks)| Span { rows: number * new..(number + 1) * new, past, blocks, parent: None };
     let spans: Vec<Span<'_>> = tables.iter().map(Vec::as_slice).enumerate().map(span).collect();
     let rows = sequences * new;
     let (cos, sin) = (vec![0.6; rows * size / 2], vec![0.8; rows * size / 2]);

@@ -1,7 +1,14 @@
 //! [`Batch`]: what one forward pass computes: new tokens of several sequences, end to end, never padded.
+//!
+//! Sequences that are learnt from together may share their beginnings ([`Batch::push_sharing`]): G answers
+//! to a prompt of P tokens are P + G R tokens to compute instead of G (P + R), to the same end
+//! (as in PrefixGrouper, arXiv 2506.05433).
+
+mod tree;
 
 use std::ops::Range;
 
+use self::tree::branches;
 use crate::kv_cache::{BLOCK, BlockId};
 use crate::{DecoderConfig, Error, Result};
 
@@ -30,6 +37,7 @@ struct Entry {
     rows: Range<usize>,
     past: usize,
     blocks: Range<usize>,
+    parent: Option<usize>,
 }
 
 /// One sequence's part of a batch.
@@ -41,6 +49,9 @@ pub(crate) struct Sequence<'a> {
     pub(crate) past: usize,
     /// Where its tokens lie in the cache, 32 to a block.
     pub(crate) blocks: &'a [BlockId],
+    /// The sequence of this batch, by number, whose whole end it goes on from; then `past` tokens are
+    /// that one's and those that it goes on from, and not in a cache.
+    pub(crate) parent: Option<usize>,
 }
 
 impl Batch {
@@ -64,7 +75,7 @@ impl Batch {
         self.ids.extend_from_slice(ids);
         let places = self.blocks.len()..self.blocks.len() + blocks.len();
         self.blocks.extend_from_slice(blocks);
-        self.sequences.push(Entry { rows, past, blocks: places });
+        self.sequences.push(Entry { rows, past, blocks: places, parent: None });
     }
 
     /// Appends a whole sequence for a pass without a cache; of token `t`, the logits are wanted where
@@ -73,6 +84,30 @@ impl Batch {
         let first = self.ids.len();
         self.push(ids, 0, &[], Wanted::Nothing);
         self.wanted.extend((0..ids.len()).filter(|token| wants(*token)).map(|token| first + token));
+    }
+
+    /// Appends whole sequences for a pass without a cache, each beginning that several have in common
+    /// computed once. Of token `t` of sequence `s`, the logits are wanted where `wants(s, t)` says so;
+    /// their rows come as if the sequences had been pushed one after another.
+    pub fn push_sharing(&mut self, sequences: &[&[u32]], wants: impl Fn(usize, usize) -> bool) {
+        let first = self.sequences.len();
+        // For each sequence, the branches that it is made of.
+        let mut paths = vec![Vec::new(); sequences.len()];
+        for branch in branches(sequences) {
+            let rows = self.ids.len()..self.ids.len() + branch.tokens.len();
+            self.ids.extend_from_slice(&sequences[branch.members[0]][branch.tokens.clone()]);
+            for member in &branch.members {
+                paths[*member].push((branch.tokens.clone(), rows.start));
+            }
+            let (past, blocks) = (branch.tokens.start, self.blocks.len()..self.blocks.len());
+            self.sequences.push(Entry { rows, past, blocks, parent: branch.parent.map(|parent| first + parent) });
+        }
+        for (number, path) in paths.iter().enumerate() {
+            for (tokens, row) in path {
+                let wanted = tokens.clone().filter(|token| wants(number, *token));
+                self.wanted.extend(wanted.map(|token| row + token - tokens.start));
+            }
+        }
     }
 
     /// T, the number of new tokens.
@@ -90,9 +125,15 @@ impl Batch {
         &self.ids
     }
 
-    /// The rows whose logits are wanted, rising.
+    /// The rows whose logits are wanted: rising, except that sequences which share a beginning may come
+    /// back to a row.
     pub(crate) fn wanted(&self) -> &[usize] {
         &self.wanted
+    }
+
+    /// Whether the logits of every row are wanted, in the order of the rows.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.rows() == self.tokens() && self.wanted.iter().copied().eq(0..self.tokens())
     }
 
     /// The sequences, in the order they were pushed.
@@ -101,6 +142,7 @@ impl Batch {
             rows: sequence.rows.clone(),
             past: sequence.past,
             blocks: &self.blocks[sequence.blocks.clone()],
+            parent: sequence.parent,
         })
     }
 
@@ -123,7 +165,10 @@ impl Batch {
                 return refuse(format!("{new} tokens after {past} exceed the {most} positions of the model"));
             };
             match blocks {
-                None if past > 0 => {
+                Some(_) if sequence.parent.is_some() => {
+                    return refuse("sequences that share a beginning are for a pass without a cache".to_owned());
+                }
+                None if past > 0 && sequence.parent.is_none() => {
                     return refuse(format!("{past} tokens are said to be cached, but this pass has no cache"));
                 }
                 None => {}

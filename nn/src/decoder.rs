@@ -12,6 +12,7 @@ mod backward;
 mod compute;
 mod config;
 mod embedding;
+mod footprint;
 mod graph;
 mod host;
 mod layer;

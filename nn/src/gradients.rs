@@ -4,6 +4,9 @@ use std::ops::Range;
 
 use crate::Parameter;
 
+/// Sums that go on side by side: one alone would wait for itself.
+const LANES: usize = 16;
+
 /// Gradients of parameters, in the parameters' order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gradients {
@@ -54,7 +57,15 @@ impl Gradients {
 
     /// The length of all gradients as one vector; not finite where one of them is not.
     pub fn norm(&self) -> f64 {
-        self.values.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt()
+        let (chunks, rest) = self.values.as_chunks::<LANES>();
+        let mut sums = [0.0; LANES];
+        for chunk in chunks {
+            for (sum, value) in sums.iter_mut().zip(chunk) {
+                *sum += f64::from(*value) * f64::from(*value);
+            }
+        }
+        let rest: f64 = rest.iter().map(|value| f64::from(*value).powi(2)).sum();
+        (sums.iter().sum::<f64>() + rest).sqrt()
     }
 
     /// Of several parameters, end to end.

@@ -361,3 +361,87 @@ fn what_cannot_be_is_refused() {
     let mut other = Gradients::new(&others);
     assert!(message(decoder.backward_from(pass(), &[1.0; 3], &mut other)).contains("other parameters"));
 }
+
+/// Two prompts with three answers each, one of them cut short and one answer twice; the second prompt begins as the first.
+fn family_tree(ids: &[u32]) -> Vec<Vec<u32>> {
+    let answer = |prompt: &[u32], answer: &[u32]| [prompt, answer].concat();
+    let (one, other) = (&ids[..37], [&ids[..20], &ids[50..60]].concat());
+    vec![
+        answer(one, &ids[40..60]),
+        answer(&other, &ids[1..4]),
+        answer(one, &ids[30..33]),
+        answer(&other, &ids[5..25]),
+        answer(one, &[&ids[40..52], &ids[3..9]].concat()),
+        answer(&other, &ids[1..4]),
+    ]
+}
+
+#[test]
+fn a_shared_beginning_gives_what_its_copies_give() {
+    for (family, what) in FAMILIES.into_iter().flat_map(|family| BOTH.map(|what| (family, what))) {
+        let ids = expected(family).ids;
+        let sequences = family_tree(&ids);
+        let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+        // Of what is shared, too, some is learnt.
+        let wants =
+            |sequence: usize, token: usize| token + 1 < sequences[sequence].len() && (token % 5 == 1 || token > 25);
+        let mut targets = Vec::new();
+        let (mut repeated, mut shared) = (Batch::default(), Batch::default());
+        for (number, ids) in sequences.iter().enumerate() {
+            repeated.push_wanting(ids, |token| wants(number, token));
+            targets.extend((0..ids.len()).filter(|token| wants(number, *token)).map(|token| ids[token + 1]));
+        }
+        shared.push_sharing(&sequences, wants);
+        assert_eq!(shared.rows(), repeated.rows());
+        assert!(shared.tokens() * 2 < repeated.tokens(), "{} of {}", shared.tokens(), repeated.tokens());
+        let slopes: Vec<f32> = (0..targets.len()).map(|place| pattern(place) as f32).collect();
+        let mut all = Vec::new();
+        for (batch, recompute) in [(&repeated, Recompute::Off), (&shared, Recompute::Off), (&shared, Recompute::On)] {
+            let (mut decoder, parameters) = learner(load(family), what, recompute);
+            let mut pass = decoder.logprobs(batch, &targets, 0.8).unwrap();
+            let states = decoder.states(&mut pass).unwrap();
+            assert_eq!(
+                decoder.score(batch, &targets, 0.8, true).unwrap().logprobs,
+                pass.logprobs.to_vec1::<f32>().unwrap()
+            );
+            let found = (pass.logprobs.to_vec1::<f32>().unwrap(), pass.entropies.to_vec1::<f32>().unwrap());
+            let found = (found, states.to_vec2::<f32>().unwrap());
+            let mut gradients = Gradients::new(&parameters);
+            decoder.backward_from(pass, &slopes, &mut gradients).unwrap();
+            all.push((found, gradients));
+            decoder.refresh().unwrap();
+        }
+        let [(numbers, left), (found, right), (again, same)] = all.try_into().expect("three passes");
+        assert_eq!(numbers, found, "{family}: another bit");
+        assert_near(&right, &left, 1e-5, family);
+        assert_eq!((found, right), (again, same), "{family}: recomputing changes a bit");
+    }
+}
+
+#[test]
+fn a_shared_beginning_is_known_to_tensors_too() {
+    for family in ["llama", "qwen2_window", "qwen3"] {
+        let ids = expected(family).ids;
+        let sequences = family_tree(&ids);
+        let sequences: Vec<&[u32]> = sequences.iter().map(Vec::as_slice).collect();
+        let (decoder, _) = learner(load(family), Trainable::Adapter, Recompute::Auto);
+        let (mut repeated, mut shared) = (Batch::default(), Batch::default());
+        for ids in &sequences {
+            repeated.push(ids, 0, &[], Wanted::All);
+        }
+        shared.push_sharing(&sequences, |_, _| true);
+        let logits = |batch: &Batch| decoder.forward(batch, Pass::Grad).unwrap().to_vec().unwrap();
+        assert_close(&logits(&shared), &logits(&repeated), 2e-5, family);
+        let adapter = decoder.adapter().expect("it is on").clone();
+        let slopes = |batch: &Batch| {
+            let nn::Logits::Tensor(logits) = decoder.forward(batch, Pass::Grad).unwrap() else { panic!("a tensor") };
+            let store = logits.sqr().unwrap().mean_all().unwrap().backward().unwrap();
+            let slope =
+                |var: &candle_core::Var| store.get(var.as_tensor()).unwrap().flatten_all().unwrap().to_vec1::<f32>();
+            adapter.variables().flat_map(|(_, var)| slope(var).unwrap()).collect::<Vec<_>>()
+        };
+        let (found, wanted) = (slopes(&shared), slopes(&repeated));
+        let norm = wanted.iter().map(|value| value * value).sum::<f32>().sqrt();
+        assert_close(&found, &wanted, 1e-5 * norm, family);
+    }
+}

@@ -86,10 +86,11 @@ impl<'a> Backward<'a> {
         self.give(dx);
         self.give(middle);
 
-        let mut selected = is_last.then(|| self.memory.pool.copy(mixed.get()));
-        if let Some(selected) = &mut selected {
-            select(&self.plan.batch, selected);
-        }
+        let selected = is_last.then(|| {
+            let pool = &mut self.memory.pool;
+            let mixed = pool.copy(mixed.get());
+            select(&self.plan.batch, pool, mixed)
+        });
         let mut dmixed = self.linear(&layer.output, slots.linears[1], selected.as_ref().unwrap_or(&mixed), &d);
         if let Some(selected) = selected {
             self.give(selected);
@@ -116,17 +117,19 @@ impl<'a> Backward<'a> {
         d
     }
 
-    /// Rows that were wanted among those that were not, whose gradient is zero.
+    /// Rows that were wanted among those that were not, whose gradient is zero; one that was wanted more
+    /// than once has the sum.
     fn spread(&mut self, rows: Rows) -> Rows {
         let batch = &self.plan.batch;
-        if batch.rows() == batch.tokens() {
+        if batch.wants_all() {
             return rows;
         }
         let width = rows.len() / batch.rows();
         let mut all = self.memory.pool.take(batch.tokens() * width);
         all.get_mut().fill(0.0);
         for (row, place) in rows.get().chunks_exact(width).zip(batch.wanted()) {
-            all.get_mut()[place * width..(place + 1) * width].copy_from_slice(row);
+            let all = &mut all.get_mut()[place * width..(place + 1) * width];
+            all.iter_mut().zip(row).for_each(|(sum, value)| *sum += value);
         }
         self.give(rows);
         all

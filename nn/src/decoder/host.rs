@@ -110,6 +110,7 @@ impl<'a> Host<'a> {
             rows: sequence.rows,
             past: sequence.past,
             blocks: sequence.blocks,
+            parent: None,
         }));
         let lora = decoder.served_adapter().map(Adapter::packed);
         Self { decoder, isa, team, batch, layers, memory, spans, lora }
@@ -158,17 +159,26 @@ pub(super) fn parts(layers: &[PackedLayer]) -> [Part<'_>; SIDE_BY_SIDE] {
     std::array::from_fn(|number| layers[number.min(layers.len() - 1)].part())
 }
 
-/// Keeps the rows that `batch` wants.
-pub(super) fn select(batch: &Batch, x: &mut Rows) {
-    if batch.rows() == batch.tokens() {
-        return;
+/// The rows that `batch` wants, each as often as it does.
+pub(super) fn select(batch: &Batch, pool: &mut Pool, mut x: Rows) -> Rows {
+    if batch.wants_all() {
+        return x;
     }
-    let width = x.len() / batch.tokens();
-    // Wanted rows rise, so that none is overwritten before it is read.
-    for (to, from) in batch.wanted().iter().enumerate() {
-        x.get_mut().copy_within(from * width..(from + 1) * width, to * width);
+    let (width, wanted) = (x.len() / batch.tokens(), batch.wanted());
+    if wanted.is_sorted_by(|one, next| one < next) {
+        // None is overwritten before it is read.
+        for (to, from) in wanted.iter().enumerate() {
+            x.get_mut().copy_within(from * width..(from + 1) * width, to * width);
+        }
+        x.truncate(wanted.len() * width);
+        return x;
     }
-    x.truncate(batch.rows() * width);
+    let mut rows = pool.take(wanted.len() * width);
+    for (to, from) in rows.get_mut().chunks_exact_mut(width).zip(wanted) {
+        to.copy_from_slice(&x.get()[from * width..(from + 1) * width]);
+    }
+    pool.give(x);
+    rows
 }
 
 impl Drop for Host<'_> {
@@ -181,7 +191,7 @@ impl Drop for Host<'_> {
 fn lend<'to>(mut spans: Vec<Span<'_>>) -> Vec<Span<'to>> {
     spans.clear();
     // Collecting an iterator over a vector reuses the vector's memory.
-    spans.into_iter().map(|span| Span { rows: span.rows, past: span.past, blocks: &[] }).collect()
+    spans.into_iter().map(|span| Span { rows: span.rows, past: span.past, blocks: &[], parent: None }).collect()
 }
 
 impl Compute for Host<'_> {
@@ -245,9 +255,8 @@ impl Compute for Host<'_> {
         Ok(wide)
     }
 
-    fn select(&mut self, mut x: Rows) -> Result<Rows> {
-        select(self.batch, &mut x);
-        Ok(x)
+    fn select(&mut self, x: Rows) -> Result<Rows> {
+        Ok(select(self.batch, &mut self.memory.pool, x))
     }
 
     fn head(&mut self, x: Rows) -> Result<Rows> {

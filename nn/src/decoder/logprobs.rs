@@ -11,14 +11,14 @@ use super::graph::Graph;
 use super::learning::{Learning, Recompute};
 use super::load::Layout;
 use super::rows::Rows;
-use super::tape::{Inside, Plan, Record, Tape, TapeMemory};
+use super::tape::{Plan, Record, Tape, TapeMemory};
 use super::tensors::Tensors;
 use super::{Decoder, Trainable};
 use crate::ops::{Isa, Panels, Question, Team, TokenProb, linear_logprob, linear_logprob_backward, rms_norm};
 use crate::{Batch, Error, Gradients, Result};
 
 /// Bytes that a pass may keep before layers are computed again.
-const KEPT: usize = 1 << 30;
+pub(super) const KEPT: usize = 1 << 30;
 
 /// Log-probabilities of the next tokens of the N rows that a batch wanted.
 #[derive(Debug)]
@@ -323,7 +323,7 @@ impl Decoder {
             Recompute::On => false,
             Recompute::Off => true,
             Recompute::Auto => {
-                let bytes = Inside::bytes(self).saturating_mul(self.layers.len());
+                let bytes = self.config.kept_by_layer() * self.layers.len() * size_of::<f32>();
                 bytes.saturating_mul(batch.tokens()) <= KEPT
             }
         }

@@ -37,8 +37,10 @@ pub(super) struct Plan {
     /// (T, size / 2)
     pub(super) cos: Vec<f32>,
     pub(super) sin: Vec<f32>,
+    /// Where the sequences' keys and values lie, one sequence after another.
+    tables: Vec<u32>,
     /// As many as all sequences need together.
-    blocks: Vec<u32>,
+    blocks: usize,
 }
 
 impl Plan {
@@ -46,17 +48,28 @@ impl Plan {
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         let amplitude = decoder.config.rope.amplitude();
         angles(batch.positions(), &decoder.frequencies, amplitude, &mut cos, &mut sin);
-        let blocks: usize = batch.sequences().map(|sequence| sequence.rows.len().div_ceil(BLOCK)).sum();
-        Self { batch: batch.clone(), cos, sin, blocks: (0..blocks as u32).collect() }
+        let (mut tables, mut starts, mut blocks) = (Vec::new(), Vec::new(), 0);
+        for sequence in batch.sequences() {
+            starts.push(tables.len());
+            // The full blocks of what it goes on from are its own too.
+            let shared = sequence.past / BLOCK;
+            if let Some(parent) = sequence.parent {
+                tables.extend_from_within(starts[parent]..starts[parent] + shared);
+            }
+            let new = (sequence.past + sequence.rows.len()).div_ceil(BLOCK) - shared;
+            tables.extend((blocks..blocks + new).map(|block| block as u32));
+            blocks += new;
+        }
+        Self { batch: batch.clone(), cos, sin, tables, blocks }
     }
 
     pub(super) fn spans(&self) -> Vec<Span<'_>> {
         let mut next = 0;
-        let sequences = self.batch.sequences().filter(|sequence| !sequence.rows.is_empty());
-        let span = sequences.map(|sequence| {
+        let span = self.batch.sequences().map(|sequence| {
             let first = next;
-            next += sequence.rows.len().div_ceil(BLOCK);
-            Span { rows: sequence.rows, past: 0, blocks: &self.blocks[first..next] }
+            next += (sequence.past + sequence.rows.len()).div_ceil(BLOCK);
+            let (past, blocks) = (sequence.past, &self.tables[first..next]);
+            Span { rows: sequence.rows, past, blocks, parent: sequence.parent }
         });
         span.collect()
     }
@@ -85,15 +98,6 @@ pub(super) struct Inside {
     /// (rows, 2 F), and what was made of it, (rows, F).
     pub(super) gate_up: Rows,
     pub(super) wide: Rows,
-}
-
-impl Inside {
-    /// Bytes for each token.
-    pub(super) fn bytes(decoder: &Decoder) -> usize {
-        let config = &decoder.config;
-        let qkv = (config.query_width() + 2 * config.key_width()) * if config.qk_norm { 2 } else { 1 };
-        (2 * config.hidden_size + qkv + config.query_width() + 3 * config.intermediate_size) * size_of::<f32>()
-    }
 }
 
 /// One pass through layers.
@@ -188,7 +192,7 @@ impl Compute for Tape<'_> {
             inside.raw = pool.copy(qkv.get());
         }
         let heads = heads(config, attention.window);
-        let blocks = self.plan.blocks.len();
+        let blocks = self.plan.blocks;
         let known = pages.iter().position(|(kind, pages)| *kind == heads && pages.blocks() >= blocks);
         let place = known.unwrap_or_else(|| {
             pages.retain(|(kind, _)| *kind != heads);
@@ -221,9 +225,8 @@ impl Compute for Tape<'_> {
         Ok(wide)
     }
 
-    fn select(&mut self, mut x: Rows) -> Result<Rows> {
-        select(&self.plan.batch, &mut x);
-        Ok(x)
+    fn select(&mut self, x: Rows) -> Result<Rows> {
+        Ok(select(&self.plan.batch, &mut self.memory.pool, x))
     }
 
     fn head(&mut self, x: Rows) -> Result<Rows> {

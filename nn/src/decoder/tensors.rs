@@ -77,7 +77,8 @@ struct Group {
     rows: Range<usize>,
     count: usize,
     new: usize,
-    /// Where the tokens lie in the cache, (count * all), with a cache.
+    /// Where the tokens lie, (count * all): in the cache, or, of a sequence that goes on from another,
+    /// in the batch.
     slots: Option<Tensor>,
     /// For each window of the model, what a token sees, (count, 1, 1, new, all); `None` for all.
     masks: Vec<(Option<usize>, Option<Tensor>)>,
@@ -131,6 +132,17 @@ fn slot(blocks: &[BlockId], token: usize) -> u32 {
     blocks[token / BLOCK] * BLOCK as u32 + (token % BLOCK) as u32
 }
 
+/// The rows of all tokens that a sequence is made of.
+fn path(batch: &Batch, sequence: &crate::batch::Sequence<'_>) -> impl Iterator<Item = usize> {
+    let mut parts = vec![sequence.rows.clone()];
+    let mut parent = sequence.parent;
+    while let Some(sequence) = parent.and_then(|number| batch.sequences().nth(number)) {
+        parts.push(sequence.rows);
+        parent = sequence.parent;
+    }
+    parts.into_iter().rev().flatten()
+}
+
 fn groups(decoder: &Decoder, batch: &Batch, cached: bool) -> Result<Vec<Group>> {
     let mut windows: Vec<Option<usize>> = decoder.config.windows.clone();
     windows.sort_unstable();
@@ -152,6 +164,9 @@ fn groups(decoder: &Decoder, batch: &Batch, cached: bool) -> Result<Vec<Group>> 
                     })
                     .collect();
                 Some(Tensor::from_vec(slots, count * all, &decoder.candle)?)
+            } else if group[0].parent.is_some() {
+                let path: Vec<u32> = path(batch, &group[0]).map(|row| row as u32).collect();
+                Some(Tensor::from_vec(path, count * all, &decoder.candle)?)
             } else {
                 None
             };
@@ -240,7 +255,7 @@ impl Compute for Tensors<'_> {
 
     fn select(&mut self, x: Tensor) -> Result<Tensor> {
         let wanted = self.batch.wanted();
-        if wanted.len() == self.batch.tokens() {
+        if self.batch.wants_all() {
             return Ok(x);
         }
         let wanted: Vec<u32> = wanted.iter().map(|row| *row as u32).collect();

@@ -76,6 +76,9 @@ pub(crate) struct Span<'a> {
     pub(crate) past: usize,
     /// The blocks of the sequence, with room for `past` and the rows.
     pub(crate) blocks: &'a [u32],
+    /// An earlier span of this step that ends with the last of the `past` tokens. Its full blocks are
+    /// blocks of this span; what it left in its last one is copied.
+    pub(crate) parent: Option<usize>,
 }
 
 /// `out` (T, H * size) from `qkv` (T, (H + 2 KV) * size): queries, keys and values side by side.
@@ -106,6 +109,7 @@ pub(crate) fn paged_attention(
         assert!((span.past + span.rows.len()).div_ceil(BLOCK) <= span.blocks.len(), "a span has room in its blocks");
         assert!(span.blocks.iter().all(|block| (*block as usize) < pages.blocks()), "a span has blocks of these pages");
     }
+    check_parents(spans);
 
     // One head to a job: whatever blocks the spans name, no two jobs write the same place.
     let values = Split::new(qkv);
@@ -124,6 +128,15 @@ pub(crate) fn paged_attention(
     };
     let scores = |job: &Job| job.pairs * (spans[job.span].past + spans[job.span].rows.len());
     run(team, jobs.len(), jobs.iter().map(scores).sum::<usize>() < FEW_SCORES, &work);
+}
+
+/// Panics unless every span that goes on from another comes after it and begins where that one ends.
+fn check_parents(spans: &[Span<'_>]) {
+    for (number, span) in spans.iter().enumerate() {
+        let Some(parent) = span.parent else { continue };
+        assert!(parent < number, "a span comes after the one that it goes on from");
+        assert_eq!(spans[parent].past + spans[parent].rows.len(), span.past, "a span goes on from the end of another");
+    }
 }
 
 /// Runs the jobs on the team, or here when they are `few`.

@@ -1,10 +1,16 @@
 //! The gradient of causal attention over whole sequences: scores and shares are computed again, a few
 //! queries at a time against all their keys, so that nothing of the forward is kept but its input and
 //! output (after arXiv 2205.14135).
+//!
+//! Sequences may share their beginnings. Each works out what it owes to keys and values before its own
+//! rows, and a beginning adds up what is owed to it in the order of the sequences.
+
+mod debts;
 
 use std::ops::Range;
 
-use super::{BLOCK, HeadNorms, Heads, ROWS, Span, run};
+use self::debts::{Debts, parents};
+use super::{BLOCK, HeadNorms, Heads, ROWS, Span, check_parents, run};
 use crate::ops::isa::Isa;
 use crate::ops::math::{LANES, total};
 use crate::ops::rms_norm::rows_backward;
@@ -22,6 +28,8 @@ const FEW_SCORES: usize = 1 << 9;
 #[derive(Debug, Default)]
 pub(crate) struct BackwardMemory {
     workers: Vec<Worker>,
+    /// For each span and key head, the gradients of keys and values before its rows, (past, 2 size).
+    owed: Vec<f32>,
 }
 
 /// What the forward had, and the gradient of its output.
@@ -41,7 +49,7 @@ pub(crate) struct Attended<'a> {
 }
 
 /// `d` (T, (H + 2 KV) size) is the gradient of what [`super::paged_attention`] was given, for spans
-/// without a past. The gradients of the norms' gains, (size) each, are added to `dgains`, where wanted.
+/// whose past, where they have one, is that of their parents. The gradients of the norms' gains, (size) each, are added to `dgains`, where wanted.
 #[expect(clippy::too_many_arguments, reason = "what the gradient takes, each once")]
 pub(crate) fn paged_attention_backward(
     isa: Isa,
@@ -59,24 +67,40 @@ pub(crate) fn paged_attention_backward(
     assert!(attended.g.len() == attended.out.len(), "a gradient for each output");
     assert!(norms.is_none() || attended.raw.len() == d.len(), "what was normalised");
     assert!(attended.cos.len() * 2 == tokens * heads.size, "a rotation for each row");
-    assert!(spans.iter().all(|span| span.past == 0 && span.rows.end <= tokens), "whole sequences of this step");
-    memory.workers.resize_with(team.threads(), Worker::default);
-    let workers = Split::new(&mut memory.workers);
+    let is_whole = |span: &Span<'_>| (span.past == 0 || span.parent.is_some()) && span.rows.end <= tokens;
+    assert!(spans.iter().all(is_whole), "whole sequences of this step");
+    check_parents(spans);
+    let BackwardMemory { workers, owed } = memory;
+    workers.resize_with(team.threads(), Worker::default);
+    let workers = Split::new(workers);
+    let debts = Debts::new(heads, spans);
+    grow(owed, debts.total, 0.0);
+    let all_owed = Split::new(owed);
     let gains = 2 * heads.size;
     let mut sums = vec![0.0; if norms.is_some() { spans.len() * heads.key * gains } else { 0 }];
     let all_sums = Split::new(&mut sums);
     let step = Step { isa, heads, norms, attended, d: Split::new(d) };
     let work = |worker: usize, job: usize| {
-        let own = if norms.is_some() { job * gains..(job + 1) * gains } else { 0..0 };
-        #[expect(unsafe_code, reason = "each thread has memory of its own, each job its own sums")]
+        let (span, head) = (job / heads.key, job % heads.key);
+        #[expect(unsafe_code, reason = "each thread has memory of its own, each job its own debts")]
         // SAFETY: a team gives each of its threads another number, and each job once.
-        let (worker, sums) = unsafe { (&mut workers.part(worker..worker + 1)[0], all_sums.part(own)) };
-        let (span, head) = (&spans[job / heads.key], job % heads.key);
-        worker.attend(&step, span, head);
-        step.turn_back(span, head, sums);
+        let (worker, owed) = unsafe { (&mut workers.part(worker..worker + 1)[0], all_owed.part(debts.of(span, head))) };
+        worker.attend(&step, spans, span, head, owed);
     };
-    let scores: usize = spans.iter().map(|span| span.rows.len().pow(2)).sum();
-    run(team, spans.len() * heads.key, scores * heads.query < FEW_SCORES, &work);
+    let scores: usize = spans.iter().map(|span| span.rows.len() * (span.past + span.rows.len())).sum();
+    let few = scores * heads.query < FEW_SCORES;
+    run(team, spans.len() * heads.key, few, &work);
+    let owed = memory.owed.as_slice();
+    let settle = |_: usize, job: usize| {
+        let own = if norms.is_some() { job * gains..(job + 1) * gains } else { 0..0 };
+        let (span, head) = (job / heads.key, job % heads.key);
+        #[expect(unsafe_code, reason = "each job has its own sums")]
+        // SAFETY: each job runs once.
+        let sums = unsafe { all_sums.part(own) };
+        step.settle(&spans[span], head, debts.to(spans, span, head).map(|place| &owed[place]));
+        step.turn_back(&spans[span], head, sums);
+    };
+    run(team, spans.len() * heads.key, few, &settle);
     if let Some((queries, keys)) = dgains {
         for sums in sums.chunks_exact(gains) {
             for (total, sum) in queries.iter_mut().chain(keys.iter_mut()).zip(sums) {
@@ -109,6 +133,20 @@ impl<'a> Step<'a> {
         // SAFETY: a job takes the heads of its own key head in the rows of its own span, one at a time.
         unsafe {
             self.d.part(start..start + self.heads.size)
+        }
+    }
+
+    /// Adds what is owed to a span's keys and values, each of `debts` (rows, 2 size).
+    fn settle<'b>(&self, span: &Span<'_>, head: usize, debts: impl Iterator<Item = &'b [f32]>) {
+        let Heads { query, key, size, .. } = self.heads;
+        for debt in debts {
+            for (row, owed) in span.rows.clone().zip(debt.chunks_exact(2 * size)) {
+                for (number, owed) in [(query + head, &owed[..size]), (query + key + head, &owed[size..])] {
+                    for (sum, owed) in self.gradient(row, number).iter_mut().zip(owed) {
+                        *sum += owed;
+                    }
+                }
+            }
         }
     }
 
@@ -148,6 +186,8 @@ impl<'a> Step<'a> {
 /// Memory of one thread: one head of one sequence, and a few of its queries.
 #[derive(Debug, Default)]
 struct Worker {
+    /// The row of each token, those before the span's own too.
+    path: Vec<usize>,
     /// Keys and values, a line of 32 tokens for each column of a block.
     keys: Vec<Line>,
     values: Vec<Line>,
@@ -177,38 +217,52 @@ fn grow<T: Copy>(memory: &mut Vec<T>, length: usize, value: T) {
 }
 
 impl Worker {
-    /// The gradients of one key head and its query heads, as if nothing had been rotated.
-    fn attend(&mut self, step: &Step<'_>, span: &Span<'_>, head: usize) {
+    /// The gradients of one key head and its query heads, as if nothing had been rotated; those of keys
+    /// and values before the span's own rows go to `owed`.
+    fn attend(&mut self, step: &Step<'_>, spans: &[Span<'_>], number: usize, head: usize, owed: &mut [f32]) {
         let Heads { query, key, size, window } = step.heads;
-        let (length, group) = (span.rows.len(), step.heads.group());
+        let span = &spans[number];
+        let (past, length, group) = (span.past, span.rows.len(), step.heads.group());
         if length == 0 {
+            owed.fill(0.0);
             return;
         }
-        self.lay_out(step, span, head);
+        self.path.clear();
+        self.path.extend(span.rows.clone().rev());
+        for parent in parents(spans, number) {
+            self.path.extend(spans[parent].rows.clone().rev());
+        }
+        self.path.reverse();
+        self.lay_out(step, head);
         let together = (PAIRS / group).max(1);
         for first in (0..length).step_by(together) {
             let last = length.min(first + together);
             self.gather(step, span, head, first..last);
-            let begin = window.map_or(0, |window| (first + 1).saturating_sub(window)) / BLOCK;
-            let blocks = begin..(last - 1) / BLOCK + 1;
-            self.shares(step, blocks.clone(), first, (last - first) * group, window);
+            let begin = window.map_or(0, |window| (past + first + 1).saturating_sub(window)) / BLOCK;
+            let blocks = begin..(past + last - 1) / BLOCK + 1;
+            self.shares(step, blocks.clone(), past + first, (last - first) * group, window);
             self.scores(step, blocks.clone(), (last - first) * group);
             self.query_gradients(step, span, head, blocks.clone(), first..last);
             self.key_gradients(step, blocks, (last - first) * group);
         }
-        for (token, row) in span.rows.clone().enumerate() {
-            let start = token / BLOCK * (size + ROWS);
-            for (lines, number) in [(&self.dkeys, query + head), (&self.dvalues, query + key + head)] {
-                for (to, line) in step.gradient(row, number).iter_mut().zip(&lines[start..start + size]) {
-                    *to = line.0[token % BLOCK];
+        for (token, row) in self.path.iter().enumerate() {
+            let (start, column) = (token / BLOCK * (size + ROWS), token % BLOCK);
+            let (keys, values) = if token < past {
+                owed[token * 2 * size..(token + 1) * 2 * size].split_at_mut(size)
+            } else {
+                (step.gradient(*row, query + head), step.gradient(*row, query + key + head))
+            };
+            for (to, lines) in [(keys, &self.dkeys), (values, &self.dvalues)] {
+                for (to, line) in to.iter_mut().zip(&lines[start..start + size]) {
+                    *to = line.0[column];
                 }
             }
         }
     }
 
-    fn lay_out(&mut self, step: &Step<'_>, span: &Span<'_>, head: usize) {
+    fn lay_out(&mut self, step: &Step<'_>, head: usize) {
         let Heads { query, key, size, .. } = step.heads;
-        let length = span.rows.len();
+        let length = self.path.len();
         let blocks = length.div_ceil(BLOCK);
         for lines in [&mut self.keys, &mut self.values] {
             grow(lines, blocks * size, Line::ZERO);
@@ -219,14 +273,14 @@ impl Worker {
             lines.resize(blocks * (size + ROWS), Line::ZERO);
         }
         grow(&mut self.tokens, size.div_ceil(COLUMNS) * length, Line::ZERO);
-        for (token, row) in span.rows.clone().enumerate() {
+        for (token, row) in self.path.iter().enumerate() {
             let (block, column) = (token / BLOCK * size, token % BLOCK);
             for (lines, number) in [(&mut self.keys, query + head), (&mut self.values, query + key + head)] {
-                for (line, value) in lines[block..block + size].iter_mut().zip(step.head(row, number)) {
+                for (line, value) in lines[block..block + size].iter_mut().zip(step.head(*row, number)) {
                     line.0[column] = *value;
                 }
             }
-            for (panel, part) in step.head(row, query + head).chunks(COLUMNS).enumerate() {
+            for (panel, part) in step.head(*row, query + head).chunks(COLUMNS).enumerate() {
                 let line = &mut self.tokens[panel * length + token].0;
                 line[..part.len()].copy_from_slice(part);
                 line[part.len()..].fill(0.0);
@@ -324,7 +378,7 @@ impl Worker {
         tokens: Range<usize>,
     ) {
         let (size, group, stride) = (step.heads.size, step.heads.group(), blocks.len() * BLOCK);
-        let length = span.rows.len();
+        let length = self.path.len();
         let keys = blocks.start * BLOCK..length.min(blocks.end * BLOCK);
         let mut sums = EMPTY;
         for tile in tiles(tokens.len() * group) {

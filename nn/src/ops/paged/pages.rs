@@ -87,6 +87,19 @@ pub(super) struct Places<'a> {
 }
 
 impl Places<'_> {
+    /// Makes `to` hold what `from` holds of one head.
+    ///
+    /// # Safety
+    /// No other thread reads or writes this head's places at the same time.
+    #[expect(unsafe_code, reason = "only the caller knows that no other job has this head")]
+    pub(super) unsafe fn copy(&self, from: u32, to: u32, head: usize) {
+        let place = |block: u32| start(self.heads, block, head)..start(self.heads, block, head) + lines(self.heads);
+        assert_ne!(from, to, "a block is copied to another");
+        // SAFETY: the caller has this head to itself, and two blocks have no lines in common.
+        let (from, to) = unsafe { (self.lines.part(place(from)), self.lines.part(place(to))) };
+        to.copy_from_slice(from);
+    }
+
     /// Writes the key and the value (size) of one head of the token in `slot` of `block`.
     ///
     /// # Safety

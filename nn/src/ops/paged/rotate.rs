@@ -26,6 +26,14 @@ pub(super) fn rotate(
     let (group, half) = (heads.group(), size / 2);
     let factor = 1.0 / (size as f32).sqrt();
     for span in spans {
+        if let Some(parent) = span.parent.filter(|_| !span.past.is_multiple_of(BLOCK)) {
+            let block = span.past / BLOCK;
+            #[expect(unsafe_code, reason = "jobs have different heads of the same blocks")]
+            // SAFETY: no other job has this head.
+            unsafe {
+                places.copy(spans[parent].blocks[block], span.blocks[block], head);
+            }
+        }
         for (position, row) in (span.past..).zip(span.rows.clone()) {
             let turn = Turn { cos: &cos[row * half..][..half], sin: &sin[row * half..][..half] };
             #[expect(unsafe_code, reason = "jobs have different columns of the same rows")]

@@ -102,7 +102,12 @@ impl Case {
             let mut rows = 0;
             for (number, case) in cases.iter().enumerate() {
                 let next = done[number]..case.length.min(done[number] + cut);
-                spans.push(Span { rows: rows..rows + next.len(), past: next.start, blocks: &tables[number] });
+                spans.push(Span {
+                    rows: rows..rows + next.len(),
+                    past: next.start,
+                    blocks: &tables[number],
+                    parent: None,
+                });
                 qkv.extend_from_slice(&case.qkv[next.start * heads.width()..next.end * heads.width()]);
                 let [c, s] = case.turns(next.clone());
                 cos.extend(c);
@@ -170,7 +175,7 @@ fn next(case: &Case, pages: &mut Pages, past: usize, blocks: &[u32]) -> Vec<f32>
     let [cos, sin] = case.turns(past..past + 1);
     let mut qkv = case.qkv[past * heads.width()..][..heads.width()].to_vec();
     let mut out = vec![0.0; heads.query * heads.size];
-    let span = Span { rows: 0..1, past, blocks };
+    let span = Span { rows: 0..1, past, blocks, parent: None };
     let (team, mut memory) = (&teams()[0], AttentionMemory::default());
     paged_attention(Isa::detect(), team, &mut memory, pages, heads, None, &cos, &sin, &[span], &mut qkv, &mut out);
     out

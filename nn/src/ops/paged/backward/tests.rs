@@ -9,6 +9,8 @@ use crate::ops::{AttentionMemory, Pages, paged_attention};
 struct Case {
     heads: Heads,
     lengths: Vec<usize>,
+    /// Which sequence each goes on from.
+    parents: Vec<Option<usize>>,
     cos: Vec<f64>,
     sin: Vec<f64>,
     /// Gains of queries, then of keys.
@@ -42,30 +44,42 @@ impl Case {
                 .collect()
         };
         let mut out = Vec::new();
-        let mut start = 0;
-        for length in &self.lengths {
-            for token in 0..*length {
+        let paths = self.paths();
+        for (path, length) in paths.iter().zip(&self.lengths) {
+            for token in path.len() - length..path.len() {
                 for number in 0..query {
-                    let q = head(start + token, number);
+                    let q = head(path[token], number);
                     let first = window.map_or(0, |window| (token + 1).saturating_sub(window));
                     let of = number / (query / key);
                     let score = |seen: usize| {
-                        let k = head(start + seen, query + of);
+                        let k = head(path[seen], query + of);
                         (q.iter().zip(&k).map(|(q, k)| q * k).sum::<f64>() / (size as f64).sqrt()).exp()
                     };
                     let scores: Vec<f64> = (first..=token).map(score).collect();
                     let sum: f64 = scores.iter().sum();
                     let mut mixed = vec![0.0; size];
                     for (seen, score) in (first..=token).zip(&scores) {
-                        let v = head(start + seen, query + key + of);
+                        let v = head(path[seen], query + key + of);
                         mixed.iter_mut().zip(&v).for_each(|(mixed, v)| *mixed += score / sum * v);
                     }
                     out.extend(mixed);
                 }
             }
-            start += length;
         }
         out
+    }
+
+    /// For each sequence, the rows of all its tokens, those that it shares too.
+    fn paths(&self) -> Vec<Vec<usize>> {
+        let mut paths: Vec<Vec<usize>> = Vec::new();
+        let mut start = 0;
+        for (length, parent) in self.lengths.iter().zip(&self.parents) {
+            let mut path = parent.map_or(Vec::new(), |parent| paths[parent].clone());
+            path.extend(start..start + length);
+            paths.push(path);
+            start += length;
+        }
+        paths
     }
 
     fn slope(&mut self, g: &[f32], pick: impl Fn(&mut Self) -> &mut f64) -> f64 {
@@ -91,22 +105,22 @@ fn back(isa: Isa, threads: usize, case: &Case, g: &[f32]) -> (Vec<f32>, Vec<f32>
         HeadNorms { query, key, epsilon: 1e-5 }
     });
     let (mut next, mut block) = (0, 0);
-    let tables: Vec<Vec<u32>> = case
-        .lengths
+    let paths = case.paths();
+    let mut tables: Vec<Vec<u32>> = Vec::new();
+    for ((path, length), parent) in paths.iter().zip(&case.lengths).zip(&case.parents) {
+        let shared = (path.len() - length) / BLOCK;
+        let mut table = parent.map_or(Vec::new(), |parent| tables[parent][..shared].to_vec());
+        table.extend(block..block + (path.len().div_ceil(BLOCK) - shared) as u32);
+        block += (path.len().div_ceil(BLOCK) - shared) as u32;
+        tables.push(table);
+    }
+    let spans: Vec<Span<'_>> = paths
         .iter()
-        .map(|length| {
-            let count = length.div_ceil(BLOCK) as u32;
-            block += count;
-            (block - count..block).collect()
-        })
-        .collect();
-    let spans: Vec<Span<'_>> = case
-        .lengths
-        .iter()
-        .zip(&tables)
-        .map(|(length, blocks)| {
+        .zip(&case.lengths)
+        .zip(tables.iter().zip(&case.parents))
+        .map(|((path, length), (blocks, parent))| {
             next += length;
-            Span { rows: next - length..next, past: 0, blocks }
+            Span { rows: next - length..next, past: path.len() - length, blocks, parent: *parent }
         })
         .collect();
     let (mut qkv, mut out) = (raw.clone(), vec![0.0; g.len()]);
@@ -134,6 +148,7 @@ fn case(query: usize, key: usize, size: usize, window: Option<usize>, lengths: &
     Case {
         heads,
         lengths: lengths.to_vec(),
+        parents: vec![None; lengths.len()],
         cos: angles.iter().map(|angle| angle.cos()).collect(),
         sin: angles.iter().map(|angle| angle.sin()).collect(),
         gains: normed.then(|| wide(numbers(6, 2 * size))),
@@ -148,6 +163,13 @@ fn agrees_with_slopes_of_the_definition() {
         case(4, 2, 16, Some(7), &[33, 12], true),
         case(3, 3, 34, None, &[20], true),
         case(6, 2, 4, Some(40), &[70], false),
+        // Within a block, at the end of one, far from any, and one after another.
+        Case { parents: vec![None, Some(0), Some(0)], ..case(2, 1, 8, None, &[5, 3, 40], false) },
+        Case { parents: vec![None, Some(0), Some(0), None], ..case(4, 2, 16, Some(7), &[32, 4, 6, 12], true) },
+        Case {
+            parents: vec![None, Some(0), Some(1), Some(1), Some(0)],
+            ..case(3, 3, 6, None, &[37, 9, 2, 30, 5], true)
+        },
     ] {
         let tokens: usize = case.lengths.iter().sum();
         let g = numbers(8, tokens * case.heads.query * case.heads.size);
@@ -181,6 +203,7 @@ fn a_sequence_has_the_same_bits_whatever_is_beside_it() {
     let width = whole.heads.width();
     let alone = Case {
         lengths: vec![70],
+        parents: vec![None],
         cos: whole.cos[45 * 8..115 * 8].to_vec(),
         sin: whole.sin[45 * 8..115 * 8].to_vec(),
         qkv: whole.qkv[45 * width..115 * width].to_vec(),
@@ -189,4 +212,37 @@ fn a_sequence_has_the_same_bits_whatever_is_beside_it() {
     };
     let (own, _) = back(Isa::detect(), 1, &alone, &g[45 * 64..115 * 64]);
     assert_eq!(own, all[45 * width..115 * width]);
+}
+
+#[test]
+fn a_shared_beginning_is_worth_as_much_as_its_copies() {
+    for window in [None, Some(11)] {
+        let shared = Case { parents: vec![None, Some(0), Some(0)], ..case(4, 2, 16, window, &[45, 30, 20], true) };
+        let (width, wide) = (shared.heads.width(), 64);
+        let paths = [(0..75).collect::<Vec<_>>(), (0..45).chain(75..95).collect()];
+        let rows = |values: &[f64], width: usize| -> Vec<f64> {
+            paths.concat().iter().flat_map(|row| values[row * width..(row + 1) * width].to_vec()).collect()
+        };
+        let repeated = Case {
+            lengths: vec![75, 65],
+            parents: vec![None, None],
+            cos: rows(&shared.cos, 8),
+            sin: rows(&shared.sin, 8),
+            qkv: rows(&shared.qkv, width),
+            gains: shared.gains.clone(),
+            ..case(4, 2, 16, window, &[], true)
+        };
+        let g = numbers(8, 140 * wide);
+        let (copies, of_copies) = back(Isa::detect(), 2, &repeated, &g);
+        let mut sums = vec![0.0; 95 * width];
+        let mut own = vec![0.0; 95 * wide];
+        for (row, copy) in paths.concat().iter().enumerate() {
+            (0..width).for_each(|place| sums[copy * width + place] += f64::from(copies[row * width + place]));
+            (0..wide).for_each(|place| own[copy * wide + place] += g[row * wide + place]);
+        }
+        let (found, gains) = back(Isa::detect(), 3, &shared, &own);
+        assert_close(&found, &sums, 1e-5);
+        let of_copies: Vec<f64> = of_copies.into_iter().map(f64::from).collect();
+        assert_close(&gains, &of_copies, 1e-5);
+    }
 }
