@@ -44,10 +44,13 @@ pub struct Ask {
     pub started: jiff::Timestamp,
     /// Tells episodes of the same millisecond apart: any bytes, such as a counter or random ones.
     pub salt: Vec<u8>,
+    /// Whether somebody listens to the text as it is written. Where many episodes run at once, waking each for
+    /// each of its tokens costs more than a small model does.
+    pub is_heard: bool,
 }
 
 impl Ask {
-    /// A question on the default terms: no filter, the default budget and profile, seed 0.
+    /// A question on the default terms: no filter, the default budget and profile, seed 0, and a listener.
     pub fn new(question: impl Into<String>, started: jiff::Timestamp) -> Self {
         Self {
             question: question.into(),
@@ -57,6 +60,7 @@ impl Ask {
             seed: 0,
             started,
             salt: Vec::new(),
+            is_heard: true,
         }
     }
 }
@@ -235,6 +239,7 @@ impl<'a> Episode<'a> {
             max_tokens: max_tokens.max(1),
             time_left: self.time_left(),
             may_search: self.phase == Phase::Searching,
+            is_heard: self.task.is_heard,
         };
         let mut heard = Parser::new(self.task.profile, budget.queries_per_turn);
         let (turn, events) = (self.turn, &mut self.events);

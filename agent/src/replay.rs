@@ -51,6 +51,7 @@ pub fn replay(
         seed: recorded.seed,
         started: recorded.started,
         salt: Vec::new(),
+        is_heard: false,
     };
     let scripted;
     let policy: &dyn Policy = if recorded.policy == Extractive.name() {

@@ -92,6 +92,8 @@ pub struct ActLimits {
     pub time_left: Duration,
     /// Whether a search would be heard.
     pub may_search: bool,
+    /// Whether somebody listens to the text as it is written; else all of it may come at the end.
+    pub is_heard: bool,
 }
 
 /// One turn as a policy wrote it.

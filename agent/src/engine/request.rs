@@ -133,6 +133,11 @@ impl Generation {
         state.end.clone().map_or(Ok(Received::Nothing), |end| end.map(Received::End).map_err(Error::Engine))
     }
 
+    /// Waits for the end, and for at most `timeout`, without being woken for tokens; tells whether it has come.
+    pub fn ends_within(&self, timeout: Duration) -> bool {
+        self.sleep(Waits::End, Instant::now().checked_add(timeout), |_| false).end.is_some()
+    }
+
     /// Waits for the end: all tokens, those received before too, and why there are no more.
     ///
     /// # Errors

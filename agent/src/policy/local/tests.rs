@@ -41,7 +41,7 @@ fn task<'a>(question: &'a str, budget: &'a Budget, seed: u64) -> Task<'a> {
 }
 
 fn limits(max_tokens: usize) -> ActLimits {
-    ActLimits { max_tokens, time_left: Duration::from_mins(1), may_search: true }
+    ActLimits { max_tokens, time_left: Duration::from_mins(1), may_search: true, is_heard: true }
 }
 
 fn quiet(_: &str) -> ControlFlow<()> {
@@ -131,6 +131,16 @@ fn text_comes_in_whole_characters_as_it_is_written() {
 }
 
 #[test]
+fn a_turn_that_nobody_listens_to_is_the_same_turn() {
+    let budget = Budget::default();
+    let act = |is_heard: bool| {
+        let mut session = local().open(&task("What is asthma?", &budget, 2)).unwrap();
+        session.act(&ActLimits { is_heard, ..limits(64) }, &Cancel::new(), &mut quiet).unwrap()
+    };
+    assert_eq!(act(true), act(false));
+}
+
+#[test]
 fn a_turn_ends_for_the_caller_the_time_the_listener_and_the_length() {
     let budget = Budget::default();
     let cancel = Cancel::new();
@@ -147,6 +157,9 @@ fn a_turn_ends_for_the_caller_the_time_the_listener_and_the_length() {
     let act = session.act(&limits(4_000), &Cancel::new(), &mut |_| ControlFlow::Break(())).unwrap();
     let ids = act.tokens.unwrap().ids;
     assert!(act.finish == Finish::Stop && ids.len() < 20, "{ids:?}");
+    let short = ActLimits { time_left: Duration::from_millis(30), is_heard: false, ..limits(4_000) };
+    let act = session.act(&short, &Cancel::new(), &mut quiet).unwrap();
+    assert!(matches!(act.finish, Finish::Time | Finish::Stop), "{act:?}");
     let act = session.act(&limits(3), &Cancel::new(), &mut quiet).unwrap();
     assert!(act.tokens.unwrap().ids.len() <= 3);
 }

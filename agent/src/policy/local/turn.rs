@@ -87,7 +87,13 @@ impl Session for Episode {
             cancel.check()?;
             let left = deadline.map_or(GLANCE, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
+                while let Received::Token(token) = generation.recv(Duration::ZERO)? {
+                    let _ = turn.push(token);
+                }
                 break Finish::Time;
+            }
+            if !limits.is_heard && !generation.ends_within(left.min(GLANCE)) {
+                continue;
             }
             match generation.recv(left.min(GLANCE))? {
                 Received::Token(token) if turn.push(token).is_break() => break Finish::Stop,

@@ -90,7 +90,7 @@ fn act(policy: &OpenAi, cancel: &Cancel) -> Result<(Act, Vec<String>)> {
         seed: 7,
         started: jiff::Timestamp::UNIX_EPOCH,
     };
-    let limits = ActLimits { max_tokens: 64, time_left: Duration::from_secs(3), may_search: true };
+    let limits = ActLimits { max_tokens: 64, time_left: Duration::from_secs(3), may_search: true, is_heard: true };
     let mut pieces = Vec::new();
     let mut parser = protocol::Parser::new(Profile::SearchR1, 3);
     let act = policy.open(&task)?.act(&limits, cancel, &mut |piece| {
