@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and how it ends.
 
+mod bench;
 mod evaluation;
 mod export;
 mod init;
@@ -76,6 +77,8 @@ enum Command {
     Export(export::Args),
     /// A task that only retrieval answers
     Lookup(lookup::Args),
+    /// Measure how fast a model learns on this machine
+    Bench(bench::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -111,6 +114,7 @@ fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Show(args) => show::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Lookup(args) => lookup::run(&args, output),
+        Command::Bench(args) => bench::run(&args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "anamnesis-train", &mut script);

@@ -1,4 +1,4 @@
-//! Files and folders that are there whole or not at all: written aside, synced, renamed.
+//! Files and folders that are there whole or not at all: written aside, synced where a run goes on from them, renamed.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -18,6 +18,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     });
     written.and_then(|()| fs::rename(&aside, path)).map_err(write(path))?;
     path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// As [`replace`], but the system carries it to the disk when it likes: of a process that is killed nothing is
+/// half written, of a machine that is it may be lost. For what many steps write and nothing goes on from.
+pub(crate) fn replace_soon(path: &Path, bytes: &[u8]) -> Result<()> {
+    let aside = path.with_extension("part");
+    fs::write(&aside, bytes).and_then(|()| fs::rename(&aside, path)).map_err(write(path))
 }
 
 /// Makes the new folder `dir` of what `fill` writes to the folder that it is given.

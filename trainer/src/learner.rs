@@ -297,14 +297,17 @@ fn adapter(seed: u64, model: &ModelSection, decoder: &Decoder) -> Result<Adapter
     Ok(Adapter::new(decoder.config(), model.rank, model.alpha, &targets, seed)?)
 }
 
-/// One pass over samples, each up to its last learnt token, and the tokens that are to be predicted.
-fn batch(samples: &[&Sample]) -> (Batch, Vec<u32>) {
+/// One pass over samples, each up to its last learnt token, and the tokens that are to be predicted. What several
+/// samples begin with is computed once.
+pub(crate) fn batch(samples: &[&Sample]) -> (Batch, Vec<u32>) {
     let mut batch = Batch::default();
     let mut targets = Vec::new();
+    let mut read: Vec<&[u32]> = Vec::with_capacity(samples.len());
     for Sample { ids, mask } in samples {
         let end = mask.iter().rposition(|learnt| *learnt).unwrap_or(0);
-        batch.push_wanting(&ids[..end], |row| mask[row + 1]);
+        read.push(&ids[..end]);
         targets.extend((1..=end).filter(|at| mask[*at]).map(|at| ids[at]));
     }
+    batch.push_sharing(&read, |sample, row| samples[sample].mask[row + 1]);
     (batch, targets)
 }

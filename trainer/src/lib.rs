@@ -3,7 +3,7 @@
 //! On the path: document -> chunk -> index -> hit -> evidence -> trace -> *reward -> gradient*.
 //!
 //! * [`Recipe`] and [`Plan`]: everything a run depends on, read and found sound;
-//! * [`Dataset`] and [`Sample`]: records to token ids and what of them is learnt ([`data`]), packed ([`packing`]);
+//! * [`Dataset`] and [`Sample`]: records to token ids and what of them is learnt ([`data`]), packed ([`packing`], [`sharing`]);
 //! * [`Learner`]: a model, its gradients, and the [`Optimiser`] that moves it along a [`Schedule`];
 //! * [`sft`]: supervised fine-tuning; [`dpo`] and [`reward_model`]: from pairs of answers ([`preference`]);
 //! * [`grpo`] and [`ppo`]: reinforcement learning with retrieval in the loop ([`rl`]);
@@ -14,6 +14,7 @@
 //! * [`task`], [`lookup`]: a generated formulary that can only be learnt by looking things up;
 //! * [`stages`]: what a stage may be, and recipes of several;
 //! * [`run`], [`Checkpoints`], [`Journal`]: the folder of a run, what it goes on from and what it tells;
+//! * [`bench`]: how fast all this is on a machine, [`memory`]: what it needs of it;
 //! * [`Summary`] and [`export`]: what came of a run, seen and taken elsewhere.
 //!
 //! ```
@@ -34,6 +35,7 @@
 //! run is there whole or not at all. No clock is read here: it is an argument.
 
 mod at_once;
+pub mod bench;
 pub mod calibration;
 pub mod checkpoint;
 pub mod data;
@@ -74,6 +76,7 @@ pub mod schedule;
 pub mod scorer;
 mod scratch;
 pub mod sft;
+pub mod sharing;
 pub mod stages;
 pub mod starter;
 pub mod summary;

@@ -23,7 +23,7 @@ use agent::Trace;
 use agent::journal::{Entry, Heldout, Start};
 use agent::policy::{Local, LocalOptions};
 use jiff::Timestamp;
-use nn::{Decoder, Device, Sampling};
+use nn::{Decoder, DecoderConfig, Device, Sampling};
 use retriever::{Query, Retrieve};
 
 pub use self::alarm::Alarms;
@@ -31,7 +31,7 @@ pub(crate) use self::episode::{Episode, Micro};
 use self::tasks::Tasks;
 use crate::checkpoint::{Best, State};
 use crate::learner::{Learner, Tells};
-use crate::memory;
+use crate::memory::{self, Forecast, Load};
 use crate::question::Question;
 use crate::recipe::{Learn, Plan, Recipe};
 use crate::retrieval::Searched;
@@ -193,6 +193,22 @@ struct Trainer<'a> {
     learner: Learner,
     /// The model as it was at first, where all of it learns and it is to be held to.
     reference: Option<Decoder>,
+    /// What it asks of the machine, and what that was expected to come to.
+    load: Load,
+    forecast: Forecast,
+}
+
+/// What a run of this recipe asks of the machine at most.
+fn load(recipe: &Recipe, objective: Objective, config: &DecoderConfig) -> Load {
+    let rollout = &recipe.rollout;
+    let written = rollout.budget.generated_tokens.saturating_add(rollout.budget.evidence_tokens);
+    let longest = OPENING.saturating_add(written).min(config.max_position_embeddings).max(2);
+    Load {
+        micro_tokens: rollout.micro_tokens.max(longest),
+        at_once: rollout.batch(),
+        longest,
+        has_reference: recipe.model.learn == Learn::All && objective.is_held(recipe),
+    }
 }
 
 impl<'a> Trainer<'a> {
@@ -205,12 +221,16 @@ impl<'a> Trainer<'a> {
         (score, clock): (&'a Score<'a>, Clock<'a>),
     ) -> Result<Self> {
         let recipe = plan.recipe();
+        let load = load(recipe, objective, &DecoderConfig::open(&recipe.model.path)?);
+        let forecast = Forecast::of(plan, load)?;
+        forecast.check(memory::available(), plan, "rollout")?;
         let (decoder, learner) = Learner::open_with(plan, checkpoint, objective.tells())?;
         let device = NonZero::new(recipe.run.threads).map_or_else(Device::cpu, |threads| Device::Cpu { threads });
-        let is_apart = recipe.model.learn == Learn::All && objective.is_held(recipe);
-        let reference = if is_apart { Some(Decoder::load(&recipe.model.path, device)?) } else { None };
+        let reference = if load.has_reference { Some(Decoder::load(&recipe.model.path, device)?) } else { None };
         let (sampling, max_batch) = (recipe.rollout.sampling(), recipe.rollout.batch());
-        let options = LocalOptions { device, sampling, max_batch, ..LocalOptions::default() };
+        let kv_bytes = Some(memory::cache(decoder.config(), load));
+        let step_tokens = memory::STEP_TOKENS;
+        let options = LocalOptions { device, sampling, max_batch, kv_bytes, step_tokens, adapter: None };
         let policy = Local::start(&recipe.model.path, decoder, &options)?;
         let greedy = policy.with_sampling(Sampling::default())?;
         let schedule = plan.schedule(recipe.rollout.steps);
@@ -229,6 +249,8 @@ impl<'a> Trainer<'a> {
             greedy,
             learner,
             reference,
+            load,
+            forecast,
         })
     }
 
@@ -257,18 +279,18 @@ impl<'a> Trainer<'a> {
 
     /// Runs the largest micro-batch dry: whether it fits, and whether everything learns.
     fn rehearse(&mut self, step: u64) -> Result<Start> {
-        let Self { objective, recipe, policy, learner, clock, tasks, .. } = self;
-        let (rollout, config) = (&recipe.rollout, policy.engine().config().clone());
-        let budget = rollout.budget;
-        let episode = OPENING.saturating_add(budget.generated_tokens).saturating_add(budget.evidence_tokens);
-        let longest = episode.min(config.max_position_embeddings).max(2);
-        let count = (rollout.micro_tokens / longest).max(1);
-        let forecast_bytes = memory::forecast(&config, learner.parameters(), count * longest, recipe.model.recompute);
-        let setting = "lower rollout.micro_tokens and rollout.budget, or set model.recompute to \"on\"";
-        memory::check(forecast_bytes, memory::available(), setting)?;
-        let ids = (0..longest).map(|at| (at * 7 % config.vocab_size) as u32).collect();
-        let sample = Sample { ids, mask: (0..longest).map(|at| at > 0).collect() };
-        let samples = vec![&sample; count];
+        let Self { objective, recipe, policy, learner, clock, tasks, load, forecast, .. } = self;
+        let (rollout, config, longest) = (&recipe.rollout, policy.engine().config(), load.longest);
+        // No two begin alike, so that nothing is shared; the last fills the micro-batch.
+        let samples = (0..load.micro_tokens.div_ceil(longest)).map(|number| {
+            let length = longest.min(load.micro_tokens - number * longest).max(2);
+            Sample {
+                ids: (number..number + length).map(|at| (at * 7 % config.vocab_size) as u32).collect(),
+                mask: (0..length).map(|at| at > 0).collect(),
+            }
+        });
+        let samples: Vec<Sample> = samples.collect();
+        let samples: Vec<&Sample> = samples.iter().collect();
         let value = policy.engine().read(|decoder| match objective.tells() {
             None => learner.add(decoder, &samples, rollout.temperature, |pass| Ok(pass.logprobs.mean_all()?)),
             Some(_) => learner.add_valued(decoder, &samples, rollout.temperature, |pass, values| {
@@ -292,7 +314,7 @@ impl<'a> Trainer<'a> {
             // What will be written is not known before.
             tokens: 0,
             heldout: tasks.heldout.len() as u64,
-            forecast_bytes,
+            forecast_bytes: forecast.total(),
             peak_bytes: memory::peak(),
         })
     }

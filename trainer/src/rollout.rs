@@ -161,6 +161,7 @@ fn episode(
         budget: config.budget,
         profile: config.profile,
         seed,
+        is_heard: false,
         ..Ask::new(question.question.as_str(), started)
     };
     let trace = agent::ask::ask(&task, policy, retriever, clock, cancel, &mut |_| {})?;

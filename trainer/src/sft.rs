@@ -14,7 +14,7 @@ use nn::{Decoder, DecoderConfig, LogProbs};
 use crate::checkpoint::{Best, Cursor, State};
 use crate::data::{Dataset, Rules, Text};
 use crate::learner::{Learner, score};
-use crate::memory;
+use crate::memory::{self, Forecast, Load};
 use crate::order::Order;
 use crate::recipe::{Plan, Recipe};
 use crate::run::{Clock, Progress, Run};
@@ -77,9 +77,11 @@ pub fn sft(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut d
             return Ok(state);
         }
     }
+    let forecast = prepared.forecast(plan)?;
+    forecast.check(memory::available(), plan, "sft")?;
     let (decoder, learner) = Learner::open(plan, checkpoint)?;
     let mut model = Model { decoder, learner };
-    let start = prepared.rehearse(&mut model, state.step, clock)?;
+    let start = prepared.rehearse(&mut model, state.step, forecast, clock)?;
     run.journal.write(&Entry::Start(start), clock())?;
     if state.step == 0 {
         prepared.evaluate(&model.decoder, &mut state, &mut run, "before", clock)?;
@@ -135,15 +137,16 @@ impl<'a> Prepared<'a> {
         pack.iter().map(|number| &self.train.samples[*number]).collect()
     }
 
+    /// The memory that the stage will take.
+    fn forecast(&self, plan: &Plan) -> Result<Forecast> {
+        let micro_tokens = self.order.tokens(&self.order.worst());
+        Forecast::of(plan, Load { micro_tokens, ..Load::default() })
+    }
+
     /// Runs the largest micro-batch dry: whether it fits, and whether everything learns.
-    fn rehearse(&self, model: &mut Model, step: u64, clock: Clock<'_>) -> Result<Start> {
+    fn rehearse(&self, model: &mut Model, step: u64, forecast: Forecast, clock: Clock<'_>) -> Result<Start> {
         let Model { decoder, learner } = model;
-        let worst = self.order.worst();
-        let config = decoder.config();
-        let tokens = self.order.tokens(&worst);
-        let forecast_bytes = memory::forecast(config, learner.parameters(), tokens, self.recipe.model.recompute);
-        memory::check(forecast_bytes, memory::available(), "lower sft.micro_tokens, or set model.recompute to \"on\"")?;
-        let samples = self.samples(&worst);
+        let samples = self.samples(&self.order.worst());
         let learnt = samples.iter().map(|sample| sample.learnt()).sum();
         let value = learner.add(decoder, &samples, 1.0, |pass: &LogProbs| loss(&pass.logprobs, learnt))?;
         if !value.is_finite() {
@@ -162,7 +165,7 @@ impl<'a> Prepared<'a> {
             samples: self.train.samples.len() as u64,
             tokens: self.train.learnt() as u64,
             heldout: self.heldout.samples.len() as u64,
-            forecast_bytes,
+            forecast_bytes: forecast.total(),
             peak_bytes: memory::peak(),
         })
     }

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use agent::Trace;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::error::write;
-use crate::files::replace;
+use crate::files::replace_soon;
 use crate::objective::Advantages;
 use crate::question::Question;
 use crate::reward::Reward;
@@ -41,8 +42,7 @@ pub(super) fn write_episodes(
 ) -> Result<()> {
     let folder = run.join(TRACES);
     fs::create_dir_all(&folder).map_err(write(&folder))?;
-    let mut bytes = Vec::new();
-    for (number, rollout) in rollouts.iter().enumerate() {
+    let lines = rollouts.par_iter().enumerate().map(|(number, rollout)| {
         let line = Line {
             step,
             question: &questions[rollout.prompt].id,
@@ -51,8 +51,10 @@ pub(super) fn write_episodes(
             reward: &rollout.reward,
             trace: &rollout.trace,
         };
-        serde_json::to_writer(&mut bytes, &line).map_err(|error| Error::Shape(error.to_string()))?;
+        let mut bytes = serde_json::to_vec(&line).map_err(|error| Error::Shape(error.to_string()))?;
         bytes.push(b'\n');
-    }
-    replace(&folder.join(format!("step-{step:08}.jsonl")), &bytes)
+        Ok(bytes)
+    });
+    let bytes = lines.collect::<Result<Vec<_>>>()?.concat();
+    replace_soon(&folder.join(format!("step-{step:08}.jsonl")), &bytes)
 }

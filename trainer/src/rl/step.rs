@@ -11,12 +11,12 @@ use super::{Objective, Trainer, measure, record};
 use crate::checkpoint::{Cursor, State};
 use crate::learner::{Scored, score};
 use crate::objective::{Advantages, Denominator, Metrics};
-use crate::packing::pack;
 use crate::question::Question;
 use crate::recipe::{Learn, LearntTokens};
 use crate::reward::JudgeChoice;
 use crate::rollout::Rollout;
 use crate::run::Run;
+use crate::sharing::micro_batches;
 use crate::{Error, Result, Sample, grpo, ppo};
 
 /// Sampler and trainer compute one model with one set of weights. A mean difference of log-probabilities
@@ -164,8 +164,8 @@ impl Trainer<'_> {
         if !is_held && !is_scored {
             return Ok(());
         }
-        let lengths: Vec<usize> = episodes.iter().map(|episode| episode.sample.tokens()).collect();
-        for numbers in pack(&lengths, rollout.micro_tokens) {
+        let samples: Vec<&Sample> = episodes.iter().map(|episode| episode.sample).collect();
+        for numbers in micro_batches(&samples, rollout.micro_tokens) {
             let samples: Vec<&Sample> = numbers.iter().map(|number| episodes[*number].sample).collect();
             if is_scored {
                 let scored = (self.policy.engine())
@@ -220,11 +220,11 @@ impl Trainer<'_> {
         let mut is_first = true;
         for epoch in 0..self.recipe.rollout.epochs {
             for numbers in self.minibatches(episodes.len(), step, epoch) {
-                let lengths: Vec<usize> = numbers.iter().map(|number| episodes[*number].sample.tokens()).collect();
+                let samples: Vec<&Sample> = numbers.iter().map(|number| episodes[*number].sample).collect();
                 let written = numbers.iter().map(|number| episodes[*number].sampler.len());
                 let denominator = Denominator::of(written);
                 let (mut total, mut entropy) = (0.0, 0.0);
-                for part in pack(&lengths, self.recipe.rollout.micro_tokens) {
+                for part in micro_batches(&samples, self.recipe.rollout.micro_tokens) {
                     let part: Vec<&Episode<'_>> = part.iter().map(|at| &episodes[numbers[*at]]).collect();
                     let micro = Micro::of(&part, is_old);
                     let (value, entropies) = self.add(&micro, denominator, &mut learnt.metrics)?;

@@ -181,10 +181,11 @@ fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
     assert!(resumed.is_none());
     let (decoder, learner) = Learner::open(&plan, None).unwrap();
     let mut model = Model { decoder, learner };
-    let start = prepared.rehearse(&mut model, 0, &now).unwrap();
+    let forecast = prepared.forecast(&plan).unwrap();
+    let start = prepared.rehearse(&mut model, 0, forecast, &now).unwrap();
     assert!(start.forecast_bytes > 0 && start.steps == prepared.steps);
     model.learner.poison(&mut model.decoder);
-    assert!(matches!(prepared.rehearse(&mut model, 0, &now), Err(Error::Halted { .. })));
+    assert!(matches!(prepared.rehearse(&mut model, 0, forecast, &now), Err(Error::Halted { .. })));
     let mut state = State::default();
     let packs = prepared.order.epoch(0);
     let mut step = |state: &mut State| prepared.step(&mut model, state, &mut run, &packs, &now);
