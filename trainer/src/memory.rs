@@ -30,9 +30,9 @@ pub struct Load {
 pub struct Forecast {
     /// What this process holds already.
     pub held: u64,
-    /// The model, and its copy where there is one.
+    /// The model and its files, and its copy where there is one.
     pub weights: u64,
-    /// What learns as it is kept, its gradients and their two moments.
+    /// What learns as it is kept, its gradients and their two moments, and a checkpoint of it while it is written.
     pub learning: u64,
     /// What a micro-batch keeps for its backward pass, and what that needs on its way.
     pub micro_batch: u64,
@@ -56,22 +56,25 @@ impl Forecast {
         let float = size_of::<f32>();
         let (own, learning) = match what {
             Trainable::All => {
-                (config.parameters().saturating_mul(float), config.parameters().saturating_mul(4 * float))
+                (config.parameters().saturating_mul(float), config.parameters().saturating_mul(6 * float))
             }
             Trainable::Adapter => {
                 let is_wanted =
                     |target: &Target| targets.is_empty() || targets.iter().any(|name| name == target.name());
                 let targets: Vec<Target> = Target::ALL.into_iter().filter(is_wanted).collect();
                 // Laid out for the processor, an adapter's factors stand side by side with zeros between them.
-                (stored, config.adapter_parameters(*rank, &targets).saturating_mul(6 * float))
+                (stored, config.adapter_parameters(*rank, &targets).saturating_mul(8 * float))
             }
         };
+        // Rows that are lent again are rarely of the size that is asked for.
+        let pass = config.pass_bytes(load.micro_tokens, what, recompute(*how));
         let wide = |bytes: usize| bytes as u64;
         Ok(Self {
             held: resident().unwrap_or_default(),
-            weights: wide(own.saturating_add(if load.has_reference { stored } else { 0 })),
+            // The files stay mapped, and what was read of them counts.
+            weights: wide(own.saturating_add(stored).saturating_add(if load.has_reference { stored } else { 0 })),
             learning: wide(learning),
-            micro_batch: wide(config.pass_bytes(load.micro_tokens, what, recompute(*how))),
+            micro_batch: wide(pass + pass / 8),
             episodes: wide(episodes(&config, load)),
         })
     }
@@ -237,7 +240,10 @@ mod tests {
         };
         let lessons = Load { micro_tokens: 4096, ..Load::default() };
         let said = refused(&["model.learn=all"], lessons);
-        assert!(said.contains("lower sft.micro_tokens") && said.contains("20 for weights, 80 to learn them"), "{said}");
+        assert!(
+            said.contains("lower sft.micro_tokens") && said.contains("41 for weights, 121 to learn them"),
+            "{said}"
+        );
         let said = refused(&["model.learn=all", "model.recompute=off"], lessons);
         assert!(said.contains("set model.recompute to \"auto\""), "{said}");
         let few = Load { micro_tokens: 64, ..Load::default() };
@@ -247,7 +253,7 @@ mod tests {
         assert!(said.contains("smaller model"), "{said}");
         let episodes = Load { micro_tokens: 64, at_once: 64, longest: 1000, has_reference: true };
         let said = refused(&["model.learn=all"], episodes);
-        assert!(said.contains("rollout.at_once") && said.contains("40 for weights"), "{said}");
+        assert!(said.contains("rollout.at_once") && said.contains("61 for weights"), "{said}");
         // More of them wait for room.
         let config = DecoderConfig::open(&folder.path().join("m")).unwrap();
         assert_eq!(cache(&config, Load { at_once: 100_000, ..episodes }), CACHE);
