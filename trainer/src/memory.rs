@@ -241,7 +241,7 @@ mod tests {
         let lessons = Load { micro_tokens: 4096, ..Load::default() };
         let said = refused(&["model.learn=all"], lessons);
         assert!(
-            said.contains("lower sft.micro_tokens") && said.contains("41 for weights, 121 to learn them"),
+            said.contains("lower sft.micro_tokens") && said.contains("41 for weights, 122 to learn them"),
             "{said}"
         );
         let said = refused(&["model.learn=all", "model.recompute=off"], lessons);
