@@ -83,6 +83,12 @@ pub fn encoder(
     let task = Task {
         stage: STAGE,
         data: prepared.judged.fingerprint(),
+        notice: format!(
+            "{} passages, {} pairs of a query and a relevant one, {} judgments of documents that are not there",
+            prepared.judged.passages.len(),
+            prepared.judged.lessons.len(),
+            prepared.judged.missing
+        ),
         steps_per_epoch,
         steps: prepared.section.max_steps.unwrap_or(whole).min(whole),
         counts: (prepared.judged.lessons.len(), prepared.judged.heldout.len()),
@@ -108,9 +114,7 @@ impl<'a> Prepared<'a> {
         let recipe = plan.recipe();
         let section = &recipe.encoder;
         let judged = Judged::read(&recipe.data, section, &dir.join(CORPUS), now)?;
-        let (passages, lessons, missing) = (judged.passages.len(), judged.lessons.len(), judged.missing);
-        tracing::info!(passages, lessons, missing, "judgments read");
-        let order = Order::new(vec![1; lessons], section.queries, recipe.run.seed);
+        let order = Order::new(vec![1; judged.lessons.len()], section.queries, recipe.run.seed);
         Ok(Self { section, judged, order, seed: recipe.run.seed })
     }
 

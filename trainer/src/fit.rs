@@ -34,6 +34,8 @@ pub(crate) struct Task<'a, M> {
     pub(crate) steps_per_epoch: u64,
     /// Steps in all.
     pub(crate) steps: u64,
+    /// What a person should know of the data.
+    pub(crate) notice: String,
     /// Examples to learn from, and those that are held out.
     pub(crate) counts: (usize, usize),
     /// The step that takes most memory.
@@ -163,6 +165,7 @@ pub(crate) fn fit<M>(
         let start = rehearse(task, &model, &mut learner, state.step, clock)?;
         run.journal.write(&Entry::Start(start), clock())?;
         if state.step == 0 {
+            run.journal.write(&Entry::Notice { step: 0, text: task.notice.clone() }, clock())?;
             measure(task, &model, &mut state, &mut run, "before", clock)?;
         }
     }

@@ -76,6 +76,7 @@ pub fn scorer(
     let task = Task {
         stage: STAGE,
         data: prepared.examples.fingerprint(),
+        notice: prepared.notice(),
         steps_per_epoch,
         steps: prepared.section.max_steps.unwrap_or(whole).min(whole),
         counts: (prepared.examples.train.len(), prepared.examples.calibration.rows.len()),
@@ -124,11 +125,18 @@ impl<'a> Prepared<'a> {
         }
         let all = examples.train.len() as f64;
         let weights = histogram.map(|count| if section.balance { all / (3.0 * count as f64) } else { 1.0 });
-        let [support, contradict, neutral] = histogram;
-        let Examples { cut, repeated, leaked, .. } = examples;
-        tracing::info!(support, contradict, neutral, cut, repeated, leaked, "examples read");
         let order = Order::new(vec![1; examples.train.len()], section.pairs, recipe.run.seed);
         Ok(Self { section, examples, weights, order })
+    }
+
+    /// What was read, and what of it is not learnt.
+    fn notice(&self) -> String {
+        let [support, contradict, neutral] = self.examples.histogram();
+        let Examples { cut, repeated, leaked, .. } = self.examples;
+        format!(
+            "{support} examples support, {contradict} contradict and {neutral} do neither; {cut} lost the end of their \
+             evidence, {repeated} were left out as repeated and {leaked} since their claims are held out"
+        )
     }
 
     /// The examples of a step.
@@ -221,6 +229,7 @@ impl<'a> Prepared<'a> {
                 calibration_error(&rows.iter().zip(&labels).map(answer).collect::<Vec<_>>())
             });
             let mut reports = Vec::new();
+            let judging = clock();
             let mut values = BTreeMap::from([("temperature".to_owned(), card.temperature)]);
             for set in &self.examples.heldout {
                 let report = Report::new(set, &logits(&model, section.window_tokens, &set.rows)?, card.temperature);
@@ -230,6 +239,9 @@ impl<'a> Prepared<'a> {
                 }
                 reports.push(report);
             }
+            let pairs: usize = reports.iter().map(|report: &Report| report.rows).sum();
+            let speed = pairs as f64 / clock().duration_since(judging).as_secs_f64();
+            values.extend(speed.is_finite().then(|| ("pairs_per_second".to_owned(), speed)));
             let heldout = Heldout { step: state.step, phase: "final".to_owned(), values };
             run.journal.write(&Entry::Heldout(heldout), clock())?;
             let path = dir.join(RESULTS);

@@ -81,6 +81,7 @@ fn what_is_learnt_is_judged_alike_by_the_run_and_by_the_judge() {
     assert!(summary.is_done && summary.best_step == state.best.map(|best| best.step), "{summary:?}");
     let loss = |phase: &str| summary.heldout[phase]["loss"];
     assert!(loss("after_scorer") < 0.5 * loss("before"), "{:?}", summary.heldout);
+    assert!(summary.notices[0].contains("0 since their claims are held out"), "{:?}", summary.notices);
     assert!(summary.heldout["final"].contains_key("other/macro_f1"));
     let reports = results(&out).unwrap();
     let sets: Vec<_> = reports.iter().map(|report| (report.set.as_str(), report.rows)).collect();
