@@ -5,6 +5,7 @@ mod evaluation;
 mod export;
 mod init;
 mod lookup;
+mod pairs;
 mod show;
 mod train;
 
@@ -73,6 +74,8 @@ enum Command {
     Encoder(train::Args),
     /// Sum up a run, or compare several
     Show(show::Args),
+    /// Write pairs of a run's own episodes, the better and the worse, for dpo and reward
+    Pairs(pairs::Args),
     /// Take an adapter or a model out of a run
     Export(export::Args),
     /// A task that only retrieval answers
@@ -112,6 +115,7 @@ fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Scorer(args) => train::run(Kind::Scorer, &args, output),
         Command::Encoder(args) => train::run(Kind::Encoder, &args, output),
         Command::Show(args) => show::run(&args, output),
+        Command::Pairs(args) => pairs::run(&args, output),
         Command::Export(args) => export::run(&args, output),
         Command::Lookup(args) => lookup::run(&args, output),
         Command::Bench(args) => bench::run(&args, output),

@@ -60,6 +60,7 @@ pub mod objective;
 pub mod optimiser;
 mod order;
 pub mod packing;
+pub mod pairs;
 mod passes;
 pub mod ppo;
 pub mod preference;

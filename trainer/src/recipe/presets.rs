@@ -20,7 +20,7 @@ const fn preset(name: &'static str, kind: Kind, about: &'static str, text: &'sta
 }
 
 /// Every preset; the first has all fields, each with a comment.
-pub const PRESETS: [Preset; 9] = [
+pub const PRESETS: [Preset; 12] = [
     preset("all-fields", Kind::Sft, "every field with its default", super::TEMPLATE),
     preset(
         "curriculum",
@@ -33,6 +33,19 @@ pub const PRESETS: [Preset; 9] = [
         Kind::Grpo,
         "learn from rewards over the index of a home, after a warm start",
         include_str!("../../recipes/grpo.toml"),
+    ),
+    preset(
+        "ppo",
+        Kind::Ppo,
+        "the lookup task with a value head in place of groups",
+        include_str!("../../recipes/ppo.toml"),
+    ),
+    preset("dpo", Kind::Dpo, "learn from pairs of a policy's own episodes", include_str!("../../recipes/dpo.toml")),
+    preset(
+        "reward",
+        Kind::Reward,
+        "a reward model on pairs of a policy's own episodes",
+        include_str!("../../recipes/reward.toml"),
     ),
     preset(
         "lookup",

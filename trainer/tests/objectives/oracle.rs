@@ -73,6 +73,9 @@ fn token(config: &GrpoConfig, episode: &Episode, old: &[f64], moved: &[f64], at:
         }
         Surrogate::Reinforce => -a * moved[at],
     };
+    let faded = episode.sampler.iter().zip(&episode.logprobs).map(|(sampler, now)| sampler - now).sum::<f64>();
+    let most = config.mask.off_policy.unwrap_or(f64::INFINITY);
+    let surrogate = if a < 0.0 && faded / old.len() as f64 > most { 0.0 } else { surrogate };
     let correction = config.correction.map_or(1.0, |correction| weight(correction, old, &episode.sampler, at));
     let here = kl(config.kl.estimator, moved[at], episode.logprobs[at], episode.reference[at]);
     let importance = if config.kl.is_unbiased { ratio } else { 1.0 };

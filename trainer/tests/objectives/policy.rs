@@ -3,8 +3,8 @@
 use std::num::NonZero;
 
 use trainer::objective::{
-    Aggregation, Correction, Denominator, Estimator, GrpoConfig, Kl, Level, Loss, Metrics, Mode, Recorded, Scaling,
-    Surrogate, policy_loss,
+    Aggregation, Correction, Denominator, Estimator, GrpoConfig, Kl, Level, Loss, Mask, Metrics, Mode, Recorded,
+    Scaling, Surrogate, policy_loss,
 };
 
 use crate::oracle::{self, Episode};
@@ -80,6 +80,7 @@ fn configs() -> Vec<GrpoConfig> {
         GrpoConfig { surrogate: Surrogate::Cispo { most: 1.3 }, ..base.clone() },
         GrpoConfig { surrogate: Surrogate::Sapo { above: 1.0, below: 1.05 }, ..base.clone() },
         GrpoConfig { surrogate: Surrogate::Dppo { most: 0.1, pull: 0.3 }, ..base.clone() },
+        GrpoConfig { mask: Mask { off_policy: Some(0.05), ..Mask::default() }, ..base.clone() },
         GrpoConfig { surrogate: Surrogate::Reinforce, ..base },
     ];
     let aggregations = [
@@ -149,6 +150,32 @@ fn every_setting_has_the_loss_and_the_gradient_of_its_formula() {
             }
         }
     }
+}
+
+#[test]
+fn what_was_bad_and_is_unlikely_already_is_held_to_the_reference_alone() {
+    let episode = |advantage: f64, faded: f64| Episode {
+        logprobs: vec![-1.0 - faded, -2.0 - faded],
+        old: vec![-1.0, -2.0],
+        sampler: vec![-1.0, -2.0],
+        reference: vec![-1.1, -1.9],
+        advantage,
+    };
+    let slopes = |advantage: f64, faded: f64, coefficient: f64| {
+        let mask = Mask { off_policy: Some(0.5), ..Mask::default() };
+        let kl = Kl { coefficient, estimator: Estimator::K2, is_unbiased: false };
+        let config = GrpoConfig { surrogate: Surrogate::Reinforce, mask, kl, ..GrpoConfig::default() };
+        let episodes = [episode(advantage, faded)];
+        let logprobs = variable(&episodes[0].logprobs);
+        let loss = loss_of(&config, &episodes, false, &logprobs, denominator(&episodes)).unwrap();
+        (gradient(&logprobs, &loss).1, loss.metrics.get("off_policy_dropped"))
+    };
+    assert_eq!(slopes(-1.0, 0.6, 0.0), (vec![0.0, 0.0], Some(1.0)));
+    assert_eq!(slopes(-1.0, 0.4, 0.0), (vec![0.5, 0.5], Some(0.0)));
+    assert_eq!(slopes(1.0, 0.6, 0.0), (vec![-0.5, -0.5], Some(0.0)));
+    let (held, dropped) = slopes(-1.0, 0.6, 1.0);
+    assert_eq!(dropped, Some(1.0));
+    assert_close("the reference holds", &held, &[0.5 * (-1.6 + 1.1), 0.5 * (-2.6 + 1.9)], 1e-6);
 }
 
 #[test]

@@ -112,7 +112,7 @@ fn what_cannot_be_is_refused_with_its_stage() {
     // What only shows once the task is there is refused before anything is trained.
     let run = run();
     let late = |sets: &[&str]| parse(TEXT, sets).unwrap().check(run.path()).unwrap_err().to_string();
-    let error = late(&["stage.grpo.rollout.group=1"]);
+    let error = late(&["stage.grpo.rollout.group=0"]);
     assert!(error.contains("stage `grpo`: rollout.group"), "{error}");
     let error = late(&["stage.demonstrations.data.train=[\"task:warm/nothing.jsonl\"]"]);
     assert!(error.contains("stage `demonstrations`: data.train: there is no file"), "{error}");
