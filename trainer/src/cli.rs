@@ -1,6 +1,7 @@
 //! The command line: what can be typed, and how it ends.
 
 mod bench;
+mod episode;
 mod evaluation;
 mod export;
 mod init;

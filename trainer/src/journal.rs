@@ -2,6 +2,7 @@
 
 mod crc;
 mod events;
+mod mlflow;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -11,6 +12,8 @@ use agent::journal::{Entry, FILE};
 use jiff::Timestamp;
 
 use self::events::Events;
+pub use self::mlflow::Mlflow;
+pub(crate) use self::mlflow::settings;
 use crate::Result;
 use crate::error::{read, write};
 use crate::files::replace;
@@ -21,6 +24,7 @@ pub struct Journal {
     path: PathBuf,
     file: File,
     events: Events,
+    mlflow: Option<Mlflow>,
 }
 
 impl Journal {
@@ -36,7 +40,12 @@ impl Journal {
         }
         let file = OpenOptions::new().create(true).append(true).open(&path).map_err(write(&path))?;
         let events = Events::create(run, step, now)?;
-        Ok(Self { path, file, events })
+        Ok(Self { path, file, events, mlflow: None })
+    }
+
+    /// Tells the numbers of all further lines to an MLflow server as well.
+    pub fn tell(&mut self, mlflow: Mlflow) {
+        self.mlflow = Some(mlflow);
     }
 
     /// Writes one line, and its numbers to TensorBoard. `now` is the clock.
@@ -48,6 +57,18 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line).map_err(write(&self.path))?;
         let scalars = scalars(entry);
+        if let Some(mlflow) = &self.mlflow {
+            if !scalars.is_empty() {
+                mlflow.numbers(entry.step(), &scalars, now);
+            }
+            if matches!(entry, Entry::End { .. }) {
+                mlflow.end(now);
+            }
+            if let Some(text) = mlflow.failure() {
+                self.mlflow = None;
+                self.write(&Entry::Notice { step: entry.step(), text }, now)?;
+            }
+        }
         if scalars.is_empty() { Ok(()) } else { self.events.scalars(entry.step(), &scalars, now) }
     }
 

@@ -15,6 +15,7 @@
 //! * [`stages`]: what a stage may be, and recipes of several;
 //! * [`run`], [`Checkpoints`], [`Journal`]: the folder of a run, what it goes on from and what it tells;
 //! * [`bench`]: how fast all this is on a machine, [`memory`]: what it needs of it;
+//! * [`Episode`]: an episode of a run, kept with its rewards and their reasons;
 //! * [`Summary`] and [`export`]: what came of a run, seen and taken elsewhere.
 //!
 //! ```
@@ -43,6 +44,7 @@ mod demonstration;
 pub mod dpo;
 mod draw;
 pub mod encoder;
+pub mod episode;
 mod error;
 pub mod evaluation;
 pub mod evidence;
@@ -88,6 +90,7 @@ mod testing;
 
 pub use checkpoint::{Checkpoints, State};
 pub use data::Dataset;
+pub use episode::Episode;
 pub use error::{Error, Result};
 pub use journal::Journal;
 pub use learner::Learner;

@@ -256,11 +256,21 @@ pub struct RunSection {
     pub threads: usize,
     /// What is done when a run no longer learns, or goes where it should not.
     pub on_alarm: OnAlarm,
+    /// An MLflow server that is told all numbers as well: its address, and after a `#` the experiment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mlflow: Option<String>,
 }
 
 impl Default for RunSection {
     fn default() -> Self {
-        Self { seed: 0, evaluate_every: 50, checkpoint_every: 50, threads: 0, on_alarm: OnAlarm::Rollback }
+        Self {
+            seed: 0,
+            evaluate_every: 50,
+            checkpoint_every: 50,
+            threads: 0,
+            on_alarm: OnAlarm::Rollback,
+            mlflow: None,
+        }
     }
 }
 

@@ -124,7 +124,7 @@ impl Rewards {
         let shut: Vec<_> =
             episodes.iter().zip(&correctness).map(|((_, trace), (value, _))| closed(config, trace, *value)).collect();
         let open = episodes.iter().zip(&shut).filter(|(_, shut)| shut.is_none()).map(|((_, trace), _)| *trace);
-        let mut grounding = self.grounds.grounding(&open.collect::<Vec<_>>()).into_iter();
+        let mut grounding = self.grounds.grounding(&open.collect::<Vec<_>>())?.into_iter();
         let mut outside = self.outside(episodes, &shut)?.into_iter();
         let worth = |(((question, trace), correctness), shut): (((_, &Trace), Given), Option<&str>)| {
             let question: &Question = question;
@@ -242,4 +242,4 @@ fn closed(config: &RewardConfig, trace: &Trace, correctness: f64) -> Option<&'st
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

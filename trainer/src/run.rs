@@ -13,7 +13,7 @@ use self::rollback::Stopped;
 use crate::checkpoint::{Checkpoints, State};
 use crate::error::write;
 use crate::files::replace;
-use crate::journal::Journal;
+use crate::journal::{Journal, Mlflow, settings};
 use crate::recipe::{Plan, Recipe};
 use crate::{Error, Result, Sample};
 
@@ -110,6 +110,11 @@ pub(crate) fn hold(dir: &Path) -> Result<File> {
     }
 }
 
+/// Whether the run in the folder `dir` was put back after an alarm, so that it goes on with other settings alone.
+pub fn is_put_back(dir: &Path) -> bool {
+    dir.join(rollback::FILE).is_file()
+}
+
 impl Run {
     /// Begins a run of `plan` in the folder `dir`, or, with `resume`, goes on where its newest checkpoint ends.
     ///
@@ -149,6 +154,9 @@ impl Run {
         }
         let step = resumed.as_ref().map_or(0, |resumed| resumed.state.step);
         let mut journal = Journal::open(dir, step, clock())?;
+        if let Some(address) = &plan.recipe().run.mlflow {
+            journal.tell(Mlflow::start(address, dir, settings(&recipe), clock()));
+        }
         if let Some(Stopped { step: at, reason, .. }) = stopped {
             let text = format!("went back from step {at} to step {step}, with other settings, since {reason}");
             journal.write(&Entry::Notice { step, text }, clock())?;

@@ -72,7 +72,24 @@ fn from_a_recipe_to_what_came_of_it() {
     }
     let episodes = fs::read_to_string(folder.join("run/traces/step-00000002.jsonl")).unwrap();
     assert_eq!(episodes.lines().count(), 8);
+    let (code, out, err) = run(folder, &["show", "run", "--episode", "2", "--step", "1"]);
+    assert!(code == 0 && out.contains("episode 2 of 8, step 1") && out.contains("policy, "), "{out}{err}");
+    assert!(
+        out.contains("correctness") && out.contains("is none of 1 right answers") && !out.contains('\u{1b}'),
+        "{out}"
+    );
+    let (_, out, _) = run(folder, &["show", "run", "--episode", "8", "--json"]);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(
+        shown["step"] == 2
+            && shown["trace"]["segments"].is_array()
+            && shown["reward"]["terms"][0]["reason"].is_string()
+    );
+    let (code, _, err) = run(folder, &["show", "run", "--episode", "9"]);
+    assert!(code == 2 && err.contains("--episode may be 1 to 8"), "{err}");
     assert_eq!(run(folder, &["grpo", "--out", "run", "--resume"]).0, 0);
+    let (code, _, err) = run(folder, &["grpo", "--out", "run", "--resume", "--set", "run.seed=9"]);
+    assert!(code == 2 && err.contains("begun with another recipe"), "{err}");
     assert_eq!(run(folder, &["export", "run", "learnt"]).0, 0);
     nn::Decoder::load(&folder.join("learnt"), nn::Device::cpu()).unwrap();
 }

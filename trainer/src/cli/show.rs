@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use trainer::Summary;
 
 use super::evaluation::table;
@@ -13,9 +13,21 @@ pub(crate) struct Args {
     /// Folders of runs; several are compared
     #[arg(value_name = "RUN", required = true)]
     runs: Vec<PathBuf>,
+    /// Show one episode of a step, by its place from 1: who wrote what, what was found, what it was worth and why
+    #[arg(long, value_name = "N")]
+    episode: Option<usize>,
+    /// The step of the episode; the last one otherwise
+    #[arg(long, value_name = "S", requires = "episode")]
+    step: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
+    if let Some(number) = args.episode {
+        let [run] = &args.runs[..] else {
+            bail!("--episode shows an episode of one run: name one");
+        };
+        return super::episode::run(run, args.step, number, output);
+    }
     let summaries = args.runs.iter().map(|run| Summary::read(run)).collect::<trainer::Result<Vec<_>>>()?;
     tell(&summaries, output)
 }

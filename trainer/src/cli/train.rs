@@ -17,8 +17,9 @@ pub(crate) struct Args {
     /// What to train and how; may be left out with --resume
     #[arg(long, value_name = "FILE", required_unless_present = "resume")]
     recipe: Option<PathBuf>,
-    /// Change one field of the recipe, as run.seed=7 or stage.NAME.sft.epochs=2; may be given often
-    #[arg(long, value_name = "FIELD=VALUE", requires = "recipe")]
+    /// Change one field of the recipe, as run.seed=7 or stage.NAME.sft.epochs=2; may be given often. With --resume
+    /// for a run that was put back after an alarm
+    #[arg(long, value_name = "FIELD=VALUE")]
     set: Vec<String>,
     /// The folder of the run
     #[arg(long, value_name = "RUN")]
@@ -61,7 +62,7 @@ fn work(args: &Args) -> Result<Work> {
     let config = args.out.join(run::CONFIG);
     match &args.recipe {
         Some(file) => Ok(Work::open(file, &args.set)?),
-        None if config.is_file() => Ok(Work::open(&config, &[])?),
+        None if config.is_file() => Ok(Work::open(&config, &args.set)?),
         None => bail!("{} holds no run to go on with: begin one with --recipe", args.out.display()),
     }
 }

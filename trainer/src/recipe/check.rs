@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf, absolute};
 
 use super::{Learn, Plan, Recipe};
+use crate::journal::Mlflow;
+use crate::reward::JudgeChoice;
 use crate::{Error, Result};
 
 impl Recipe {
@@ -75,6 +77,15 @@ impl Recipe {
         rollout.check()?;
         scorer.check()?;
         encoder.check()?;
+        if let JudgeChoice::Scorer(folder) = &mut reward.judge {
+            resolve("reward.judge", folder)?;
+            if !folder.is_dir() {
+                let shown = folder.display();
+                return Err(format!(
+                    "reward.judge: there is no folder {shown}: make one with `anamnesis-train scorer`"
+                ));
+            }
+        }
         reward.check().map_err(|error| error.to_string())?;
         grpo.check().map_err(|error| format!("grpo: {error}"))?;
         ppo.check().map_err(|error| format!("ppo: {error}"))?;
@@ -88,6 +99,9 @@ impl Recipe {
         within("optimiser.epsilon", optimiser.epsilon, 1e-30, 1.0)?;
         within("optimiser.weight_decay", optimiser.weight_decay, 0.0, 10.0)?;
         within("optimiser.clip_norm", optimiser.clip_norm, 0.0, f64::MAX)?;
+        if let Some(address) = &run.mlflow {
+            Mlflow::check(address).map_err(|error| error.to_string())?;
+        }
         within("run.threads", run.threads as f64, 0.0, 1024.0)
     }
 }

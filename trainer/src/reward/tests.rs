@@ -14,7 +14,7 @@ use crate::question::{Gold, Verdict};
 const PASSAGE: &str = "The usual dose of metformin is 500 mg. Metformin is contraindicated in metabolic acidosis. \
                        It is taken with meals.";
 
-pub(super) fn play(turns: &[&str]) -> Trace {
+pub(crate) fn play(turns: &[&str]) -> Trace {
     let library = Fixed::new([
         ("metformin", "Metformin", PASSAGE),
         ("lithium", "Lithium", "Lithium is contraindicated in dehydration."),
@@ -29,7 +29,7 @@ fn question(gold: Gold) -> Question {
     Question { id: "1".to_owned(), question, gold, documents: Vec::new(), hops: 1 }
 }
 
-pub(super) fn dose() -> Question {
+pub(crate) fn dose() -> Question {
     question(Gold::Exact(vec!["500 mg".to_owned()]))
 }
 
@@ -41,7 +41,7 @@ fn worth(config: &RewardConfig, question: &Question, turns: &[&str]) -> Reward {
     Rewards::open(config, None).unwrap().score(&[(question, &play(turns))]).unwrap().remove(0)
 }
 
-pub(super) const SEARCH: &str = "<think>look it up</think><search>metformin dose</search>";
+pub(crate) const SEARCH: &str = "<think>look it up</think><search>metformin dose</search>";
 
 #[test]
 fn an_honest_answer_has_every_good_and_no_bad() {

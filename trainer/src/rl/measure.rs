@@ -50,5 +50,18 @@ pub(super) fn episodes(done: &[Rollout], advantages: &Advantages) -> BTreeMap<St
         ("seconds_retrieval", done.iter().map(|one| one.trace.timings.retrieval_ms).sum::<f64>() / 1_000.0),
     ];
     let terms = summary.terms.iter().map(|(name, value)| (format!("reward_{}", name.replace('-', "_")), *value));
-    values.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(terms).collect()
+    let values = values.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(terms);
+    values.chain(labels(done)).collect()
+}
+
+/// Shares of the claims that were found supported, contradicted and neither, where any were looked at.
+fn labels(done: &[Rollout]) -> Vec<(String, f64)> {
+    let count = |label: usize| done.iter().map(|one| one.reward.verdicts[label]).sum::<usize>();
+    let counts = [0, 1, 2].map(count);
+    let claims: usize = counts.iter().sum();
+    if claims == 0 {
+        return Vec::new();
+    }
+    let named = ["claims_supported", "claims_contradicted", "claims_neutral"].into_iter().zip(counts);
+    named.map(|(name, count)| (name.to_owned(), count as f64 / claims as f64)).collect()
 }

@@ -13,11 +13,9 @@ use crate::objective::Advantages;
 use crate::question::Question;
 use crate::reward::Reward;
 use crate::rollout::Rollout;
-use crate::{Error, Result};
+use crate::{Error, Result, episode};
 
-const TRACES: &str = "traces";
-
-/// One line.
+/// One line, as [`Episode`](episode::Episode) reads it.
 #[derive(Serialize)]
 struct Line<'a> {
     /// Steps done with this one.
@@ -40,8 +38,10 @@ pub(super) fn write_episodes(
     rollouts: &[Rollout],
     advantages: &Advantages,
 ) -> Result<()> {
-    let folder = run.join(TRACES);
-    fs::create_dir_all(&folder).map_err(write(&folder))?;
+    let path = episode::file(run, step);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(write(folder))?;
+    }
     let lines = rollouts.par_iter().enumerate().map(|(number, rollout)| {
         let line = Line {
             step,
@@ -56,5 +56,5 @@ pub(super) fn write_episodes(
         Ok(bytes)
     });
     let bytes = lines.collect::<Result<Vec<_>>>()?.concat();
-    replace_soon(&folder.join(format!("step-{step:08}.jsonl")), &bytes)
+    replace_soon(&path, &bytes)
 }

@@ -15,7 +15,7 @@ use crate::recipe::Plan;
 use crate::{Error, Result};
 
 /// The file that a stopped run holds.
-const FILE: &str = "alarm.json";
+pub(super) const FILE: &str = "alarm.json";
 
 /// What is done when a run goes where it should not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use agent::journal::{self, Entry, Heldout};
 
-use super::{Kind, OUTCOME, TASK, folder, run};
+use super::{Kind, OUTCOME, TASK, begun, folder, run};
 use crate::checkpoint::State;
 use crate::error::write;
 use crate::evaluation;
@@ -18,7 +18,7 @@ use crate::files::replace;
 use crate::journal::Journal;
 use crate::question::{Question, questions};
 use crate::recipe::{Plan, Recipe, Stages};
-use crate::run::{CONFIG, Clock, Progress, checkpoints, hold};
+use crate::run::{CONFIG, Clock, Progress, checkpoints, hold, is_put_back};
 use crate::{Error, Result};
 
 /// Runs the stages of a recipe in the folder `dir`; `resume` goes on with the one that was under way. `told` is
@@ -70,18 +70,21 @@ fn begin(stages: &Stages, dir: &Path, resume: bool) -> Result<File> {
     let refuse = |reason: String| Err(Error::Input(format!("{}: {reason}", dir.display())));
     let config = dir.join(CONFIG);
     let text = stages.to_toml();
+    let mut is_other = false;
     if config.is_file() {
         if !resume {
             return refuse("holds a run already: go on with --resume, or name another folder".to_owned());
         }
-        if fs::read_to_string(&config).map_err(crate::error::read(&config))? != text {
+        is_other = fs::read_to_string(&config).map_err(crate::error::read(&config))? != text;
+        // One that was put back after an alarm goes on with a change alone; the stage sees to it.
+        if is_other && !begun(dir)?.iter().any(|stage| is_put_back(stage)) {
             let config = config.display();
             return refuse(format!("was begun with another recipe: leave --recipe and --set out, or see {config}"));
         }
     }
     fs::create_dir_all(dir).map_err(write(dir))?;
     let held = hold(dir)?;
-    if !config.is_file() {
+    if is_other || !config.is_file() {
         replace(&config, text.as_bytes())?;
     }
     Ok(held)
