@@ -72,8 +72,8 @@ fn from_a_recipe_to_what_came_of_it() {
     }
     let episodes = fs::read_to_string(folder.join("run/traces/step-00000002.jsonl")).unwrap();
     assert_eq!(episodes.lines().count(), 8);
-    let (code, out, err) = run(folder, &["show", "run", "--episode", "2", "--step", "1"]);
-    assert!(code == 0 && out.contains("episode 2 of 8, step 1") && out.contains("policy, "), "{out}{err}");
+    let (code, out, err) = run(folder, &["show", "run", "--episode", "3", "--step", "2"]);
+    assert!(code == 0 && out.contains("episode 3 of 8, step 2") && out.contains("policy, "), "{out}{err}");
     assert!(
         out.contains("correctness") && out.contains("is none of 1 right answers") && !out.contains('\u{1b}'),
         "{out}"
