@@ -95,7 +95,8 @@ fn by_scorer(
     let found = |claim: &Claim<'_>| {
         let own = claim.evidence.iter().filter_map(|one| all.binary_search(&asked(claim, one)).ok());
         // The first of equals.
-        let decides = own.map(|place| &verdicts[place]).reduce(|best, one| if sure(one) > sure(best) { one } else { best });
+        let decides =
+            own.map(|place| &verdicts[place]).reduce(|best, one| if sure(one) > sure(best) { one } else { best });
         decides.map_or(Label::Neutral, |verdict| verdict.label)
     };
     Ok(claims.iter().map(|claims| claims.iter().map(found).collect()).collect())
@@ -184,7 +185,8 @@ mod tests {
     }
 
     fn found(answer: &str) -> (Vec<Label>, f64) {
-        let trace = play(&["<search>metformin dose\nlithium dehydration</search>", &format!("<answer>{answer}</answer>")]);
+        let trace =
+            play(&["<search>metformin dose\nlithium dehydration</search>", &format!("<answer>{answer}</answer>")]);
         let claims = [claims(&trace)];
         let labels = by_scorer(&claims, &judge).unwrap().remove(0);
         let value = share(&labels).0.0;
