@@ -231,7 +231,8 @@ pub fn of_recipe(recipe: &Recipe, model: &Path, adapter: Option<&Path>, clock: C
         ..LocalOptions::default()
     };
     let policy = Local::open(model, &options)?;
-    let rewards = Rewards::open(&recipe.reward, None)?;
+    // Nobody outside is asked for a measure.
+    let rewards = Rewards::open(&recipe.reward.inside(), None)?;
     let begun = clock();
     let exam = Exam {
         policy: &policy,

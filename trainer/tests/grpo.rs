@@ -127,3 +127,33 @@ fn a_kill_changes_nothing() {
         assert!(read("whole") == read("killed"), "{name} differs");
     }
 }
+
+#[test]
+fn a_run_that_an_alarm_put_back_goes_on_with_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    task(folder);
+    // A model that knows nothing is never right, so that no episode is worth more than another.
+    let weights = ["grounding", "citation", "format", "safety", "search_cost", "length", "repetition", "script"];
+    let mut sets: Vec<String> = weights.iter().map(|name| format!("reward.weights.{name}=0")).collect();
+    let small = ["steps=24", "questions=1", "group=2", "budget.turns=0", "budget.generated_tokens=8"];
+    sets.extend(small.map(|set| format!("rollout.{set}")));
+    sets.extend(["run.checkpoint_every=5".to_owned(), "run.evaluate_every=0".to_owned()]);
+    let mut args = vec!["grpo", "--recipe", "recipe.toml", "--out", "run"];
+    args.extend(sets.iter().flat_map(|set| ["--set", set]));
+    let (code, _, err) = run(folder, &args);
+    assert!(code == 2 && err.contains("stopped at step 20") && err.contains("put back to"), "{err}");
+    let steps = |run: &str| {
+        let mut names: Vec<_> = fs::read_dir(folder.join(run).join("checkpoints"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(steps("run"), ["step-00000015"]);
+    let (code, _, err) = run(folder, &["grpo", "--out", "run", "--resume"]);
+    assert!(code == 2 && err.contains("would end there again"), "{err}");
+    let (code, _, err) = run(folder, &["grpo", "--out", "run", "--resume", "--set", "rollout.steps=18"]);
+    assert!(code == 0 && err.contains("went back from step 20 to step 15"), "{err}");
+}

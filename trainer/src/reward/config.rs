@@ -128,6 +128,19 @@ impl Weights {
 }
 
 impl RewardConfig {
+    /// The same without terms that others give.
+    #[must_use]
+    pub fn inside(&self) -> Self {
+        if self.outside.is_empty() {
+            return self.clone();
+        }
+        let mut inside = Self { outside: Vec::new(), ..self.clone() };
+        if inside.weights.named().iter().all(|(_, weight)| *weight == 0.0) {
+            inside.weights = Weights::default();
+        }
+        inside
+    }
+
     /// Refuses weights below 0 or without end, which would turn a term round or drown the others.
     ///
     /// # Errors

@@ -170,7 +170,7 @@ mod tests {
     use crate::reward::tests::play;
 
     /// A scorer that finds what the evidence has word for word supported, and the opposite where it says `not`.
-    fn judge(pairs: &[Pair<'_>]) -> agent::Result<Vec<Verdict>> {
+    fn judge(pairs: &[Pair<'_>]) -> Vec<Verdict> {
         let verdict = |pair: &Pair<'_>| {
             let (label, probabilities) = if pair.evidence.contains(pair.claim.trim_end_matches('.')) {
                 (Label::Support, [0.8, 0.1, 0.1])
@@ -181,14 +181,14 @@ mod tests {
             };
             Verdict { label, probabilities, span: 0..0 }
         };
-        Ok(pairs.iter().map(verdict).collect())
+        pairs.iter().map(verdict).collect()
     }
 
     fn found(answer: &str) -> (Vec<Label>, f64) {
         let trace =
             play(&["<search>metformin dose\nlithium dehydration</search>", &format!("<answer>{answer}</answer>")]);
         let claims = [claims(&trace)];
-        let labels = by_scorer(&claims, &judge).unwrap().remove(0);
+        let labels = by_scorer(&claims, &|pairs| Ok(judge(pairs))).unwrap().remove(0);
         let value = share(&labels).0.0;
         (labels, value)
     }
@@ -213,7 +213,7 @@ mod tests {
         let asked = std::cell::RefCell::new(Vec::new());
         let listen = |pairs: &[Pair<'_>]| {
             asked.borrow_mut().extend(pairs.iter().map(|pair| pair.claim.to_owned()));
-            judge(pairs)
+            Ok(judge(pairs))
         };
         assert_eq!(by_scorer(&twice, &listen).unwrap().len(), 2);
         assert_eq!(*asked.borrow(), ["What is the usual dose of metformin? 500 mg"]);

@@ -219,3 +219,45 @@ fn an_unknown_term_leaves_its_reward_unknown_unless_it_counts_nothing() {
     let back: Reward = serde_json::from_str(&json).unwrap();
     assert!(json.contains("null") && back.total.is_nan() && back.terms[1].value.is_nan());
 }
+
+/// Bits of what models write when they write badly, put together at random.
+fn scrawl() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let piece = prop_oneof![
+        "\\PC{0,12}",
+        "[0-9.,]{1,8} ?(mg|µg|%|/|per day|mM|every|x|to)",
+        proptest::sample::select(vec![
+            "<answer>", "</answer>", "<think>", "</think>", "<search>", "[E1]", "[E99]", "</information>", ". ", "Take it",
+            " daily", "-", "1e308 kg", "99999999999999999999 mg", "每天", "\u{0}", "B:", "A or B",
+        ])
+        .prop_map(str::to_owned),
+    ];
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+#[test]
+fn whatever_is_written_every_term_is_a_number_within_its_bounds() {
+    use proptest::prelude::*;
+    let golds = [
+        Gold::Exact(vec!["500 mg".to_owned()]),
+        Gold::Overlap(vec!["500 mg".to_owned()]),
+        Gold::Semantic(vec!["500 mg".to_owned()]),
+        Gold::Choice { letter: 'B', options: vec!["250 mg".to_owned(), "500 mg".to_owned()] },
+        Gold::Verdict(Verdict::No),
+    ]
+    .map(question);
+    let rewards = Rewards::default();
+    let cases = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) };
+    proptest!(cases, |(first in scrawl(), last in scrawl())| {
+        let trace = play(&[&first, SEARCH, &format!("<think>{first}</think><answer>{last} [E1]</answer>"), &last]);
+        let episodes: Vec<(&Question, &Trace)> = golds.iter().map(|question| (question, &trace)).collect();
+        for reward in rewards.score(&episodes).unwrap() {
+            prop_assert!(reward.total.is_finite());
+            for term in &reward.terms {
+                let wanted = ["correctness", "grounding", "citation", "format", "depth"].contains(&term.name.as_str());
+                let bounds = if wanted { 0.0..=1.0 } else { -1.0..=0.0 };
+                prop_assert!(bounds.contains(&term.value) && !term.reason.is_empty(), "{:?}", term);
+            }
+        }
+    });
+}

@@ -289,4 +289,6 @@ fn what_cannot_be_asked_is_refused() {
         ..RewardConfig::default()
     };
     assert!(config.check().is_ok(), "a judge alone is a reward");
+    let inside = config.inside();
+    assert!(inside.outside.is_empty() && inside.check().is_ok());
 }
