@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf, absolute};
 
 use super::{Learn, Plan, Recipe};
 use crate::journal::Mlflow;
-use crate::reward::JudgeChoice;
+use crate::reward::{self, JudgeChoice};
 use crate::{Error, Result};
 
 impl Recipe {
@@ -85,6 +85,11 @@ impl Recipe {
                     "reward.judge: there is no folder {shown}: make one with `anamnesis-train scorer`"
                 ));
             }
+        }
+        for outside in reward.outside.iter_mut().filter(|outside| outside.kind == reward::Kind::Model) {
+            let mut folder = PathBuf::from(&outside.at);
+            self::folder("reward.outside.at", &mut folder)?;
+            outside.at = folder.display().to_string();
         }
         reward.check().map_err(|error| error.to_string())?;
         grpo.check().map_err(|error| format!("grpo: {error}"))?;

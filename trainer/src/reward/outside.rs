@@ -7,6 +7,7 @@
 
 mod http;
 mod judge;
+mod model;
 mod remembered;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::http::Http;
 use self::judge::Judge;
+use self::model::Model;
 use self::remembered::Remembered;
 use crate::question::{Gold, Question};
 use crate::{Error, Result};
@@ -65,6 +67,9 @@ pub enum Kind {
     Http,
     /// A language model behind an OpenAI-compatible endpoint; its key is in `OPENAI_API_KEY`.
     Openai,
+    /// A reward model of `anamnesis-train reward`, whose scores are brought to 0 to 1 by the logistic function. It reads
+    /// the policy's tokens.
+    Model,
 }
 
 /// What is done when a term cannot be had.
@@ -189,6 +194,7 @@ impl Opinion {
 enum Asked {
     Http(Http),
     Judge(Box<Judge>),
+    Model(Box<Model>),
 }
 
 /// One term with whoever gives it.
@@ -206,6 +212,7 @@ impl Opened {
         let asked = match config.kind {
             Kind::Http => Asked::Http(Http::new(config).map_err(named)?),
             Kind::Openai => Asked::Judge(Box::new(Judge::new(config).map_err(named)?)),
+            Kind::Model => Asked::Model(Box::new(Model::open(Path::new(&config.at)).map_err(named)?)),
         };
         let remembered = Remembered::open(run.map(|run| run.join(format!("outside-{}.jsonl", config.name))))?;
         Ok(Self { config: config.clone(), asked, remembered })
@@ -220,6 +227,9 @@ impl Opened {
         episodes: &[(&Question, &Trace)],
         shut: &[Option<&str>],
     ) -> Result<Vec<(f64, String)>> {
+        if let Asked::Model(model) = &self.asked {
+            return by_model(model, &self.config, episodes, shut);
+        }
         let cases: Vec<Option<(String, Case<'_>)>> = (episodes.iter().zip(shut))
             .map(|((question, trace), shut)| {
                 let case = Case::new(question, trace);
@@ -289,6 +299,7 @@ impl Opened {
                     match &self.asked {
                         Asked::Http(http) => http.ask(case),
                         Asked::Judge(judge) => judge.ask(case),
+                        Asked::Model(_) => Err("a reward model reads no case".to_owned()),
                     }
                 };
                 match said {
@@ -311,6 +322,29 @@ impl Opened {
         });
         done.sort_by_key(|(number, _)| *number);
         done.into_iter().map(|(_, said)| said).collect()
+    }
+}
+
+/// As [`Opened::score`], by a model in this process: it is not remembered, since it says the same again.
+fn by_model(
+    model: &Model,
+    config: &Outside,
+    episodes: &[(&Question, &Trace)],
+    shut: &[Option<&str>],
+) -> Result<Vec<(f64, String)>> {
+    let open = episodes.iter().zip(shut).filter(|(_, shut)| shut.is_none()).map(|((_, trace), _)| *trace);
+    let mut scores = model.score(&open.collect::<Vec<_>>())?.into_iter();
+    let given: Vec<(f64, String)> = (shut.iter())
+        .map(|shut| match shut {
+            Some(reason) => (0.0, (*reason).to_owned()),
+            None => scores.next().expect("one for each episode that is open"),
+        })
+        .collect();
+    match given.iter().find(|(value, _)| value.is_nan()) {
+        Some((_, why)) if config.on_failure == OnFailure::Halt => {
+            Err(Error::Input(format!("reward.outside `{}`: {why}", config.name)))
+        }
+        _ => Ok(given),
     }
 }
 

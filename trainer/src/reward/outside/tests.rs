@@ -6,8 +6,12 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use super::*;
+use crate::export::{Which, export};
+use crate::recipe::Learn;
 use crate::reward::tests::{SEARCH, dose, play};
 use crate::reward::{RewardConfig, Rewards, Weights};
+use crate::reward_model::RewardModel;
+use crate::testing::{Paired, records};
 
 /// What the server does with one connection.
 type Deed = fn(&mut TcpStream);
@@ -93,6 +97,7 @@ fn opened(config: &Outside, run: Option<&Path>) -> Opened {
     match &mut opened.asked {
         Asked::Http(http) => http.backoff = Duration::from_millis(5),
         Asked::Judge(judge) => judge.model.limits.backoff = Duration::from_millis(5),
+        Asked::Model(_) => {}
     }
     opened
 }
@@ -223,6 +228,44 @@ fn a_language_model_is_asked_for_a_verdict() {
     let at = format!("{}/v1#small", serve(vec![silent]).0.split("/judge").next().unwrap());
     let given = opened(&Outside { at, ..config }, None).score(&[(&question, &trace)], &[None]).unwrap();
     assert!(given[0].0.is_nan() && given[0].1.contains("no verdict"), "{given:?}");
+}
+
+#[test]
+fn a_reward_model_reads_the_tokens_of_an_episode() {
+    let mut paired = Paired::new(Learn::All, &records(300, &[(401, 402, 1)]), "");
+    paired.recipe.reward_model.epochs = 1;
+    paired.run(crate::Kind::Reward, "run", false).unwrap();
+    export(&paired.out("run"), &paired.out("model"), Which::Last, true).unwrap();
+    let model = RewardModel::open(&paired.out("model"), nn::Device::cpu()).unwrap();
+    let pieces = model.tokenizer().pieces();
+    let written = |ids: &[u32]| {
+        let mut trace = answered("500 mg");
+        let text: Vec<u8> = ids.iter().flat_map(|id| pieces.get(*id)).copied().collect();
+        trace.opening = Some(vec![300]);
+        trace.segments.truncate(1);
+        trace.segments[0].text = String::from_utf8_lossy(&text).into_owned();
+        trace.segments[0].token_ids = Some(ids.to_vec());
+        trace
+    };
+    let config = Outside { kind: Kind::Model, ..outside(paired.out("model").display().to_string()) };
+    let mut opened = opened(&config, None);
+    let (long, question) = (vec![401; 100_000], dose());
+    let traces = [written(&[401]), written(&[402, 403]), answered("500 mg"), written(&long)];
+    let episodes: Vec<_> = traces.iter().map(|trace| (&question, trace)).collect();
+    let given = opened.score(&episodes, &[None, None, None, None]).unwrap();
+    for (given, ids) in given.iter().zip([&[300, 401][..], &[300, 402, 403]]) {
+        let score = f64::from(model.score(&[ids]).unwrap()[0]);
+        assert!((given.0 - 1.0 / (1.0 + (-score).exp())).abs() < 1e-9 && given.1.contains("reward model"), "{given:?}");
+    }
+    assert!(given[2].0.is_nan() && given[2].1.contains("no token ids"), "{:?}", given[2]);
+    assert!(given[3].0.is_nan() && given[3].1.contains("could not be had"), "{:?}", given[3]);
+    assert_eq!(opened.score(&episodes[..1], &[Some("shut")]).unwrap(), [(0.0, "shut".to_owned())]);
+    opened.config.on_failure = OnFailure::Halt;
+    assert!(opened.score(&episodes, &[None, None, None, None]).unwrap_err().to_string().contains("no token ids"));
+    let mut other = written(&[401]);
+    other.segments[0].text = "<think>what these ids do not say</think>".to_owned();
+    let refused = opened.score(&[(&question, &other)], &[None]).unwrap_err().to_string();
+    assert!(refused.contains("other tokens"), "{refused}");
 }
 
 #[test]
