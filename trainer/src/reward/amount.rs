@@ -3,8 +3,6 @@
 //! How often something is done is an amount of its own: `500 mg/day` is `500 mg` and once a day, as
 //! `500 mg daily` is. Both ends of a range have the unit that follows it. A number without a unit is none.
 
-use std::iter::once;
-
 /// Words that are numbers, from one.
 const NUMBERS: [&str; 12] =
     ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
@@ -43,9 +41,10 @@ enum Piece<'a> {
 /// The amounts of `text`, in order.
 pub(super) fn amounts(text: &str) -> Vec<Amount> {
     let pieces = pieces(text);
-    let (mut found, mut at) = (Vec::new(), 0);
+    let (mut found, mut at, mut follows) = (Vec::new(), 0, false);
     while at < pieces.len() {
-        if let Some((amount, next)) = frequency(&pieces, at) {
+        let after_amount = std::mem::take(&mut follows);
+        if let Some((amount, next)) = frequency(&pieces, at, after_amount) {
             found.push(amount);
             at = next;
             continue;
@@ -77,7 +76,7 @@ pub(super) fn amounts(text: &str) -> Vec<Amount> {
             unit: unit.clone(),
             shown: written(shown),
         }));
-        at = after;
+        (at, follows) = (after, true);
     }
     found
 }
@@ -102,8 +101,8 @@ fn unit(pieces: &[Piece<'_>], at: usize) -> Option<(String, f64, usize)> {
     Some((unit, factor, next))
 }
 
-/// How often: `daily`, `twice a day`, `every 8 hours`, `/day`, `weekly`.
-fn frequency(pieces: &[Piece<'_>], at: usize) -> Option<(Amount, usize)> {
+/// How often: `daily`, `twice a day`, `every 8 hours`, `/day`, `weekly`; after an amount also `a day`.
+fn frequency(pieces: &[Piece<'_>], at: usize, after_amount: bool) -> Option<(Amount, usize)> {
     let (times, next) = match &pieces[at] {
         piece if is_word(piece, &["once"]) => (1.0, at + 1),
         piece if is_word(piece, &["twice"]) => (2.0, at + 1),
@@ -136,7 +135,10 @@ fn frequency(pieces: &[Piece<'_>], at: usize) -> Option<(Amount, usize)> {
             return None;
         };
         (within(seconds * count), after)
-    } else if *piece == Piece::Mark('/') || is_word(piece, &["per", "each"]) || (next > at && is_word(piece, &["a"])) {
+    } else if *piece == Piece::Mark('/')
+        || is_word(piece, &["per", "each"])
+        || ((after_amount || next > at) && is_word(piece, &["a"]))
+    {
         let ("s", seconds, after) = base(pieces, next + 1)? else {
             return None;
         };
@@ -268,8 +270,7 @@ fn end_of_number(text: &str) -> usize {
 
 fn end_of_word(text: &str) -> usize {
     let belongs = |(at, c): (usize, char)| c.is_alphabetic() || (at > 0 && (c.is_alphanumeric() || c == '^'));
-    let ends = text.char_indices().find(|one| !belongs(*one)).map(|(at, _)| at);
-    once(ends.unwrap_or(text.len())).next().unwrap_or_default()
+    text.char_indices().find(|one| !belongs(*one)).map_or(text.len(), |(at, _)| at)
 }
 
 #[cfg(test)]
@@ -290,6 +291,7 @@ mod tests {
             ("50 µg", "0.05 mg"),
             ("1 g/day", "1000 mg daily"),
             ("1 g per day", "1 g once daily"),
+            ("1 g a day", "1 g daily"),
             ("250 mg twice a day", "0.25 g every 12 hours"),
             ("250 mg bid", "250 mg two times daily"),
             ("7 mmol/L", "7 mM"),
@@ -322,7 +324,17 @@ mod tests {
 
     #[test]
     fn numbers_without_a_unit_are_no_amounts() {
-        for text in ["", "in 1999 there were 45", "HbA1c and IL-6", "3.4.1 mgs", "E1, E2", "/ % -", "12 / 3", "every"] {
+        for text in [
+            "",
+            "in 1999 there were 45",
+            "HbA1c and IL-6",
+            "3.4.1 mgs",
+            "E1, E2",
+            "/ % -",
+            "12 / 3",
+            "every",
+            "a day later",
+        ] {
             assert!(amounts(text).is_empty(), "{text}: {:?}", amounts(text));
         }
         assert_eq!(amounts("2 of 5 mg").len(), 1);

@@ -139,6 +139,15 @@ fn what_recovers_is_asked_again() {
 }
 
 #[test]
+fn a_server_that_asks_to_wait_is_waited_for() {
+    let later: Deed = |stream| reply(stream, "429 Too Many Requests", "Retry-After: 1\r\n", "");
+    let (at, _heard) = serve(vec![later, good]);
+    let begun = Instant::now();
+    assert_eq!(ask(&mut opened(&outside(at), None), 1).unwrap()[0].0, 0.75);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
 fn what_does_not_recover_is_unknown_and_never_zero() {
     let missing: Deed = |stream| reply(stream, "404 Not Found", "", "");
     let vast: Deed = |stream| reply(stream, "200 OK", "", r#"{"value": 7.0}"#);
