@@ -57,15 +57,18 @@ impl Journal {
         line.push(b'\n');
         self.file.write_all(&line).map_err(write(&self.path))?;
         let scalars = scalars(entry);
-        if let Some(mlflow) = &self.mlflow {
+        if let Some(mlflow) = self.mlflow.take() {
             if !scalars.is_empty() {
                 mlflow.numbers(entry.step(), &scalars, now);
             }
-            if matches!(entry, Entry::End { .. }) {
-                mlflow.end(now);
-            }
-            if let Some(text) = mlflow.failure() {
-                self.mlflow = None;
+            let failure = if matches!(entry, Entry::End { .. }) {
+                mlflow.end(now)
+            } else {
+                let failure = mlflow.failure();
+                self.mlflow = Some(mlflow).filter(|_| failure.is_none());
+                failure
+            };
+            if let Some(text) = failure {
                 self.write(&Entry::Notice { step: entry.step(), text }, now)?;
             }
         }

@@ -116,9 +116,19 @@ impl Mlflow {
         self.say(Said::Numbers(numbers.collect()));
     }
 
-    /// Tells that the run reached its end.
-    pub(super) fn end(&self, now: Timestamp) {
+    /// Tells that the run reached its end, and waits until all is told, at most for a few requests. Gives what went wrong.
+    pub(super) fn end(mut self, now: Timestamp) -> Option<String> {
         self.say(Said::End(now.as_millisecond()));
+        self.close();
+        self.failure()
+    }
+
+    fn close(&mut self) {
+        drop(self.say.take());
+        if let Some(thread) = self.thread.take() {
+            // It ends within a few requests, each of which has its time limit.
+            let _ = thread.join();
+        }
     }
 
     /// What went wrong, once.
@@ -136,11 +146,7 @@ impl Mlflow {
 
 impl Drop for Mlflow {
     fn drop(&mut self) {
-        drop(self.say.take());
-        if let Some(thread) = self.thread.take() {
-            // It ends within a few requests, each of which has its time limit.
-            let _ = thread.join();
-        }
+        self.close();
     }
 }
 

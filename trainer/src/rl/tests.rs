@@ -289,6 +289,19 @@ fn an_alarm_halts_or_is_only_told_where_the_recipe_says_so() {
 }
 
 #[test]
+fn a_server_that_is_down_is_told_once_and_stops_no_run() {
+    let mut fixture = fixture(Learn::Adapter, 2);
+    fixture.recipe.run.mlflow = Some("http://127.0.0.1:9".to_owned());
+    assert_eq!(fixture.run("run", false, &of_odd, &mut |_| {}).unwrap().step, 2);
+    let summary = crate::Summary::read(&fixture.out("run")).unwrap();
+    assert!(summary.is_done && summary.notices.len() == 1, "{:?}", summary.notices);
+    assert!(summary.notices[0].contains("127.0.0.1:9 takes no numbers"), "{:?}", summary.notices);
+    fixture.recipe.run.mlflow = Some("nowhere".to_owned());
+    let refused = fixture.recipe.clone().plan(Path::new("a.toml")).unwrap_err().to_string();
+    assert!(refused.contains("run.mlflow"), "{refused}");
+}
+
+#[test]
 fn a_run_whose_answers_are_all_right_ends_early_and_well() {
     let mut fixture = fixture(Learn::Adapter, 50);
     fixture.recipe.rollout.group = 2;

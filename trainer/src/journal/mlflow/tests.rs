@@ -75,8 +75,7 @@ fn a_run_is_made_told_and_gone_on_with() {
     for step in 1..=3 {
         mlflow.numbers(step, &[("grpo/reward".to_owned(), step as f64), ("bad".to_owned(), f64::NAN)], at(step as i64));
     }
-    mlflow.end(at(9));
-    drop(mlflow);
+    assert_eq!(mlflow.end(at(9)), None);
     let asked: Vec<Heard> = heard.try_iter().collect();
     let of =
         |name: &str| asked.iter().filter(|(line, _)| line.ends_with(name)).map(|(_, body)| body).collect::<Vec<_>>();
@@ -175,8 +174,7 @@ fn mlflow_itself_has_what_was_told() {
         mlflow.numbers(step, &[("grpo/reward".to_owned(), step as f64 / 10.0)], at(step as i64));
         thread::sleep(Duration::from_millis(1));
     }
-    mlflow.end(at(9_000));
-    drop(mlflow);
+    assert_eq!(mlflow.end(at(9_000)), None);
     let kept: Kept = serde_json::from_slice(&fs::read(run.join(FILE)).unwrap()).unwrap();
     let get = |method: &str, more: &str| -> Value {
         let url = format!("{address}/api/2.0/mlflow/{method}?run_id={}{more}", kept.run_id);

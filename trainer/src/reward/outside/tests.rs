@@ -244,8 +244,8 @@ fn a_reward_model_reads_the_tokens_of_an_episode() {
     let mut paired = Paired::new(Learn::All, &records(300, &[(401, 402, 1)]), "");
     paired.recipe.reward_model.epochs = 1;
     paired.run(crate::Kind::Reward, "run", false).unwrap();
-    export(&paired.out("run"), &paired.out("model"), Which::Last, true).unwrap();
-    let model = RewardModel::open(&paired.out("model"), nn::Device::cpu()).unwrap();
+    export(&paired.out("run"), &paired.out("worth"), Which::Last, true).unwrap();
+    let model = RewardModel::open(&paired.out("worth"), nn::Device::cpu()).unwrap();
     let pieces = model.tokenizer().pieces();
     let written = |ids: &[u32]| {
         let mut trace = answered("500 mg");
@@ -256,7 +256,7 @@ fn a_reward_model_reads_the_tokens_of_an_episode() {
         trace.segments[0].token_ids = Some(ids.to_vec());
         trace
     };
-    let config = Outside { kind: Kind::Model, ..outside(paired.out("model").display().to_string()) };
+    let config = Outside { kind: Kind::Model, ..outside(paired.out("worth").display().to_string()) };
     let mut opened = opened(&config, None);
     let (long, question) = (vec![401; 100_000], dose());
     let traces = [written(&[401]), written(&[402, 403]), answered("500 mg"), written(&long)];
