@@ -2,6 +2,7 @@
 
 mod bench;
 mod episode;
+mod eval;
 mod evaluation;
 mod export;
 mod init;
@@ -73,6 +74,8 @@ enum Command {
     Scorer(train::Args),
     /// Adapt a retrieval encoder to judged queries
     Encoder(train::Args),
+    /// Ask a policy the questions of published sets, with and without retrieval
+    Eval(eval::Args),
     /// Sum up a run, or compare several
     Show(show::Args),
     /// Write pairs of a run's own episodes, the better and the worse, for dpo and reward
@@ -115,6 +118,7 @@ fn dispatch(command: Command, output: &Output) -> Result<()> {
         Command::Ppo(args) => train::run(Kind::Ppo, &args, output),
         Command::Scorer(args) => train::run(Kind::Scorer, &args, output),
         Command::Encoder(args) => train::run(Kind::Encoder, &args, output),
+        Command::Eval(args) => eval::run(&args, output),
         Command::Show(args) => show::run(&args, output),
         Command::Pairs(args) => pairs::run(&args, output),
         Command::Export(args) => export::run(&args, output),

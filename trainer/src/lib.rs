@@ -37,6 +37,7 @@
 
 mod at_once;
 pub mod bench;
+pub mod benchmark;
 pub mod calibration;
 pub mod checkpoint;
 pub mod data;

@@ -84,7 +84,7 @@ impl Verdict {
 
 impl Question {
     /// Says what makes it unanswerable, if anything does.
-    fn fault(&self) -> Option<String> {
+    pub(crate) fn fault(&self) -> Option<String> {
         let blank = |text: &String| text.trim().is_empty();
         if blank(&self.id) || blank(&self.question) {
             return Some("the id or the question is empty".to_owned());

@@ -1,6 +1,7 @@
 //! [`Library`]: what episodes may search: the current index of a home, or a few documents in memory.
 
 use std::fs;
+use std::path::Path;
 
 use retriever::{Fixed, Retrieve};
 
@@ -20,6 +21,11 @@ impl Library {
         self.retriever.as_ref()
     }
 
+    /// What finds chunks, alone.
+    pub(crate) fn into_retriever(self) -> Box<dyn Retrieve> {
+        self.retriever
+    }
+
     /// Another one for other contents.
     pub(crate) fn identity(&self) -> &str {
         &self.identity
@@ -31,7 +37,15 @@ impl Library {
 /// # Errors
 /// [`Error::Input`] when it names nothing; those of a damaged home, or of one whose encoder is not at hand.
 pub(crate) fn open(data: &DataSection) -> Result<Library> {
-    match (&data.home, &data.documents) {
+    of(data.home.as_deref(), data.documents.as_deref())
+}
+
+/// Opens a home, or else a file of documents.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn of(home: Option<&Path>, documents: Option<&Path>) -> Result<Library> {
+    match (home, documents) {
         (Some(home), _) => {
             let home = Home::open(home)?;
             let identity = home.identity().to_owned();
@@ -50,8 +64,6 @@ pub(crate) fn open(data: &DataSection) -> Result<Library> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use corpus::reader::Record;
     use corpus::{Document, DocumentId, Store};
     use indexes::{Snapshots, VectorKind};
