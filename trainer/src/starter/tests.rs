@@ -2,13 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use agent::policy::Scripted;
 use retriever::{Query, Retrieve};
 use tempfile::TempDir;
 
 use super::*;
-use crate::Sample;
+use crate::evaluation::{Exam, ask};
 use crate::question::questions;
+use crate::recipe::{Learn, Recipe};
+use crate::reward::Rewards;
+use crate::rollout::Cached;
+use crate::{Kind, Sample, stages};
 
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<(TempDir, PathBuf)> = OnceLock::new();
@@ -91,4 +97,67 @@ fn a_corpus_that_changed_since_it_was_indexed_is_refused() {
     drop(store);
     let error = Home::open(&dir).err().unwrap().to_string();
     assert!(error.contains("has changed since") && error.contains("anamnesis index build"), "{error}");
+}
+
+#[test]
+fn episodes_on_many_threads_find_what_one_finds() {
+    let home = Home::open(&folder().join("home")).unwrap();
+    let questions = questions(&folder().join("questions-heldout.jsonl")).unwrap()[..24].to_vec();
+    let policy = Scripted::new([
+        "<search>metformin dose\nwarfarin</search>",
+        "<search>lithium</search>",
+        "<answer>No. [E1]</answer>",
+    ]);
+    let rewards = Rewards::default();
+    let traces = |at_once: usize, cached: &Cached<'_>| {
+        let exam = Exam {
+            policy: &policy,
+            retriever: cached,
+            query: &Query::new(""),
+            budget: Budget { queries_per_turn: 2, ..BUDGET },
+            profile: agent::protocol::Profile::default(),
+            at_once,
+            seed: 1,
+            score: &|episodes| rewards.score(episodes),
+            clock: &|| Duration::ZERO,
+        };
+        ask(&exam, &questions).unwrap()
+    };
+    let (alone, together) = (Cached::new(home.retriever(), 1_000), Cached::new(home.retriever(), 1_000));
+    let (one, many) = (traces(1, &alone), traces(16, &together));
+    assert_eq!(one, many);
+    assert!(one.iter().all(|asked| asked.trace.searches.len() == 3 && !asked.trace.ledger.entries().is_empty()));
+    // Three queries were asked of the index once, or by several threads before the first knew.
+    assert_eq!(alone.counts(), (72, 69));
+    assert!(together.counts().1 >= 72 - 3 * 16);
+}
+
+#[test]
+fn a_run_stands_on_one_index() {
+    let dir = folder().with_file_name("run-task");
+    init(&dir, 3, &Size { vocabulary: 600, width: 32, layers: 1, copying: 5, reading: 5 }).unwrap();
+    let mut recipe = Recipe::parse(Path::new("a.toml"), crate::recipe::TEMPLATE, &[]).unwrap();
+    (recipe.model.path, recipe.model.learn) = (dir.join("model"), Learn::All);
+    (recipe.data.train, recipe.data.home) = (vec![dir.join("questions-train.jsonl")], Some(dir.join("home")));
+    (recipe.rollout.steps, recipe.rollout.questions, recipe.rollout.group) = (2, 2, 2);
+    recipe.rollout.budget = Budget { generated_tokens: 12, ..BUDGET };
+    recipe.run.evaluate_every = 0;
+    let run = |name: &str, resume: bool, steps: u64| {
+        let mut recipe = recipe.clone();
+        recipe.rollout.steps = steps;
+        let plan = recipe.plan(Path::new("a.toml")).unwrap();
+        let now = || jiff::Timestamp::UNIX_EPOCH;
+        stages::run(Kind::Grpo, &plan, &dir.join(name), resume, &now, &mut |_| {}).map(|state| state.step)
+    };
+    assert_eq!((run("one", false, 2).unwrap(), run("two", false, 2).unwrap()), (2, 2));
+    let traces = |name: &str| fs::read_to_string(dir.join(name).join("traces/step-00000002.jsonl")).unwrap();
+    assert_eq!(traces("one"), traces("two"));
+
+    // The same corpus, indexed without vectors: another index.
+    let store = Store::open(&dir.join("home/corpus.db")).unwrap();
+    let created = jiff::Timestamp::from_second(60).unwrap();
+    let settings = Settings { created, place: "", vectors: VectorKind::Auto, cache: None };
+    build(&store, &Snapshots::new(&dir.join("home/snapshots")), None, &settings, &mut |_| {}).unwrap();
+    let error = run("one", true, 2).unwrap_err().to_string();
+    assert!(error.contains("the index have changed since the run began"), "{error}");
 }
