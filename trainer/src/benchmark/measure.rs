@@ -55,11 +55,14 @@ fn share(is_so: bool) -> f64 {
     f64::from(u8::from(is_so))
 }
 
-/// The share of claims that nothing cited supports; none where nothing is claimed.
+/// The share of claims that nothing cited supports: all of an answer that cites nothing; none where nothing is claimed.
 fn unsupported(trace: &Trace, reward: &Reward) -> Option<f64> {
     let claims: usize = reward.verdicts.iter().sum();
-    let known = trace.answer.is_answered() && claims > 0;
-    known.then(|| 1.0 - reward.verdicts[0] as f64 / claims as f64)
+    match (trace.answer.is_answered(), claims) {
+        (false, _) => None,
+        (true, 0) => trace.answer.citations.is_empty().then_some(1.0),
+        (true, _) => Some(1.0 - reward.verdicts[0] as f64 / claims as f64),
+    }
 }
 
 /// Cited documents that hold the answer, all that are cited, and all that hold it.
