@@ -131,7 +131,12 @@ pub(super) fn squad(whole: &Value, file: &str, set: &mut Set) {
             match question.fault() {
                 Some(fault) => set.faults.push(format!("question `{id}`: {fault}")),
                 None => {
-                    set.items.push(Item { question, set: file.to_owned(), reference, contexts: vec![document.clone()] })
+                    set.items.push(Item {
+                        question,
+                        set: file.to_owned(),
+                        reference,
+                        contexts: vec![document.clone()],
+                    });
                 }
             }
         }

@@ -70,7 +70,7 @@ fn cited(question: &Question, trace: &Trace) -> Option<(usize, usize, usize)> {
     if question.documents.is_empty() || !trace.answer.is_answered() {
         return None;
     }
-    let cited: BTreeSet<_> = trace.answer.documents().into_iter().map(|document| document.key()).collect();
+    let cited: BTreeSet<_> = trace.answer.documents().into_iter().map(corpus::DocumentId::key).collect();
     let right = question.documents.iter().filter(|key| cited.contains(key.as_str())).count();
     Some((right, cited.len(), question.documents.len()))
 }
