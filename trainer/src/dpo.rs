@@ -35,7 +35,7 @@ const REFERENCE: &str = "reference.safetensors";
 pub fn dpo(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut dyn FnMut(Progress)) -> Result<State> {
     let Recipe { data, dpo, .. } = plan.recipe();
     let text = Text::open(&plan.recipe().model.path)?;
-    let rules = passes::rules(plan, dpo.micro_tokens, 2)?;
+    let rules = passes::rules(plan, ("dpo", dpo.micro_tokens), 2)?;
     let (train, heldout) = Preferences::read_both(data, &text, rules)?;
     passes::run(stage(plan, &train, &heldout), dir, resume, clock, told)
 }
@@ -61,7 +61,7 @@ fn items(preferences: &Preferences) -> Items<'_> {
 
 /// The loss of a micro-batch.
 pub(crate) fn loss(config: &DpoConfig, micro: &Micro<'_>, logprobs: &Tensor) -> Result<Loss> {
-    let Micro { items, numbers, whole } = *micro;
+    let Micro { items, numbers, whole, .. } = *micro;
     let mut end = 0;
     let mut next = |sample: &Sample| {
         end += sample.learnt();

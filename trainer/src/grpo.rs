@@ -10,7 +10,7 @@ use candle_core::Tensor;
 use crate::checkpoint::State;
 use crate::objective::{Advantages, Denominator, GrpoConfig, Loss, Metrics, policy_loss};
 use crate::recipe::{Plan, Recipe};
-use crate::rl::{self, Episode, Micro, Objective};
+use crate::rl::{self, Credited, Micro, Objective};
 use crate::rollout::Rollout;
 use crate::run::{Clock, Progress};
 use crate::{Error, Result};
@@ -37,7 +37,7 @@ pub(crate) fn choose(recipe: &Recipe, done: &[Rollout]) -> Result<Advantages> {
 
 /// Credits tokens: with the advantage of their episode, or, but for those at which the policy was least sure, with
 /// nothing (arXiv 2506.01939).
-pub(crate) fn credit(config: &GrpoConfig, episodes: &mut [Episode<'_>]) -> Metrics {
+pub(crate) fn credit(config: &GrpoConfig, episodes: &mut [Credited<'_>]) -> Metrics {
     let mut metrics = Metrics::default();
     let Some(share) = config.mask.top_entropy else { return metrics };
     let mut entropies: Vec<f32> = episodes.iter().flat_map(|one| one.before.entropies.iter().copied()).collect();

@@ -1,4 +1,4 @@
-//! Learning from records that are there before a run begins, pass after pass: what DPO and reward models share.
+//! Learning from records that are there before a run begins, pass after pass: what SFT, DPO and reward models share.
 //!
 //! An item is what must stand in one micro-batch: a sample, or the two answers of a pair. A loss is a mean over all
 //! items of an optimiser step, or over their tokens, however many micro-batches it has.
@@ -13,17 +13,19 @@ use nn::{Decoder, DecoderConfig};
 use crate::checkpoint::{Best, Cursor, State};
 use crate::data::Rules;
 use crate::learner::{Learner, Tells};
-use crate::memory;
+use crate::memory::{self, Forecast, Load};
 use crate::objective::{DpoConfig, Loss, Metrics};
 use crate::order::Order;
 use crate::packing::pack;
 use crate::recipe::{Passes, Plan};
 use crate::run::{Clock, Progress, Run};
-use crate::{Error, Result, Sample, Schedule, dpo, reward_model};
+use crate::{Error, Result, Sample, Schedule, dpo, reward_model, sft};
 
 /// What is minimised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Objective {
+    /// What is learnt less likely.
+    Likelihood,
     /// The better answer less likely than the worse, beside the reference.
     Dpo(DpoConfig),
     /// The better answer worth less than the worse.
@@ -63,6 +65,8 @@ pub(crate) struct Micro<'a> {
     pub(crate) numbers: &'a [usize],
     /// Items of the whole step.
     pub(crate) whole: usize,
+    /// Learnt tokens of the whole step.
+    pub(crate) tokens: usize,
 }
 
 /// What learns.
@@ -81,15 +85,18 @@ struct Prepared<'a> {
     clock: Clock<'a>,
 }
 
-/// How records are let in whose items are of so many samples.
-pub(crate) fn rules(plan: &Plan, micro_tokens: usize, samples: usize) -> Result<Rules> {
+/// How records are let in whose items are of so many samples, by the `micro_tokens` of a section.
+pub(crate) fn rules(plan: &Plan, (section, micro_tokens): (&str, usize), samples: usize) -> Result<Rules> {
     let (data, model) = (&plan.recipe().data, &plan.recipe().model);
     let context = DecoderConfig::open(&model.path)?.max_position_embeddings;
     let max_tokens = data.max_tokens.unwrap_or(context.min(micro_tokens / samples));
+    let refuse = |reason: String| Err(Error::Input(format!("data.max_tokens is {max_tokens}, but {reason}")));
     if max_tokens > context {
-        return Err(Error::Input(format!(
-            "data.max_tokens is {max_tokens}, but the model sees {context} tokens: lower it"
-        )));
+        return refuse(format!("the model sees {context} tokens: lower it"));
+    }
+    if max_tokens.saturating_mul(samples) > micro_tokens {
+        let needed = if samples == 1 { "holds only" } else { "must hold both answers of a pair, and holds only" };
+        return refuse(format!("a micro-batch {needed} {micro_tokens}: lower it, or raise {section}.micro_tokens"));
     }
     Ok(Rules { max_tokens, overlong: data.overlong, duplicates: data.duplicates })
 }
@@ -102,6 +109,7 @@ impl Objective {
 
     fn loss(self, micro: &Micro<'_>, logprobs: &Tensor, values: Option<&Tensor>) -> Result<Loss> {
         match (self, values) {
+            (Self::Likelihood, _) => sft::micro_loss(micro, logprobs),
             (Self::Dpo(config), _) => dpo::loss(&config, micro, logprobs),
             (Self::BradleyTerry { centering }, Some(values)) => reward_model::loss(centering, micro, values),
             (Self::BradleyTerry { .. }, None) => Err(Error::Shape("a reward needs a head".to_owned())),
@@ -159,13 +167,15 @@ pub(crate) fn run(
             return Ok(state);
         }
     }
+    let forecast = prepared.forecast()?;
+    forecast.check(memory::available(), plan, prepared.stage.section)?;
     let (decoder, learner) = Learner::open_with(plan, checkpoint, prepared.stage.objective.tells())?;
     let mut model = Model { decoder, learner };
     if let Objective::Dpo(_) = prepared.stage.objective {
         let beginning = if checkpoint.is_none() { Some(&model.decoder) } else { None };
         dpo::refer(&mut prepared.stage, beginning, dir)?;
     }
-    let start = prepared.rehearse(&mut model, state.step)?;
+    let start = prepared.rehearse(&mut model, state.step, forecast)?;
     run.journal.write(&Entry::Start(start), clock())?;
     if state.step == 0 {
         prepared.evaluate(&model, &mut state, &mut run, "before")?;
@@ -231,16 +241,18 @@ impl<'a> Prepared<'a> {
         }
     }
 
+    /// The memory that the stage will take.
+    fn forecast(&self) -> Result<Forecast> {
+        let micro_tokens = self.order.tokens(&self.order.worst());
+        Forecast::of(self.stage.plan, Load { micro_tokens, ..Load::default() })
+    }
+
     /// Runs the largest micro-batch dry: whether it fits, and whether everything learns.
-    fn rehearse(&self, model: &mut Model, step: u64) -> Result<Start> {
-        let Stage { plan, train, heldout, name, section, .. } = &self.stage;
+    fn rehearse(&self, model: &mut Model, step: u64, forecast: Forecast) -> Result<Start> {
+        let Stage { train, heldout, name, .. } = &self.stage;
         let worst = self.order.worst();
-        let (config, parameters) = (model.decoder.config(), model.learner.parameters());
-        let tokens = self.order.tokens(&worst);
-        let forecast_bytes = memory::forecast(config, parameters, tokens, plan.recipe().model.recompute);
-        let setting = format!("lower {section}.micro_tokens, or set model.recompute to \"on\"");
-        memory::check(forecast_bytes, memory::available(), &setting)?;
-        let micro = Micro { items: train, numbers: &worst, whole: worst.len() };
+        let tokens = train.pick(&worst).iter().map(|sample| sample.learnt()).sum();
+        let micro = Micro { items: train, numbers: &worst, whole: worst.len(), tokens };
         let value = self.learn(model, &micro, &mut Told::default())?;
         if !value.is_finite() {
             let reason =
@@ -254,11 +266,11 @@ impl<'a> Prepared<'a> {
             step,
             steps: self.steps,
             stage: (*name).to_owned(),
-            parameters: parameters as u64,
+            parameters: model.learner.parameters() as u64,
             samples: train.samples.len() as u64,
             tokens: train.learnt() as u64,
             heldout: heldout.samples.len() as u64,
-            forecast_bytes,
+            forecast_bytes: forecast.total(),
             peak_bytes: memory::peak(),
         })
     }
@@ -274,7 +286,8 @@ impl<'a> Prepared<'a> {
         let learnt: usize = samples.iter().map(|sample| sample.learnt()).sum();
         let (mut told, mut total) = (Told::default(), 0.0);
         for pack in packs {
-            total += self.learn(model, &Micro { items, numbers: pack, whole: numbers.len() }, &mut told)?;
+            total +=
+                self.learn(model, &Micro { items, numbers: pack, whole: numbers.len(), tokens: learnt }, &mut told)?;
         }
         let Model { decoder, learner } = model;
         let norm = learner.norm();
@@ -337,7 +350,7 @@ impl<'a> Prepared<'a> {
             let scored = model.learner.score(&model.decoder, &items.pick(&numbers), 1.0)?;
             let tensor = |values: Vec<f32>| Tensor::from_vec(values.clone(), values.len(), &Device::Cpu);
             let values = if scored.values.is_empty() { None } else { Some(tensor(scored.values)?) };
-            let micro = Micro { items, numbers: &numbers, whole };
+            let micro = Micro { items, numbers: &numbers, whole, tokens: items.learnt() };
             metrics.merge(&self.stage.objective.loss(&micro, &tensor(scored.logprobs)?, values.as_ref())?.metrics);
         }
         let loss = metrics.get("loss").unwrap_or(f64::NAN);
@@ -346,7 +359,9 @@ impl<'a> Prepared<'a> {
         if is_best {
             state.best = Some(Best { step: state.step, score: -loss });
         }
-        let heldout = Heldout { step: state.step, phase: phase.to_owned(), values: named(metrics.iter()) };
+        let perplexity = (self.stage.objective == Objective::Likelihood).then_some(("perplexity", loss.exp()));
+        let values = named(metrics.iter().chain(perplexity));
+        let heldout = Heldout { step: state.step, phase: phase.to_owned(), values };
         run.journal.write(&Entry::Heldout(heldout), (self.clock)())?;
         Ok(is_best)
     }
@@ -354,7 +369,7 @@ impl<'a> Prepared<'a> {
     fn save(&self, model: &Model, folder: &Path) -> Result<()> {
         model.learner.save(&model.decoder, folder)?;
         match self.stage.objective {
-            Objective::Dpo(_) => Ok(()),
+            Objective::Likelihood | Objective::Dpo(_) => Ok(()),
             Objective::BradleyTerry { .. } => reward_model::describe(&self.stage.plan.recipe().model, folder),
         }
     }

@@ -16,7 +16,7 @@ use crate::objective::{
     Advantages, Denominator, Gae, Metrics, PpoConfig, RewardScale, Scaling, advantages, gae, policy_loss, value_loss,
 };
 use crate::recipe::Plan;
-use crate::rl::{self, Episode, Micro, Objective};
+use crate::rl::{self, Credited, Micro, Objective};
 use crate::rollout::Rollout;
 use crate::run::{Clock, Progress};
 
@@ -43,7 +43,7 @@ pub(crate) fn choose(done: &[Rollout]) -> Result<Advantages> {
 pub(crate) fn credit(
     config: &PpoConfig,
     controllers: &mut Option<Controllers>,
-    episodes: &mut [Episode<'_>],
+    episodes: &mut [Credited<'_>],
 ) -> Result<Metrics> {
     let Controllers { kl, scale } =
         controllers.get_or_insert(Controllers { kl: config.kl, scale: RewardScale::default() });

@@ -53,7 +53,7 @@ pub fn reward_model(
 ) -> Result<State> {
     let (data, section) = (&plan.recipe().data, &plan.recipe().reward_model);
     let text = Text::open(&plan.recipe().model.path)?;
-    let rules = passes::rules(plan, section.micro_tokens, 2)?;
+    let rules = passes::rules(plan, ("reward_model", section.micro_tokens), 2)?;
     let (train, heldout) = Preferences::read_both(data, &text, rules)?;
     let (ends, heldout_ends) = (ends(&train), ends(&heldout));
     let stage = Stage {

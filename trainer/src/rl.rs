@@ -8,7 +8,7 @@
 //! have ended in. Episodes are told that it is the second of 1970 that has the step's number.
 
 mod alarm;
-mod episode;
+mod credited;
 pub(crate) mod library;
 mod measure;
 mod record;
@@ -27,7 +27,7 @@ use nn::{Decoder, DecoderConfig, Device, Sampling};
 use retriever::{Query, Retrieve};
 
 pub use self::alarm::Alarms;
-pub(crate) use self::episode::{Episode, Micro};
+pub(crate) use self::credited::{Credited, Micro};
 use self::tasks::Tasks;
 use crate::checkpoint::{Best, State};
 use crate::learner::{Learner, Tells};

@@ -13,7 +13,7 @@ fn config(share: Option<f64>) -> GrpoConfig {
 #[test]
 fn only_tokens_of_doubt_are_credited_where_that_is_asked_for() {
     let (sample, sampled) = (Sample::default(), vec![-1.0; 3]);
-    let episode = |advantage: f64, entropies: [f32; 3]| Episode {
+    let episode = |advantage: f64, entropies: [f32; 3]| Credited {
         sample: &sample,
         sampler: &sampled,
         worth: 0.0,

@@ -6,7 +6,7 @@ use super::*;
 use crate::data::Text;
 use crate::recipe::Learn;
 use crate::testing::{Paired, records};
-use crate::{Preferences, Summary};
+use crate::{Kind, Preferences, Summary};
 
 #[test]
 fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
@@ -15,7 +15,7 @@ fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
     let plan = paired.recipe.clone().plan(Path::new("a.toml")).unwrap();
     let clock = || jiff::Timestamp::UNIX_EPOCH;
     let text = Text::open(&plan.recipe().model.path).unwrap();
-    let rules = rules(&plan, plan.recipe().dpo.micro_tokens, 2).unwrap();
+    let rules = rules(&plan, ("dpo", plan.recipe().dpo.micro_tokens), 2).unwrap();
     let (train, heldout) = Preferences::read_both(&plan.recipe().data, &text, rules).unwrap();
     let out = paired.out("run");
     let (mut run, _) = Run::open(&out, &plan, false, &clock).unwrap();
@@ -23,10 +23,11 @@ fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
     let (decoder, learner) = Learner::open(&plan, None).unwrap();
     let mut model = Model { decoder, learner };
     dpo::refer(&mut prepared.stage, Some(&model.decoder), &out).unwrap();
-    let start = prepared.rehearse(&mut model, 0).unwrap();
+    let forecast = prepared.forecast().unwrap();
+    let start = prepared.rehearse(&mut model, 0, forecast).unwrap();
     assert!(start.forecast_bytes > 0 && (start.samples, start.tokens, start.steps) == (7, 14, 9));
     model.learner.poison(&mut model.decoder);
-    assert!(matches!(prepared.rehearse(&mut model, 0), Err(Error::Halted { .. })));
+    assert!(matches!(prepared.rehearse(&mut model, 0, forecast), Err(Error::Halted { .. })));
     let mut state = State::default();
     let packs = prepared.order.epoch(0);
     for number in 1..=2 {
@@ -42,12 +43,39 @@ fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
     assert_eq!(Summary::read(&out).unwrap().skipped, 3);
 }
 
+/// In SFT the mean is over all tokens of a step; where two micro-batches share it, losses and gradients add up.
 #[test]
-fn samples_longer_than_the_model_sees_are_refused_before_anything_is_read() {
-    let mut paired = Paired::new(Learn::All, &records(300, &[(402, 401, 1)]), "");
-    paired.recipe.sft.micro_tokens = 1 << 20;
-    paired.recipe.data.max_tokens = Some(1 << 20);
-    let plan = paired.recipe.clone().plan(Path::new("a.toml")).unwrap();
-    let error = rules(&plan, 1 << 22, 2).unwrap_err().to_string();
-    assert!(error.contains("data.max_tokens") && error.contains("lower it"), "{error}");
+fn how_samples_are_batched_changes_nothing() {
+    let lines = |count: usize| -> String {
+        let line = |number: usize| format!("{{\"text\": \"drug {number} is given{}\"}}\n", " daily".repeat(number % 4));
+        (0..count).map(line).collect()
+    };
+    let first = |micro_tokens: usize, accumulate: usize| {
+        let mut paired = Paired::new(Learn::All, &lines(12), "");
+        (paired.recipe.sft.micro_tokens, paired.recipe.sft.accumulate) = (micro_tokens, accumulate);
+        (paired.recipe.sft.epochs, paired.recipe.data.max_tokens) = (2, Some(40));
+        paired.run(Kind::Sft, "run", false).unwrap();
+        let told = paired.steps("run");
+        assert_eq!((told.len(), told[0].values["samples"]), (2, 12.0));
+        (told[0].loss.unwrap(), told[0].gradient_norm.unwrap(), told[1].loss.unwrap())
+    };
+    let (together, apart) = (first(4000, 1), first(40, 12));
+    assert!((together.0 - apart.0).abs() < 1e-5 * together.0, "{together:?} {apart:?}");
+    assert!((together.1 - apart.1).abs() < 1e-4 * together.1, "{together:?} {apart:?}");
+    assert!((together.2 - apart.2).abs() < 1e-4 * together.2, "{together:?} {apart:?}");
+}
+
+#[test]
+fn what_cannot_stand_in_a_micro_batch_is_refused_before_anything_is_read() {
+    let refused = |max_tokens: usize, micro_tokens: usize, samples: usize| {
+        let mut paired = Paired::new(Learn::All, &records(300, &[(402, 401, 1)]), "");
+        paired.recipe.data.max_tokens = Some(max_tokens);
+        let plan = paired.recipe.clone().plan(Path::new("a.toml")).unwrap();
+        rules(&plan, ("dpo", micro_tokens), samples).unwrap_err().to_string()
+    };
+    let error = refused(1 << 20, 1 << 22, 2);
+    assert!(error.contains("the model sees") && error.ends_with("tokens: lower it"), "{error}");
+    let error = refused(60, 100, 2);
+    assert!(error.contains("both answers of a pair") && error.contains("raise dpo.micro_tokens"), "{error}");
+    assert!(refused(101, 100, 1).contains("holds only 100"), "{}", refused(101, 100, 1));
 }

@@ -8,12 +8,12 @@ use crate::learner::Scored;
 use crate::objective::KlControl;
 
 /// An episode of two tokens, and one of a single token.
-fn episodes<'a>(samples: &'a [Sample; 2], sampled: &'a [Vec<f32>; 2]) -> Vec<Episode<'a>> {
+fn episodes<'a>(samples: &'a [Sample; 2], sampled: &'a [Vec<f32>; 2]) -> Vec<Credited<'a>> {
     let values = [vec![0.5, 0.25], vec![-0.5]];
     let references = [vec![-1.0, -2.5], vec![-0.5]];
     let worth = [3.0, 1.0];
     (0..2)
-        .map(|at| Episode {
+        .map(|at| Credited {
             sample: &samples[at],
             sampler: &sampled[at],
             worth: worth[at],
@@ -88,7 +88,7 @@ fn without_a_reference_nothing_diverges() {
     let metrics = credit(&config, &mut None, &mut episodes).unwrap();
     assert_eq!(metrics.get("kl"), None);
     close(&episodes[0].returns, &[3.0, 3.0]);
-    let mut none: Vec<Episode<'_>> = Vec::new();
+    let mut none: Vec<Credited<'_>> = Vec::new();
     credit(&config, &mut None, &mut none).unwrap();
 }
 
@@ -124,8 +124,8 @@ fn a_bandit_goes_where_the_closed_form_says() {
         let arms: Vec<usize> = (0..DRAWS).map(arm).collect();
         let sampled: Vec<[f32; 1]> = arms.iter().map(|arm| [own[*arm] as f32]).collect();
         let expected = value.to_vec1::<f64>().unwrap()[0] as f32;
-        let mut episodes: Vec<Episode<'_>> = (arms.iter().zip(&sampled))
-            .map(|(arm, sampled)| Episode {
+        let mut episodes: Vec<Credited<'_>> = (arms.iter().zip(&sampled))
+            .map(|(arm, sampled)| Credited {
                 sample: &sample,
                 sampler: sampled,
                 worth: worth[*arm],

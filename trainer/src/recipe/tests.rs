@@ -81,7 +81,7 @@ fn a_plan_refuses_what_cannot_be() {
         (|recipe| recipe.optimiser.beta2 = 1.0, "optimiser.beta2"),
         (|recipe| recipe.optimiser.learning_rate = Some(f64::NAN), "optimiser.learning_rate"),
         (|recipe| recipe.sft.accumulate = 0, "sft.accumulate"),
-        (|recipe| recipe.data.max_tokens = Some(4096), "sft.micro_tokens"),
+        (|recipe| recipe.data.max_tokens = Some(1), "data.max_tokens"),
         (
             |recipe| (recipe.model.learn, recipe.model.adapter) = (Learn::All, Some(recipe.model.path.clone())),
             "model.adapter",

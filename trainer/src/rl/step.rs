@@ -6,7 +6,7 @@ use agent::journal::{Entry, Step};
 use nn::Stream;
 
 use super::alarm::{Outcome, Seen};
-use super::episode::{Episode, Micro};
+use super::credited::{Credited, Micro};
 use super::{Objective, Trainer, measure, record};
 use crate::checkpoint::{Cursor, State};
 use crate::learner::{Scored, score};
@@ -56,8 +56,8 @@ impl Trainer<'_> {
         }
 
         let kept = (0..done.len()).filter(|number| advantages.is_kept[*number]);
-        let mut episodes: Vec<Episode<'_>> =
-            kept.clone().map(|number| Episode::new(&done[number], advantages.values[number])).collect();
+        let mut episodes: Vec<Credited<'_>> =
+            kept.clone().map(|number| Credited::new(&done[number], advantages.values[number])).collect();
         self.score(&mut episodes)?;
         let credited = match self.objective {
             Objective::Grpo => grpo::credit(&self.recipe.grpo, &mut episodes),
@@ -157,7 +157,7 @@ impl Trainer<'_> {
     }
 
     /// Asks of the model before the step's first update, and of the reference, what the objective wants to know.
-    fn score(&self, episodes: &mut [Episode<'_>]) -> Result<()> {
+    fn score(&self, episodes: &mut [Credited<'_>]) -> Result<()> {
         let (rollout, model) = (&self.recipe.rollout, &self.recipe.model);
         let is_held = self.objective.is_held(self.recipe);
         let is_scored = self.is_repeated() || self.objective.wants_scores(self.recipe);
@@ -214,7 +214,7 @@ impl Trainer<'_> {
     }
 
     /// Updates the policy as often as the recipe says.
-    fn learn(&mut self, episodes: &[Episode<'_>], rate: f64, step: u64) -> Result<Learnt> {
+    fn learn(&mut self, episodes: &[Credited<'_>], rate: f64, step: u64) -> Result<Learnt> {
         let mut learnt = Learnt::default();
         let is_old = self.is_repeated();
         let mut is_first = true;
@@ -225,7 +225,7 @@ impl Trainer<'_> {
                 let denominator = Denominator::of(written);
                 let (mut total, mut entropy) = (0.0, 0.0);
                 for part in micro_batches(&samples, self.recipe.rollout.micro_tokens) {
-                    let part: Vec<&Episode<'_>> = part.iter().map(|at| &episodes[numbers[*at]]).collect();
+                    let part: Vec<&Credited<'_>> = part.iter().map(|at| &episodes[numbers[*at]]).collect();
                     let micro = Micro::of(&part, is_old);
                     let (value, entropies) = self.add(&micro, denominator, &mut learnt.metrics)?;
                     (total, entropy) = (total + value, entropy + entropies);

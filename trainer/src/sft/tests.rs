@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::PathBuf;
 
-use agent::journal;
+use agent::journal::{self, Entry};
+use jiff::Timestamp;
 
 use super::*;
-use crate::recipe::Learn;
-use crate::run;
+use crate::Sample;
+use crate::learner::{Learner, score};
+use crate::recipe::{Learn, Recipe};
+use crate::run::{self, Run};
 use crate::testing::{copy, files};
 
 struct Fixture {
@@ -169,37 +172,6 @@ fn only_learnt_tokens_count_however_they_are_batched() {
         assert!((norm_apart - norm).abs() < 1e-4 * norm, "{norm_apart} {norm}");
     }
     assert!(together > 4.0 && norm > 0.0);
-}
-
-#[test]
-fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
-    let fixture = fixture(Learn::All);
-    let plan = fixture.plan();
-    let out = fixture.out("run");
-    let prepared = Prepared::new(&plan).unwrap();
-    let (mut run, resumed) = Run::open(&out, &plan, false, &now).unwrap();
-    assert!(resumed.is_none());
-    let (decoder, learner) = Learner::open(&plan, None).unwrap();
-    let mut model = Model { decoder, learner };
-    let forecast = prepared.forecast(&plan).unwrap();
-    let start = prepared.rehearse(&mut model, 0, forecast, &now).unwrap();
-    assert!(start.forecast_bytes > 0 && start.steps == prepared.steps);
-    model.learner.poison(&mut model.decoder);
-    assert!(matches!(prepared.rehearse(&mut model, 0, forecast, &now), Err(Error::Halted { .. })));
-    let mut state = State::default();
-    let packs = prepared.order.epoch(0);
-    let mut step = |state: &mut State| prepared.step(&mut model, state, &mut run, &packs, &now);
-    for number in 1..=2 {
-        let told = step(&mut state).unwrap();
-        assert!(told.skipped && told.loss.is_none());
-        assert_eq!((state.step, state.skipped, state.updates, state.tokens), (number, number, 0, 0));
-    }
-    let error = step(&mut state).unwrap_err().to_string();
-    assert!(error.contains("step 3") && error.contains("3 times in a row"), "{error}");
-    let dumped: Vec<Sample> = serde_json::from_slice(&fs::read(out.join("dumps/step-00000002.json")).unwrap()).unwrap();
-    assert!(!dumped.is_empty());
-    let summary = crate::Summary::read(&out).unwrap();
-    assert_eq!((summary.skipped, summary.notices.len(), summary.first_loss), (3, 4, None));
 }
 
 #[test]

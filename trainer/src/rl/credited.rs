@@ -1,4 +1,4 @@
-//! [`Episode`]: a rollout that is learnt from, token by token; [`Micro`]: those that are computed at once.
+//! [`Credited`]: an episode that is learnt from, token by token; [`Micro`]: those that are computed at once.
 
 use std::ops::Range;
 
@@ -7,9 +7,9 @@ use crate::learner::Scored;
 use crate::objective::Recorded;
 use crate::rollout::Rollout;
 
-/// A rollout that is learnt from, with what is known of each token that its policy wrote.
+/// An episode that is learnt from, with what is known of each token that its policy wrote.
 #[derive(Clone, Debug)]
-pub(crate) struct Episode<'a> {
+pub(crate) struct Credited<'a> {
     pub(crate) sample: &'a Sample,
     /// Log-probabilities when they were sampled.
     pub(crate) sampler: &'a [f32],
@@ -38,7 +38,7 @@ pub(crate) struct Micro<'a> {
     is_old: bool,
 }
 
-impl<'a> Episode<'a> {
+impl<'a> Credited<'a> {
     /// All of whose tokens have one advantage.
     pub(crate) fn new(rollout: &'a Rollout, advantage: f64) -> Self {
         let Rollout { sample, logprobs: sampler, reward, .. } = rollout;
@@ -57,7 +57,7 @@ impl<'a> Episode<'a> {
 
 impl<'a> Micro<'a> {
     /// Of some episodes; `is_old` when the policy may have moved since it sampled them.
-    pub(crate) fn of(episodes: &[&Episode<'a>], is_old: bool) -> Self {
+    pub(crate) fn of(episodes: &[&Credited<'a>], is_old: bool) -> Self {
         let mut micro = Self { is_old, ..Self::default() };
         for episode in episodes {
             let start = micro.sampler.len();
