@@ -122,13 +122,6 @@ impl Forecast {
     }
 }
 
-/// Bytes that training a model which is open already is expected to take: gradients and two moments for each of
-/// `parameters` values, and a micro-batch of so many tokens.
-pub fn forecast(config: &DecoderConfig, parameters: usize, tokens: usize, how: Recompute) -> u64 {
-    let learning = parameters.saturating_mul(3 * size_of::<f32>());
-    learning.saturating_add(config.pass_bytes(tokens, Trainable::All, recompute(how))) as u64
-}
-
 /// Refuses what the machine has no room for; `setting` is what to change. Says nothing where the machine does not tell.
 ///
 /// # Errors
