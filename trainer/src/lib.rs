@@ -14,7 +14,7 @@
 //! * [`task`], [`lookup`]: a generated formulary that can only be learnt by looking things up;
 //! * [`stages`]: what a stage may be, and recipes of several;
 //! * [`run`], [`Checkpoints`], [`Journal`]: the folder of a run, what it goes on from and what it tells;
-//! * [`bench`]: how fast all this is on a machine, [`memory`]: what it needs of it;
+//! * [`mod@bench`]: how fast all this is on a machine, [`memory`]: what it needs of it;
 //! * [`Episode`]: an episode of a run, kept with its rewards and their reasons;
 //! * [`Summary`] and [`export`]: what came of a run, seen and taken elsewhere.
 //!
