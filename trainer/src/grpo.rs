@@ -22,12 +22,18 @@ use crate::{Error, Result};
 /// Those of bad questions, a bad index or a bad model before anything is trained; [`Error::Halted`]
 /// when training cannot go on, or goes where it should not.
 pub fn grpo(plan: &Plan, dir: &Path, resume: bool, clock: Clock<'_>, told: &mut dyn FnMut(Progress)) -> Result<State> {
-    if plan.recipe().rollout.group < 2 {
-        return Err(Error::Input(
-            "rollout.group is 1, expected 2 or more: an episode alone has nothing to be better than".to_owned(),
-        ));
-    }
+    check(plan.recipe()).map_err(Error::Input)?;
     rl::run(Objective::Grpo, plan, dir, resume, clock, told)
+}
+
+/// Refuses a recipe by which nothing could be learnt.
+pub(crate) fn check(recipe: &Recipe) -> Result<(), String> {
+    match recipe.rollout.group {
+        group @ ..2 => {
+            Err(format!("rollout.group is {group}, expected 2 or more: an episode alone has nothing to be better than"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Which episodes are learnt from, and how much better than their group each was.

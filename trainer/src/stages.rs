@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub use self::several::train;
 use crate::checkpoint::State;
 use crate::export::Which;
-use crate::recipe::Plan;
+use crate::recipe::{Plan, Recipe};
 use crate::run::{Clock, Progress};
 use crate::{Result, dpo, encoder, grpo, ppo, reward_model, scorer, sft};
 
@@ -69,6 +69,14 @@ impl Kind {
         match self {
             Self::Sft | Self::Dpo => Which::Last,
             Self::Reward | Self::Grpo | Self::Ppo | Self::Scorer | Self::Encoder => Which::Best,
+        }
+    }
+
+    /// Refuses what a recipe says and only this kind cannot do.
+    pub(crate) fn check(self, recipe: &Recipe) -> std::result::Result<(), String> {
+        match self {
+            Self::Grpo => grpo::check(recipe),
+            Self::Sft | Self::Dpo | Self::Reward | Self::Ppo | Self::Scorer | Self::Encoder => Ok(()),
         }
     }
 

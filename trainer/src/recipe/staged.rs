@@ -132,6 +132,7 @@ impl Stages {
         let mut models: Vec<(&str, PathBuf)> = Vec::new();
         for stage in &self.stages {
             let mut recipe = self.recipe(stage, run)?;
+            stage.kind.check(&recipe).map_err(|reason| stage.named(fault(&self.file, &reason)))?;
             let named = texts(&stage.sections).into_iter().filter(|text| text.starts_with("stage:")).count();
             let path = &recipe.model.path;
             let begun = models.iter().rev().find(|(name, _)| Some(path) == self.outcome(name, run).as_ref());
