@@ -24,7 +24,7 @@ use crate::{Error, Result};
 
 /// A stretch of a document that is found or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Passage {
+pub(super) struct Candidate {
     /// Its document's key, by which judgments name it.
     pub(super) document: String,
     /// What an encoder reads: title and text.
@@ -54,7 +54,7 @@ pub(super) struct Asked {
 /// All that a run learns from and is measured by.
 #[derive(Debug, Default)]
 pub(super) struct Judged {
-    pub(super) passages: Vec<Passage>,
+    pub(super) passages: Vec<Candidate>,
     pub(super) queries: Vec<Asked>,
     pub(super) lessons: Vec<Lesson>,
     /// Judgments to measure by, and the texts of their queries.
@@ -87,7 +87,7 @@ impl Judged {
                 of_chunk.insert(chunk.id, number);
                 judged
                     .passages
-                    .push(Passage { document, text: retriever::indexing::passage(&card.title, &chunk.text) });
+                    .push(Candidate { document, text: retriever::indexing::passage(&card.title, &chunk.text) });
                 Ok(())
             })
             .map_err(failed)?;

@@ -1,3 +1,5 @@
+//! Attention and its backward pass beside `f64`, alone and in company.
+
 use std::num::NonZero;
 use std::slice::from_ref;
 
