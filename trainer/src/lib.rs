@@ -11,7 +11,9 @@
 //! * [`objective`]: losses and advantages of GRPO, PPO, DPO and reward models, as pure functions;
 //! * [`rollout`], [`reward`], [`question`]: episodes of the agent, what they are worth and why;
 //! * [`evaluation`]: what answers come to, with intervals; [`retrieval`]: searches that find something else;
-//! * [`task`], [`lookup`]: a generated formulary that can only be learnt by looking things up;
+//! * [`benchmark`]: published sets of questions, and the evidence that is [`given`] with them;
+//! * [`task`]: what a recipe can have made first: [`lookup`], a generated formulary that can only be learnt by looking
+//!   things up; [`starter`] and [`evidence`], questions on real text;
 //! * [`stages`]: what a stage may be, and recipes of several;
 //! * [`run`], [`Checkpoints`], [`Journal`]: the folder of a run, what it goes on from and what it tells;
 //! * [`mod@bench`]: how fast all this is on a machine, [`memory`]: what it needs of it;

@@ -136,13 +136,13 @@ impl Outside {
 struct Case<'a> {
     question: &'a str,
     answer: &'a str,
-    evidence: Vec<Passage<'a>>,
+    evidence: Vec<Shown<'a>>,
     gold: &'a Gold,
 }
 
 /// A piece of evidence that was retrieved.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Passage<'a> {
+struct Shown<'a> {
     label: String,
     title: &'a str,
     text: &'a str,
@@ -152,7 +152,7 @@ struct Passage<'a> {
 impl<'a> Case<'a> {
     fn new(question: &'a Question, trace: &'a Trace) -> Self {
         let cited = |label| trace.answer.sentences.iter().any(|sentence| sentence.cites.contains(&label));
-        let passage = |one: &'a retriever::Evidence| Passage {
+        let passage = |one: &'a retriever::Evidence| Shown {
             label: one.label.to_string(),
             title: &one.title,
             text: &one.text,
