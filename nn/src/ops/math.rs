@@ -71,6 +71,19 @@ pub(super) fn total(lanes: [f32; LANES]) -> f32 {
     lanes[0]
 }
 
+/// The sum of products of `a` and `b`, in one fixed order.
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let (left, rest) = a.as_chunks::<LANES>();
+    let (right, other) = b.as_chunks::<LANES>();
+    let mut lanes = [0.0; LANES];
+    for (left, right) in left.iter().zip(right) {
+        for ((lane, a), b) in lanes.iter_mut().zip(left).zip(right) {
+            *lane += a * b;
+        }
+    }
+    total(lanes) + rest.iter().zip(other).map(|(a, b)| a * b).sum::<f32>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -198,6 +198,23 @@ fn portable(rows: Rows<'_>, panels: &[Panel<'_>], from: From, tile: &mut Tile) {
     }
 }
 
+/// So many rows in tiles of about the same height.
+pub(super) fn tiles(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    let count = rows.div_ceil(ROWS);
+    (0..count).map(move |tile| tile * rows / count..(tile + 1) * rows / count)
+}
+
+/// Adds the product of `rows` with one panel to `sums`, a line for each row, with room for a tile behind the last.
+pub(super) fn add_product(isa: Isa, rows: Rows<'_>, lines: &[Line], sums: &mut [Line]) {
+    for tile in tiles(rows.count) {
+        let Some(sums) = sums[tile.start..].first_chunk_mut::<ROWS>() else {
+            unreachable!("sums end with room for a tile");
+        };
+        let rows = Rows { values: &rows.values[tile.start * rows.stride..], stride: rows.stride, count: tile.len() };
+        multiply(isa, rows, &[Panel::full(lines)], From::Tile, sums);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,11 +6,11 @@ use std::ops::Range;
 
 use super::scale;
 use crate::ops::isa::Isa;
-use crate::ops::math::{LANES, total};
+use crate::ops::math::dot;
 use crate::ops::softmax::exponentials;
 use crate::ops::split::Split;
 use crate::ops::team::Team;
-use crate::ops::tile::{COLUMNS, EMPTY, From, Line, Panel, ROWS, Rows, Tile, multiply};
+use crate::ops::tile::{COLUMNS, EMPTY, From, Line, Panel, ROWS, Rows, add_product, multiply, tiles};
 
 /// Queries that go through the keys together.
 const QUERIES: usize = 8 * ROWS;
@@ -270,33 +270,8 @@ impl Worker {
                 (&self.outputs, &self.share_lines[lines.clone()], &mut self.dvalues),
             ] {
                 let sums = &mut sums[block * (size + ROWS)..(block + 1) * (size + ROWS)];
-                for tile in tiles(size) {
-                    let rows = Rows { values: &rows[tile.start * count..], stride: count, count: tile.len() };
-                    let Some(sums) = sums[tile.start..].first_chunk_mut::<ROWS>() else {
-                        unreachable!("a block ends with room for a tile");
-                    };
-                    let sums: &mut Tile = sums;
-                    multiply(step.isa, rows, &[Panel::full(lines)], From::Tile, sums);
-                }
+                add_product(step.isa, Rows { values: rows, stride: count, count: size }, lines, sums);
             }
         }
     }
-}
-
-/// So many rows in tiles of about the same height.
-fn tiles(rows: usize) -> impl Iterator<Item = Range<usize>> {
-    let count = rows.div_ceil(ROWS);
-    (0..count).map(move |tile| tile * rows / count..(tile + 1) * rows / count)
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let (left, rest) = a.as_chunks::<LANES>();
-    let (right, other) = b.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
-    for (left, right) in left.iter().zip(right) {
-        for ((lane, a), b) in lanes.iter_mut().zip(left).zip(right) {
-            *lane += a * b;
-        }
-    }
-    total(lanes) + rest.iter().zip(other).map(|(a, b)| a * b).sum::<f32>()
 }
