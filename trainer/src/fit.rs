@@ -16,7 +16,7 @@ use nn::{BertConfig, Device, Gradients, Parameter, Weights};
 use crate::checkpoint::{Best, Cursor, State};
 use crate::error::write;
 use crate::recipe::{Learn, Plan, Recompute};
-use crate::run::{Clock, Progress, Resumed, Run};
+use crate::run::{Clock, Due, Opened, Progress, Run};
 use crate::{Error, Optimiser, Result, Sample, memory};
 
 /// In a checkpoint: the folder of the model.
@@ -146,18 +146,10 @@ pub(crate) fn fit<M>(
     told: &mut dyn FnMut(Progress),
 ) -> Result<Fitted<M>> {
     let begun = clock();
-    let (mut run, resumed) = Run::open(dir, plan, resume, clock)?;
+    let Opened { mut run, mut state, checkpoint } = Run::begin(dir, plan, resume, (task.stage, &task.data), clock)?;
     let mut learner = Learner::new(plan, parameters)?;
-    let mut state = State { stage: task.stage.to_owned(), data: task.data.clone(), ..State::default() };
-    if let Some(Resumed { folder, state: resumed }) = resumed {
-        state = resumed;
-        if state.data != task.data {
-            let shown = dir.display();
-            return Err(Error::Input(format!(
-                "{shown}: the data has changed since the run began: restore it, or begin anew"
-            )));
-        }
-        learner.restore(&folder)?;
+    if let Some(folder) = &checkpoint {
+        learner.restore(folder)?;
         learner.optimiser.load(&folder.join(MOMENTS), state.updates)?;
         (task.refresh)(&mut model)?;
     }
@@ -170,18 +162,17 @@ pub(crate) fn fit<M>(
         }
     }
     let schedule = plan.schedule(task.steps);
-    let section = &plan.recipe().run;
     while state.step < task.steps {
         let rate = schedule.rate(state.step);
         let step = advance(task, &mut model, &mut learner, &mut state, rate, &mut run, clock)?;
         let note = step.loss.map_or_else(|| "loss not finite".to_owned(), |loss| format!("loss {loss:.4}"));
         told(Progress::after(&step, task.steps, note));
-        let is_last = state.step == task.steps;
-        let is_due = |every: u64| is_last || (every > 0 && state.step.is_multiple_of(every));
-        let (is_measured, is_kept) = (is_due(section.evaluate_every), is_due(section.checkpoint_every));
-        let phase = if is_last { format!("after_{}", task.stage) } else { "during".to_owned() };
-        let is_best = is_measured && measure(task, &model, &mut state, &mut run, &phase, clock)?;
-        if is_kept || is_best {
+        let due = Due::after(&plan.recipe().run, task.stage, state.step, state.step == task.steps);
+        let is_best = match &due.measure {
+            Some(phase) => measure(task, &model, &mut state, &mut run, phase, clock)?,
+            None => false,
+        };
+        if due.checkpoint || is_best {
             let fill = |folder: &Path| {
                 let weights = folder.join(MODEL);
                 fs::create_dir_all(&weights).map_err(write(&weights))?;

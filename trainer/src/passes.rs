@@ -18,7 +18,7 @@ use crate::objective::{DpoConfig, Loss, Metrics};
 use crate::order::Order;
 use crate::packing::pack;
 use crate::recipe::{Passes, Plan};
-use crate::run::{Clock, Progress, Run};
+use crate::run::{Clock, Due, Opened, Progress, Run};
 use crate::{Error, Result, Sample, Schedule, dpo, reward_model, sft};
 
 /// What is minimised.
@@ -148,25 +148,13 @@ pub(crate) fn run(
 ) -> Result<State> {
     let begun = clock();
     let (plan, name, data) = (stage.plan, stage.name, stage.data.clone());
-    let (mut run, resumed) = Run::open(dir, plan, resume, clock)?;
+    let Opened { mut run, mut state, checkpoint } = Run::begin(dir, plan, resume, (name, &data), clock)?;
     let mut prepared = Prepared::new(stage, clock);
-    let mut state = State { stage: name.to_owned(), data: data.clone(), ..State::default() };
-    let mut checkpoint = None;
-    if let Some(resumed) = &resumed {
-        state = resumed.state.clone();
-        checkpoint = Some((resumed.folder.as_path(), state.updates));
-        let refuse = |what: &str| Err(Error::Input(format!("{}: {what}", dir.display())));
-        if state.stage != name {
-            return refuse(&format!("is no run of {name}: name another folder"));
-        }
-        if state.data != data {
-            return refuse("the data has changed since the run began: restore it, or begin anew");
-        }
-        if state.step >= prepared.steps {
-            run.end(state.step, 0.0, clock)?;
-            return Ok(state);
-        }
+    if state.step >= prepared.steps {
+        run.end(state.step, 0.0, clock)?;
+        return Ok(state);
     }
+    let checkpoint = checkpoint.as_deref().map(|folder| (folder, state.updates));
     let forecast = prepared.forecast()?;
     forecast.check(memory::available(), plan, prepared.stage.section)?;
     let (decoder, learner) = Learner::open_with(plan, checkpoint, prepared.stage.objective.tells())?;
@@ -181,19 +169,18 @@ pub(crate) fn run(
         prepared.evaluate(&model, &mut state, &mut run, "before")?;
     }
     let mut packs = (state.cursor.epoch, prepared.order.epoch(state.cursor.epoch));
-    let settings = &plan.recipe().run;
     while state.step < prepared.steps {
         if packs.0 != state.cursor.epoch {
             packs = (state.cursor.epoch, prepared.order.epoch(state.cursor.epoch));
         }
         let step = prepared.step(&mut model, &mut state, &mut run, &packs.1)?;
         told(Progress::after(&step, prepared.steps, note(&step)));
-        let is_last = state.step == prepared.steps;
-        let is_due = |every: u64| is_last || (every > 0 && state.step.is_multiple_of(every));
-        let (evaluate, checkpoint) = (is_due(settings.evaluate_every), is_due(settings.checkpoint_every));
-        let phase = if is_last { format!("after_{name}") } else { "during".to_owned() };
-        let is_best = evaluate && prepared.evaluate(&model, &mut state, &mut run, &phase)?;
-        if checkpoint || is_best {
+        let due = Due::after(&plan.recipe().run, name, state.step, state.step == prepared.steps);
+        let is_best = match &due.measure {
+            Some(phase) => prepared.evaluate(&model, &mut state, &mut run, phase)?,
+            None => false,
+        };
+        if due.checkpoint || is_best {
             run.checkpoint(&state, |folder| prepared.save(&model, folder), clock)?;
         }
     }

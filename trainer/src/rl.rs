@@ -37,7 +37,7 @@ use crate::recipe::{Learn, Plan, Recipe};
 use crate::retrieval::Searched;
 use crate::reward::Rewards;
 use crate::rollout::{Cached, Place, Rollout, RolloutConfig, Score, Setting, rollouts};
-use crate::run::{Clock, Progress, Run};
+use crate::run::{Clock, Due, Opened, Progress, Run};
 use crate::{Error, Result, Sample, Schedule};
 
 /// Queries whose hits are remembered, and chunks whose text is.
@@ -129,25 +129,13 @@ fn train(
     let (begun, recipe, name) = (clock(), plan.recipe(), objective.name());
     let tasks = Tasks::read(recipe)?;
     let library = library::open(&recipe.data)?;
-    let (mut run, resumed) = Run::open(dir, plan, resume, clock)?;
     let data = tasks.fingerprint(library.identity());
-    let mut state = State { stage: name.to_owned(), data: data.clone(), ..State::default() };
-    let mut checkpoint = None;
-    if let Some(resumed) = &resumed {
-        state = resumed.state.clone();
-        checkpoint = Some((resumed.folder.as_path(), state.updates));
-        let refuse = |what: &str| Err(Error::Input(format!("{}: {what}", dir.display())));
-        if state.stage != name {
-            return refuse(&format!("is no run of {name}: name another folder"));
-        }
-        if state.data != data {
-            return refuse("the questions or the index have changed since the run began: restore them, or begin anew");
-        }
-        if state.step >= recipe.rollout.steps || state.alarms.is_solved() {
-            run.end(state.step, 0.0, clock)?;
-            return Ok(state);
-        }
+    let Opened { mut run, mut state, checkpoint } = Run::begin(dir, plan, resume, (name, &data), clock)?;
+    if state.step >= recipe.rollout.steps || state.alarms.is_solved() {
+        run.end(state.step, 0.0, clock)?;
+        return Ok(state);
     }
+    let checkpoint = checkpoint.as_deref().map(|folder| (folder, state.updates));
     let searched = Searched::new(library.retriever(), recipe.rollout.retriever, &tasks.train)?;
     let retriever = Cached::new(&searched, REMEMBERED);
     let mut trainer = Trainer::open((objective, plan), dir, &tasks, &retriever, checkpoint, (score, clock))?;
@@ -161,12 +149,12 @@ fn train(
         let done = trainer.step(&mut state, &mut run)?;
         let reward = done.values.get("reward").copied().unwrap_or_default();
         told(Progress::after(&done, steps, format!("reward {reward:.4}")));
-        let is_last = state.step == steps || state.alarms.is_solved();
-        let is_due = |every: u64| is_last || (every > 0 && state.step.is_multiple_of(every));
-        let (evaluate, checkpoint) = (is_due(recipe.run.evaluate_every), is_due(recipe.run.checkpoint_every));
-        let phase = if is_last { format!("after_{name}") } else { "during".to_owned() };
-        let is_best = evaluate && trainer.evaluate(&mut state, &mut run, &phase)?;
-        if checkpoint || is_best {
+        let due = Due::after(&recipe.run, name, state.step, state.step == steps || state.alarms.is_solved());
+        let is_best = match &due.measure {
+            Some(phase) => trainer.evaluate(&mut state, &mut run, phase)?,
+            None => false,
+        };
+        if due.checkpoint || is_best {
             let Trainer { policy, learner, .. } = &trainer;
             run.checkpoint(&state, |folder| policy.engine().read(|decoder| learner.save(decoder, folder)), clock)?;
         }

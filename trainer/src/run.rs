@@ -14,7 +14,7 @@ use crate::checkpoint::{Checkpoints, State};
 use crate::error::write;
 use crate::files::replace;
 use crate::journal::{Journal, Mlflow, settings};
-use crate::recipe::{Plan, Recipe};
+use crate::recipe::{Plan, Recipe, RunSection};
 use crate::{Error, Result, Sample};
 
 /// The recipe as resolved, in the folder of a run.
@@ -71,6 +71,33 @@ pub struct Resumed {
     pub folder: PathBuf,
     /// Its numbers.
     pub state: State,
+}
+
+/// What a stage begins or goes on with.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) run: Run,
+    pub(crate) state: State,
+    /// The folder of the checkpoint that it goes on from.
+    pub(crate) checkpoint: Option<PathBuf>,
+}
+
+/// What is due after a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// To measure on what is held out, and what to call that.
+    pub(crate) measure: Option<String>,
+    /// To keep a checkpoint.
+    pub(crate) checkpoint: bool,
+}
+
+impl Due {
+    /// What `settings` want done after `step` of `stage`; everything, where it `is_last`.
+    pub(crate) fn after(settings: &RunSection, stage: &str, step: u64, is_last: bool) -> Self {
+        let is_due = |every: u64| is_last || (every > 0 && step.is_multiple_of(every));
+        let phase = || if is_last { format!("after_{stage}") } else { "during".to_owned() };
+        Self { measure: is_due(settings.evaluate_every).then(phase), checkpoint: is_due(settings.checkpoint_every) }
+    }
 }
 
 /// The plan of the run in the folder `dir`, as it was resolved when it began.
@@ -165,6 +192,34 @@ impl Run {
         }
         let on_alarm = plan.recipe().run.on_alarm;
         Ok((Self { dir: dir.to_owned(), journal, checkpoints, recipe, on_alarm, _lock: lock }, resumed))
+    }
+
+    /// As [`Run::open`], for the stage of this name that learns from what has the hash `data`.
+    ///
+    /// # Errors
+    /// Those of [`Run::open`]; [`Error::Input`] when it is the run of another stage, or learnt from something else.
+    pub(crate) fn begin(
+        dir: &Path,
+        plan: &Plan,
+        resume: bool,
+        (stage, data): (&str, &str),
+        clock: Clock<'_>,
+    ) -> Result<Opened> {
+        let (run, resumed) = Self::open(dir, plan, resume, clock)?;
+        let Some(Resumed { folder, state }) = resumed else {
+            let state = State { stage: stage.to_owned(), data: data.to_owned(), ..State::default() };
+            return Ok(Opened { run, state, checkpoint: None });
+        };
+        let refuse = |what: &str| Err(Error::Input(format!("{}: {what}", dir.display())));
+        if state.stage != stage {
+            return refuse(&format!("is no run of {stage}: name another folder"));
+        }
+        if state.data != data {
+            return refuse(
+                "its data, questions or index have changed since the run began: restore them, or begin anew",
+            );
+        }
+        Ok(Opened { run, state, checkpoint: Some(folder) })
     }
 
     /// Writes a checkpoint, tells of it, and removes all older ones but the best.

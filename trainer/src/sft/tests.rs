@@ -189,7 +189,7 @@ fn a_run_is_neither_overwritten_nor_continued_with_something_else() {
     drop(held);
     let train = &fixture.recipe.data.train[0];
     fs::write(train, fs::read_to_string(train).unwrap().replace("case 3?", "case three?")).unwrap();
-    assert!(refused(&fixture, true).contains("data has changed"));
+    assert!(refused(&fixture, true).contains("have changed since"));
     assert!(run::plan(&fixture.out("none")).is_err());
     fixture.recipe.data.max_tokens = Some(4);
     assert!(fixture.run("other", false).unwrap_err().to_string().contains("longer than 4 tokens"));

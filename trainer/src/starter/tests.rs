@@ -159,5 +159,5 @@ fn a_run_stands_on_one_index() {
     let settings = Settings { created, place: "", vectors: VectorKind::Auto, cache: None };
     build(&store, &Snapshots::new(&dir.join("home/snapshots")), None, &settings, &mut |_| {}).unwrap();
     let error = run("one", true, 2).unwrap_err().to_string();
-    assert!(error.contains("the index have changed since the run began"), "{error}");
+    assert!(error.contains("have changed since the run began"), "{error}");
 }
