@@ -101,7 +101,7 @@ pub struct Measure<'a> {
 }
 
 /// The measures of every evaluation: `exact_match`, `accuracy` (mean correctness, which counts answers that are partly
-/// right), `grounding`, `search_rate`, `answer_rate`, `hit_rate` (the share of the documents that hold the answer
+/// right), `grounding`, `citation`, `search_rate`, `answer_rate`, `hit_rate` (the share of the documents that hold the answer
 /// that were found, where they are known), `faults`, `reward`, and `written_tokens` where a policy tells its tokens.
 pub fn measures() -> Vec<Measure<'static>> {
     let flag = |is_so: bool| Some(f64::from(u8::from(is_so)));
@@ -111,6 +111,7 @@ pub fn measures() -> Vec<Measure<'static>> {
         measure("exact_match", Box::new(move |_, _, reward| flag(reward.value("correctness") >= 1.0))),
         measure("accuracy", Box::new(move |_, _, reward| known(reward.value("correctness")))),
         measure("grounding", Box::new(move |_, _, reward| known(reward.value("grounding")))),
+        measure("citation", Box::new(move |_, _, reward| known(reward.value("citation")))),
         measure("search_rate", Box::new(move |_, trace, _| flag(!trace.searches.is_empty()))),
         measure("answer_rate", Box::new(move |_, trace, _| flag(trace.answer.is_answered()))),
         measure("hit_rate", Box::new(|question, trace, _| hit_rate(question, trace))),

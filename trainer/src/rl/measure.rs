@@ -7,7 +7,7 @@ use crate::rollout::{Rollout, summary};
 
 /// Of what is held out. An episode whose time was over is a wrong one here.
 ///
-/// `exact_match`, `accuracy` (mean correctness, which counts answers that are partly right), `grounding`,
+/// `exact_match`, `accuracy` (mean correctness, which counts answers that are partly right), `grounding`, `citation`,
 /// `search_rate`, `answer_rate`, `faults`, `reward`, `written_tokens`.
 pub(super) fn heldout(done: &[Rollout]) -> BTreeMap<String, f64> {
     let mean = |value: &dyn Fn(&Rollout) -> f64| {
@@ -22,6 +22,7 @@ pub(super) fn heldout(done: &[Rollout]) -> BTreeMap<String, f64> {
         ("exact_match", mean(&|one| flag(term(one, "correctness") >= 1.0))),
         ("accuracy", mean(&|one| term(one, "correctness"))),
         ("grounding", mean(&|one| term(one, "grounding"))),
+        ("citation", mean(&|one| term(one, "citation"))),
         ("search_rate", mean(&|one| flag(!one.trace.searches.is_empty()))),
         ("answer_rate", mean(&|one| flag(one.trace.answer.is_answered()))),
         ("faults", mean(&|one| one.trace.faults.len() as f64)),
