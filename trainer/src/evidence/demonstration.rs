@@ -13,7 +13,7 @@ use super::{Samples, Trial, Wording};
 use crate::demonstration::{Rule, sample};
 use crate::draw::{Draw, Purpose};
 use crate::given::Given;
-use crate::scratch::quote::quote;
+use crate::scratch::quote::{from_shared, quote};
 use crate::scratch::reading::{Reader, search};
 
 /// Share of the words of what annotators marked that a quote must hold.
@@ -87,8 +87,9 @@ fn rule(query: String, trial: &Trial) -> Rule {
 fn answer(trial: &Trial, evidence: &Evidence) -> Option<Action> {
     let key = evidence.document.key();
     let marked = trial.evidence.iter().filter(|span| span.passages.iter().any(|passage| passage == key));
-    let quotes = marked.filter_map(|span| quote(&evidence.text, &span.text));
-    let (text, _) = quotes.filter(|(_, held)| *held >= HELD).max_by(|a, b| a.1.total_cmp(&b.1))?;
+    let quotes = marked.filter_map(|span| Some((quote(&evidence.text, &span.text)?, span)));
+    let ((text, _), span) = quotes.filter(|((_, held), _)| *held >= HELD).max_by(|a, b| a.0.1.total_cmp(&b.0.1))?;
+    let text = from_shared(text, &trial.outcome, &span.text, HELD);
     let cites = vec![evidence.label];
     Some(Action::Answer(vec![
         Cited { text: text.to_owned(), cites: cites.clone() },

@@ -1,4 +1,5 @@
-//! [`quote`]: the sentence of a passage that says what was asked for, word for word.
+//! [`quote`]: the sentence of a passage that says what was asked for, word for word; [`from_shared`]: its part that
+//! takes up the question.
 
 use std::collections::BTreeSet;
 
@@ -24,6 +25,30 @@ pub(crate) fn quote<'a>(text: &'a str, wanted: &str) -> Option<(&'a str, f64)> {
         }
     }
     best.map(|(part, share, _)| (part, share))
+}
+
+/// `sentence` from where it takes up the words of `question`, if it still holds the share `least` of the words of
+/// `wanted` there; all of it if not. To begin with words that were just read and to go on as the passage does is
+/// easier than to find where a sentence begins.
+pub(crate) fn from_shared<'a>(sentence: &'a str, question: &str, wanted: &str, least: f64) -> &'a str {
+    let plain = |word: &str| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let said: Vec<String> = sentence.split_whitespace().map(plain).collect();
+    let asked: Vec<String> = question.split_whitespace().map(plain).collect();
+    let run = |at: usize| {
+        let from = |other: usize| {
+            let alike = said[at..].iter().zip(&asked[other..]).take_while(|(a, b)| a == b && !a.is_empty());
+            alike.map(|(word, _)| word.len()).sum::<usize>()
+        };
+        (0..asked.len()).map(from).max().unwrap_or(0)
+    };
+    let longest = (0..said.len()).max_by_key(|at| (run(*at), std::cmp::Reverse(*at)));
+    let Some(at) = longest.filter(|at| run(*at) > 0) else { return sentence };
+    let begins = |(place, _): &(usize, char)| sentence[..*place].chars().next_back().is_none_or(char::is_whitespace);
+    let mut starts = sentence.char_indices().filter(|(_, c)| !c.is_whitespace()).filter(begins);
+    let start = starts.nth(at).map_or(0, |(place, _)| place);
+    let part = &sentence[start..];
+    let (wanted, kept) = (words(wanted), words(part));
+    if wanted.intersection(&kept).count() as f64 >= least * wanted.len() as f64 { part } else { sentence }
 }
 
 /// A sentence, or where it is too long its beginning and its end.
@@ -55,6 +80,18 @@ mod tests {
         assert_eq!(quote(text, "pain: P = 0.36"), Some(("Pain did not differ (P = 0.36) at week 8.", 1.0)));
         assert_eq!(quote(text, "nausea"), None);
         assert_eq!(quote("", "nausea"), None);
+    }
+
+    #[test]
+    fn a_quote_begins_where_it_takes_up_the_question() {
+        let sentence = "In adults the starting dose of metformin is 500 mg twice daily.";
+        let question = "What is the starting dose of metformin?";
+        let part = "the starting dose of metformin is 500 mg twice daily.";
+        assert_eq!(from_shared(sentence, question, "500 mg", 0.5), part);
+        // What would be lost is kept, and where nothing is shared all is said.
+        assert_eq!(from_shared(sentence, question, "adults", 0.5), sentence);
+        assert_eq!(from_shared(sentence, "Which drug?", "500 mg", 0.5), sentence);
+        assert_eq!(from_shared("", question, "", 0.5), "");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use corpus::starter::Question;
 use retriever::{Evidence, Retrieve};
 
 use crate::demonstration::{Rule, sample};
-use crate::scratch::quote::quote;
+use crate::scratch::quote::{from_shared, quote};
 use crate::scratch::reading::{Reader, search};
 use crate::{Result, Sample};
 
@@ -50,5 +50,6 @@ fn answer(question: &Question, shown: &[Evidence]) -> Option<Action> {
     let known = shown.iter().filter(|evidence| evidence.document.key() == last);
     let quotes = known.filter_map(|evidence| Some((quote(&evidence.text, &question.answer)?, evidence.label)));
     let ((text, _), label) = quotes.filter(|((_, held), _)| *held >= HELD).max_by(|a, b| a.0.1.total_cmp(&b.0.1))?;
-    Some(Action::Answer(vec![Cited { text: text.to_owned(), cites: vec![label] }]))
+    let text = from_shared(text, &question.question, &question.answer, HELD).to_owned();
+    Some(Action::Answer(vec![Cited { text, cites: vec![label] }]))
 }
