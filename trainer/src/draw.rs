@@ -13,6 +13,7 @@ pub(crate) enum Purpose {
     Weights,
     Reading,
     Wording,
+    Retelling,
 }
 
 /// A sequence of random numbers.

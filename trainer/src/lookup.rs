@@ -2,8 +2,8 @@
 //! learn it from nothing on two cores.
 //!
 //! Drugs, classes and conditions are invented, so that an answer can only come from what was retrieved.
-//! Editions of one seed share no name: a policy is warmed up on other editions (copying, their text,
-//! a few demonstrations), and learns by reinforcement on questions of edition 0, without demonstrations.
+//! Editions of one seed share no name: a policy is warmed up on other editions (copying, their text
+//! told again, a few demonstrations), and learns by reinforcement on questions of edition 0, without demonstrations.
 //! Held-out questions are about drugs that no training question is about.
 //!
 //! [`init`] writes a folder:
@@ -13,7 +13,7 @@
 //! questions-train.jsonl       questions on them, with answers
 //! questions-heldout.jsonl
 //! warm/copying.jsonl          random sequences that are repeated: `ids` and `mask`
-//! warm/text.jsonl             documents of other editions: `ids` and `mask`
+//! warm/retelling.jsonl        documents of other editions, some of their facts told again: `ids` and `mask`
 //! warm/demonstrations.jsonl   episodes on other editions, played by rule: `ids` and `mask`
 //! model/                      a random policy of 0.9M parameters with its tokenizer and template
 //! ```
@@ -23,6 +23,7 @@ mod demonstration;
 mod evaluate;
 mod formulary;
 mod names;
+mod retelling;
 mod tokens;
 
 use std::fs;
@@ -38,8 +39,8 @@ use serde_json::json;
 pub use self::evaluate::evaluate;
 pub use self::formulary::Formulary;
 use crate::error::{Error, Result, write};
+use crate::files;
 use crate::scratch::{self, Shape};
-use crate::{Sample, files};
 
 /// The bounds of an episode of this task: as many searches as hops and one to spare, one document each.
 pub const BUDGET: Budget = Budget {
@@ -72,17 +73,28 @@ pub struct Size {
     pub two_hop: usize,
     /// Repeated sequences.
     pub copying: usize,
+    /// Documents of those editions that are told again, at most 64 times each.
+    pub retelling: usize,
 }
 
 impl Default for Size {
     fn default() -> Self {
-        Self { drugs: 200, train: 800, heldout: 200, editions: 8, demonstrations: 500, two_hop: 50, copying: 24_000 }
+        Self {
+            drugs: 200,
+            train: 800,
+            heldout: 200,
+            editions: 8,
+            demonstrations: 500,
+            two_hop: 25,
+            copying: 24_000,
+            retelling: 16_000,
+        }
     }
 }
 
 impl Size {
     fn check(self) -> Result<()> {
-        let Self { drugs, train, heldout, editions, demonstrations, two_hop, copying } = self;
+        let Self { drugs, train, heldout, editions, demonstrations, two_hop, copying, retelling } = self;
         let refuse = |what: String| Err(Error::Input(what));
         if !(10..=names::PER_EDITION - formulary::OTHER_NAMES).contains(&drugs) {
             let most = names::PER_EDITION - formulary::OTHER_NAMES;
@@ -91,7 +103,8 @@ impl Size {
         if !(1..names::EDITIONS).contains(&editions) {
             return refuse(format!("{editions} editions to warm up on: choose from 1 to {}", names::EDITIONS - 1));
         }
-        if train == 0 || heldout == 0 || demonstrations == 0 || copying == 0 || two_hop > demonstrations {
+        let least = [train, heldout, demonstrations, copying, retelling].into_iter().min();
+        if least == Some(0) || two_hop > demonstrations {
             return refuse(
                 "every count must be at least 1, and two-hop demonstrations are among the others".to_owned(),
             );
@@ -140,7 +153,8 @@ fn fill(dir: &Path, seed: u64, size: Size) -> Result<Written> {
     let tokenizer = Tokenizer::open(&model)?;
     let editions: Vec<_> = (1..=size.editions).map(|edition| Formulary::new(seed, edition, size.drugs)).collect();
     files::lines(&warm.join("copying.jsonl"), copying::samples(&tokenizer, seed, size.copying)?)?;
-    files::lines(&warm.join("text.jsonl"), texts(&tokenizer, &editions)?)?;
+    let retold = retelling::samples(&tokenizer, seed, &editions, size.retelling)?;
+    files::lines(&warm.join("retelling.jsonl"), retold)?;
     let local = Local::open(&model, &LocalOptions { kv_bytes: Some(1 << 22), ..LocalOptions::default() })?;
     let demonstrations = demonstration::samples(&local, tokenizer, &editions, size.demonstrations, size.two_hop)?;
     files::lines(&warm.join("demonstrations.jsonl"), &demonstrations)?;
@@ -181,17 +195,6 @@ pub fn documents(path: &Path) -> Result<Vec<Document>> {
         Ok(Document::plain(DocumentId::new(formulary::SOURCE, &id), &title, &text))
     })
     .collect()
-}
-
-/// The documents of other editions, learnt whole.
-fn texts(tokenizer: &Tokenizer, editions: &[Formulary]) -> Result<Vec<Sample>> {
-    let documents = editions.iter().flat_map(Formulary::documents);
-    let sample = |document: Document| {
-        let ids = tokenizer.encode_text(&format!("\n{}\n{}\n", document.title, document.text))?;
-        let mask = (0..ids.len()).map(|place| place > 0).collect();
-        Ok(Sample { ids, mask })
-    };
-    documents.map(sample).collect()
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ kl = { coefficient = 0.01 }
 "#;
 
 fn task(folder: &Path) {
-    let size = Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5 };
+    let size =
+        Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5, retelling: 5 };
     init(&folder.join("task"), 3, size).unwrap();
     fs::write(folder.join("recipe.toml"), RECIPE).unwrap();
 }

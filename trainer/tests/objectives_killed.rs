@@ -13,7 +13,8 @@ use trainer::lookup::{Size, init};
 
 /// A small lookup task, and pairs of answers that its model can read.
 fn task(folder: &Path) {
-    let size = Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5 };
+    let size =
+        Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5, retelling: 5 };
     init(&folder.join("task"), 3, size).unwrap();
     let sample = |prompt: u32, id: u32| format!("{{\"ids\": [{prompt}, {id}], \"mask\": [false, true]}}");
     let pairs = (0..24).map(|number| {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 /// The recipe that is shipped, and what makes it short.
 const RECIPE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/recipes/lookup.toml");
-const SHORT: [&str; 16] = [
+const SHORT: [&str; 18] = [
     "task.drugs=20",
     "task.train=8",
     "task.heldout=6",
@@ -23,11 +23,13 @@ const SHORT: [&str; 16] = [
     "task.demonstrations=6",
     "task.two_hop=2",
     "task.copying=60",
+    "task.retelling=60",
     "rollout.budget.generated_tokens=12",
     "rollout.budget.turns=1",
     "rollout.questions=2",
     "rollout.group=4",
     "stage.copying.sft.max_steps=4",
+    "stage.retelling.sft.max_steps=4",
     "stage.demonstrations.sft.max_steps=4",
     "stage.grpo.rollout.steps=4",
     "run.checkpoint_every=2",
@@ -110,14 +112,14 @@ fn one_command_runs_all_stages_and_kills_change_nothing() {
     let (code, out, err) = run(folder, &["show", "whole", "--json"]);
     let shown: Value = serde_json::from_str(&out).unwrap();
     assert!(code == 0 && shown["stage"] == "grpo" && shown["is_done"] == true, "{out}{err}");
-    for phase in ["before", "after_copying", "after_demonstrations", "after_grpo", "final"] {
-        for name in ["exact_match", "accuracy", "grounding", "search_rate", "hit_rate", "exact_match_low"] {
+    for phase in ["before", "after_copying", "after_retelling", "after_demonstrations", "after_grpo", "final"] {
+        for name in ["exact_match", "accuracy", "grounding", "citation", "search_rate", "hit_rate", "exact_match_low"] {
             assert!(shown["heldout"][phase][name].is_number(), "{phase} {name}");
         }
     }
-    assert_eq!(shown["stages"].as_array().map(Vec::len), Some(3));
-    assert_eq!((&shown["steps"], &shown["stages"][2]["steps"]), (&Value::from(12), &Value::from(4)));
-    let (code, out, _) = run(folder, &["show", "whole", "whole/stages/03-grpo"]);
+    assert_eq!(shown["stages"].as_array().map(Vec::len), Some(4));
+    assert_eq!((&shown["steps"], &shown["stages"][3]["steps"]), (&Value::from(16), &Value::from(4)));
+    let (code, out, _) = run(folder, &["show", "whole", "whole/stages/04-grpo"]);
     assert!(code == 0 && out.contains("exact_match after_demonstrations"), "{out}");
     assert_eq!(run(folder, &["export", "whole", "learnt"]).0, 0);
     nn::Decoder::load(&folder.join("learnt"), nn::Device::cpu()).unwrap();
@@ -131,17 +133,17 @@ fn one_command_runs_all_stages_and_kills_change_nothing() {
     kill_when(folder, &resume, &|| killed.join("stages/01-copying/outcome").is_dir());
     fs::rename(killed.join("stages/01-copying/outcome"), killed.join("stages/01-copying/.outcome.partial")).unwrap();
     fs::remove_file(killed.join("stages/01-copying/.outcome.partial/model.safetensors")).unwrap();
-    kill_when(folder, &resume, &|| steps(&killed.join("stages/02-demonstrations")) >= 1);
-    kill_when(folder, &resume, &|| steps(&killed.join("stages/03-grpo")) >= 1);
+    kill_when(folder, &resume, &|| steps(&killed.join("stages/03-demonstrations")) >= 1);
+    kill_when(folder, &resume, &|| steps(&killed.join("stages/04-grpo")) >= 1);
     assert_eq!(run(folder, &resume).0, 0);
     let (left, right) = (made(&whole), made(&killed));
     assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
-    assert!(left.keys().any(|path| path.ends_with("03-grpo/outcome/model.safetensors")));
+    assert!(left.keys().any(|path| path.ends_with("04-grpo/outcome/model.safetensors")));
     for (path, bytes) in &left {
         assert!(right[path] == *bytes, "{} differs", path.display());
     }
     assert_eq!(heldout(&whole), heldout(&killed));
-    assert_eq!(heldout(&whole).len(), 4);
+    assert_eq!(heldout(&whole).len(), 5);
 
     // A run that is done stays as it is, and is not taken for another one.
     assert_eq!(run(folder, &resume).0, 0);

@@ -1,4 +1,5 @@
-//! Demonstrations on formularies: one name after another is searched for, and the last document answers.
+//! Demonstrations on formularies: one name after another is searched for, what each document says is told again, and the
+//! last one answers.
 
 use std::sync::Arc;
 
@@ -29,8 +30,8 @@ pub(super) fn samples(
         let share = |of: usize| of / editions.len() + usize::from(number < of % editions.len());
         let library = Fixed::of_documents(formulary.documents());
         let (two, one) = (formulary.sample(2, share(two_hop)), formulary.sample(1, share(count - two_hop)));
-        for question in one.iter().chain(&two) {
-            samples.push(sample(local, &tokenizer, formulary, &library, question)?);
+        for (question, steps) in one.iter().chain(&two) {
+            samples.push(sample(local, &tokenizer, formulary, &library, (question, steps))?);
         }
     }
     if samples.len() < count {
@@ -45,7 +46,7 @@ fn sample(
     tokenizer: &Arc<Tokenizer>,
     formulary: &Formulary,
     library: &Fixed,
-    question: &Question,
+    (question, steps): (&Question, &[String]),
 ) -> Result<Sample> {
     let names = question.documents.iter().filter_map(|key| formulary.drug(key.parse().ok()?));
     let queries: Vec<_> = names.map(|drug| drug.name.clone()).collect();
@@ -55,7 +56,7 @@ fn sample(
         _ => String::new(),
     };
     let task = Ask { budget: BUDGET, ..Ask::new(question.question.as_str(), jiff::Timestamp::UNIX_EPOCH) };
-    let profile = task.profile;
+    let (profile, steps) = (task.profile, steps.to_vec());
     let rule: Rule = Arc::new(move |turn, shown| {
         let last = shown.iter().rfind(|evidence| evidence.document.key() == document);
         let action = match (queries.get(turn), last) {
@@ -63,7 +64,10 @@ fn sample(
             (None, Some(evidence)) => Action::Answer(vec![Cited { text: answer.clone(), cites: vec![evidence.label] }]),
             (None, None) => Action::Abstain { code: AbstainCode::Insufficient, text: String::new() },
         };
-        render(profile, &action)
+        // To say the fact first is to find it by words that stand next to it: easier than to jump to its value.
+        let thought = turn.checked_sub(1).and_then(|read| steps.get(read));
+        let thought = thought.map_or_else(String::new, |fact| format!("<think>{fact}</think>"));
+        thought + &render(profile, &action)
     });
     let trace = demonstration::play(local, tokenizer, &task, library, rule)?;
     let worth = Rewards::default().score(&[(question, &trace)])?.remove(0);

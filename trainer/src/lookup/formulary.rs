@@ -11,8 +11,9 @@ pub(super) const SOURCE: &str = "formulary";
 /// Classes, conditions, and the drug that has no entry.
 pub(super) const OTHER_NAMES: usize = CLASSES + CONDITIONS + 1;
 
-const CLASSES: usize = 24;
-const CONDITIONS: usize = 48;
+/// So many that few recur: what is the answer to many questions is worth remembering, and then nothing is looked up.
+const CLASSES: usize = 160;
+const CONDITIONS: usize = 160;
 /// Of ten drugs, so many have their questions held out.
 const HELD_OUT: usize = 3;
 
@@ -40,7 +41,7 @@ pub(super) struct Drug {
 
 /// What is true of a drug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
+pub(super) enum Relation {
     Class,
     Dose,
     Interaction,
@@ -48,7 +49,7 @@ enum Relation {
 }
 
 impl Relation {
-    const ALL: [Self; 4] = [Self::Class, Self::Dose, Self::Interaction, Self::Contraindication];
+    pub(super) const ALL: [Self; 4] = [Self::Class, Self::Dose, Self::Interaction, Self::Contraindication];
 
     fn word(self) -> &'static str {
         match self {
@@ -92,16 +93,26 @@ impl Formulary {
 
     /// A document for each drug, under the ids that a corpus gives them.
     pub fn documents(&self) -> Vec<Document> {
-        let document = |(number, drug): (usize, &Drug)| {
-            let facts = Relation::ALL
-                .map(|relation| format!("The {} of {} is {}.", relation.word(), drug.name, drug.value(relation)));
-            Document::plain(
-                DocumentId::new(SOURCE, &number.to_string()),
-                &format!("Drug {}", drug.name),
-                &facts.join(" "),
-            )
-        };
-        self.drugs.iter().enumerate().map(document).collect()
+        (0..self.len()).map(|number| self.document(number)).collect()
+    }
+
+    /// How many drugs it has.
+    pub(super) fn len(&self) -> usize {
+        self.drugs.len()
+    }
+
+    /// The document of the drug with this number.
+    pub(super) fn document(&self, number: usize) -> Document {
+        let drug = &self.drugs[number];
+        let facts = Relation::ALL
+            .map(|relation| format!("The {} of {} is {}.", relation.word(), drug.name, drug.value(relation)));
+        Document::plain(DocumentId::new(SOURCE, &number.to_string()), &format!("Drug {}", drug.name), &facts.join(" "))
+    }
+
+    /// Facts of the drug with this number, without its name.
+    pub(super) fn retold(&self, number: usize, relations: &[Relation]) -> String {
+        let tell = |relation: &Relation| format!("The {} is {}.", relation.word(), self.drugs[number].value(*relation));
+        relations.iter().map(tell).collect::<Vec<_>>().join(" ")
     }
 
     /// Questions to train on and to measure by, at most so many of each, half of them over two documents;
@@ -120,15 +131,24 @@ impl Formulary {
         (take(learnt, train), take(held, heldout))
     }
 
-    /// So many questions over `hops` documents, no two alike.
-    pub(super) fn sample(&self, hops: u8, count: usize) -> Vec<Question> {
+    /// So many questions over `hops` documents, no two alike, each with the facts that lead to its answer, the answer
+    /// last.
+    pub(super) fn sample(&self, hops: u8, count: usize) -> Vec<(Question, Vec<String>)> {
         let mut draw = Draw::new(self.seed, Purpose::Demonstrations, self.edition << 2 | u32::from(hops));
         let all: Vec<_> = (0..self.drugs.len()).collect();
         let mut questions = self.asked(&all);
         questions.retain(|asked| asked.hops == hops);
         draw.shuffle(&mut questions);
         questions.truncate(count);
-        questions.into_iter().map(|asked| self.question(asked)).collect()
+        questions.into_iter().map(|asked| (self.question(asked), self.steps(asked))).collect()
+    }
+
+    /// What is to be read off each document that a question takes.
+    fn steps(&self, Asked { drug, relation, hops }: Asked) -> Vec<String> {
+        match self.drugs[drug].partner.filter(|_| hops == 2) {
+            Some(partner) => vec![self.retold(drug, &[Relation::Interaction]), self.retold(partner, &[relation])],
+            None => vec![self.retold(drug, &[relation])],
+        }
     }
 
     /// What can be asked about these drugs.

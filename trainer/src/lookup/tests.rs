@@ -1,14 +1,24 @@
 //! The folder of the task: what is in it fits together, and is the same each time.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use tempfile::TempDir;
 
 use super::*;
+use crate::Sample;
 use crate::question::{Gold, questions};
 
-const SIZE: Size =
-    Size { drugs: 40, train: 60, heldout: 30, editions: 2, demonstrations: 30, two_hop: 10, copying: 50 };
+const SIZE: Size = Size {
+    drugs: 40,
+    train: 60,
+    heldout: 30,
+    editions: 2,
+    demonstrations: 30,
+    two_hop: 10,
+    copying: 50,
+    retelling: 90,
+};
 
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<TempDir> = OnceLock::new();
@@ -86,7 +96,7 @@ fn demonstrations_are_perfect_episodes_on_other_editions() {
     // No name of the edition under test is in what a policy is warmed up on.
     let formulary = Formulary::new(7, 0, 40);
     let names: Vec<_> = (0..40).map(|number| formulary.drug(number).unwrap().name.clone()).collect();
-    for name in ["demonstrations.jsonl", "text.jsonl"] {
+    for name in ["demonstrations.jsonl", "retelling.jsonl"] {
         let text: String = samples(name).iter().map(|sample| pieces.decode(&sample.ids)).collect();
         assert!(names.iter().all(|name| !text.contains(&format!(" {name}"))));
     }
@@ -100,9 +110,30 @@ fn what_is_copied_is_learnt_and_nothing_else() {
         assert_eq!(sample.ids[1..=half], sample.ids[half + 2..sample.tokens() - 1]);
         assert_eq!(sample.learnt(), half + 1);
     }
-    assert!(
-        samples("text.jsonl").iter().all(|sample| sample.check().is_ok() && sample.learnt() + 1 == sample.tokens())
-    );
+}
+
+#[test]
+fn what_is_retold_stands_in_the_document() {
+    let (retellings, tokenizer) = (samples("retelling.jsonl"), tokenizer());
+    assert_eq!(retellings.len(), 90);
+    let mut seen = BTreeSet::new();
+    for sample in retellings {
+        sample.check().unwrap();
+        let text = tokenizer.pieces().decode(&sample.ids);
+        let (document, told) = text.split_once("<|assistant|>").unwrap();
+        let facts: Vec<&str> = told.trim_end_matches("<|end|>").split_inclusive('.').map(str::trim).collect();
+        for fact in &facts {
+            let (relation, value) = fact.split_once(" is ").unwrap();
+            assert!(
+                document.contains(&format!("{relation} of ")) && document.contains(&format!(" is {value}")),
+                "{text}"
+            );
+        }
+        assert_eq!(facts.iter().collect::<BTreeSet<_>>().len(), facts.len(), "{text}");
+        let learnt = tokenizer.encode_text(told.trim_end_matches("<|end|>")).unwrap().len() + 1;
+        assert_eq!(sample.learnt(), learnt, "the document is not learnt: {text}");
+        assert!(seen.insert(text));
+    }
 }
 
 #[test]
@@ -116,7 +147,7 @@ fn the_same_seed_gives_the_same_bytes() {
         "questions-train.jsonl",
         "questions-heldout.jsonl",
         "warm/copying.jsonl",
-        "warm/text.jsonl",
+        "warm/retelling.jsonl",
         "warm/demonstrations.jsonl",
         "model/model.safetensors",
     ] {

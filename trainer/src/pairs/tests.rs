@@ -11,7 +11,16 @@ use crate::{Preferences, lookup};
 /// The lines of two steps of a run of GRPO on a small task.
 fn run(folder: &Path) -> PathBuf {
     let task = folder.join("task");
-    let size = lookup::Size { drugs: 20, train: 4, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5 };
+    let size = lookup::Size {
+        drugs: 20,
+        train: 4,
+        heldout: 6,
+        editions: 1,
+        demonstrations: 5,
+        two_hop: 1,
+        copying: 5,
+        retelling: 5,
+    };
     lookup::init(&task, 3, size).unwrap();
     let sets = [
         "rollout.steps=2",

@@ -36,7 +36,16 @@ fn task() -> &'static Path {
     let (_, path) = TASK.get_or_init(|| {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("task");
-        let size = Size { drugs: 20, train: 5, heldout: 6, editions: 1, demonstrations: 5, two_hop: 1, copying: 5 };
+        let size = Size {
+            drugs: 20,
+            train: 5,
+            heldout: 6,
+            editions: 1,
+            demonstrations: 5,
+            two_hop: 1,
+            copying: 5,
+            retelling: 5,
+        };
         init(&path, 3, size).unwrap();
         (home, path)
     });
