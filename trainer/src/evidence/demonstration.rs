@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use agent::protocol::{AbstainCode, Action, Cited, Profile, render};
+use agent::protocol::{AbstainCode, Action, Cited};
 use corpus::{Document, DocumentId};
 use retriever::{Evidence, Fixed, Retrieve};
 
@@ -14,7 +14,7 @@ use crate::demonstration::{Rule, sample};
 use crate::draw::{Draw, Purpose};
 use crate::given::Given;
 use crate::scratch::quote::{from_shared, quote};
-use crate::scratch::reading::{Reader, search};
+use crate::scratch::reading::{Reader, say, search};
 
 /// Share of the words of what annotators marked that a quote must hold.
 const HELD: f64 = 0.6;
@@ -62,7 +62,7 @@ pub(super) fn spans(reader: &Reader, seed: u64, trials: &[&Trial]) -> Samples {
 pub(super) fn closed(reader: &Reader, trials: &[&Trial]) -> Samples {
     let conclude = |trial: &&Trial| {
         let text = trial.label.conclusion();
-        let answer = render(Profile::SearchR1, &Action::Answer(vec![Cited { text, cites: Vec::new() }]));
+        let answer = say(&Action::Answer(vec![Cited { text, cites: Vec::new() }]));
         let rule: Rule = Arc::new(move |_, _| answer.clone());
         sample(&reader.play(&trial.text, &Given::default(), rule)?)
     };
@@ -79,7 +79,7 @@ fn rule(query: String, trial: &Trial) -> Rule {
         let answer = shown.iter().find_map(|evidence| answer(&trial, evidence));
         let text = String::new();
         let action = answer.unwrap_or(Action::Abstain { code: AbstainCode::Insufficient, text });
-        render(Profile::SearchR1, &action)
+        say(&action)
     })
 }
 

@@ -131,7 +131,7 @@ fn demonstrations_quote_what_they_found_and_conclude() {
                 pieces.decode(&part.map(|(id, _)| *id).collect::<Vec<_>>())
             };
             let ((label, result), written) = (result(number), own(true));
-            let (_, answer) = written.split_once("<answer>").unwrap();
+            let (_, answer) = written.split_once("<answer> ").unwrap();
             let (quote, _) = answer.split_once(" [E1]").unwrap();
             assert!(own(false).contains(&result) && result.ends_with(quote) && quote.len() > 9, "{written}");
             assert!(written.to_lowercase().ends_with(&format!("[e1] {label}. [e1]</answer>")), "{written}");

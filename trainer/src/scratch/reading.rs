@@ -64,9 +64,15 @@ impl Reader {
     }
 }
 
+/// What is written to take an action. It begins with a space, so that its first word has the tokens that it has in
+/// running text, and can be copied from there.
+pub(crate) fn say(action: &Action) -> String {
+    render(Profile::SearchR1, action).replacen('>', "> ", 1)
+}
+
 /// A search for `query`.
 pub(crate) fn search(query: &str) -> String {
-    render(Profile::SearchR1, &Action::Search(vec![SearchQuery::words(query)]))
+    say(&Action::Search(vec![SearchQuery::words(query)]))
 }
 
 /// What a question may be made of.
@@ -134,7 +140,7 @@ pub(crate) fn lessons(
         let rule: Rule = Arc::new(move |turn, shown| match (turn, shown.get(place)) {
             (1.., Some(evidence)) => {
                 let part = Cited { text: target.clone(), cites: vec![evidence.label] };
-                render(Profile::SearchR1, &Action::Answer(vec![part]))
+                say(&Action::Answer(vec![part]))
             }
             _ => search(&query),
         });

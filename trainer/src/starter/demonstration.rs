@@ -3,13 +3,13 @@
 
 use std::sync::Arc;
 
-use agent::protocol::{AbstainCode, Action, Cited, Profile, render};
+use agent::protocol::{AbstainCode, Action, Cited};
 use corpus::starter::Question;
 use retriever::{Evidence, Retrieve};
 
 use crate::demonstration::{Rule, sample};
 use crate::scratch::quote::{from_shared, quote};
-use crate::scratch::reading::{Reader, search};
+use crate::scratch::reading::{Reader, say, search};
 use crate::{Result, Sample};
 
 /// Share of the words of the answer that a quote must hold.
@@ -34,11 +34,11 @@ fn rule(question: &Question) -> Rule {
             return search(question.question.trim_end_matches('?'));
         }
         match (answer(&question, shown), question.documents.last()) {
-            (Some(action), _) => render(Profile::SearchR1, &action),
+            (Some(action), _) => say(&action),
             (None, Some(key)) if turn == 1 => search(&key.replace('-', " ")),
             (None, _) => {
                 let action = Action::Abstain { code: AbstainCode::Insufficient, text: String::new() };
-                render(Profile::SearchR1, &action)
+                say(&action)
             }
         }
     })

@@ -62,7 +62,7 @@ fn what_is_learnt_was_found_and_is_cited() {
             let written = pieces.decode(&learnt);
             assert!(written.starts_with("<search>") && written.ends_with("]</answer>"), "{written}");
             assert!(!written.contains("information"), "{written}");
-            let (_, answer) = written.split_once("<answer>").unwrap();
+            let (_, answer) = written.split_once("<answer> ").unwrap();
             let quote = answer.split(" [E").next().unwrap();
             let (before, _) = whole.split_once("<answer>").unwrap();
             assert!(before.contains(quote), "{quote} is not in {before}");
