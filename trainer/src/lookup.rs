@@ -85,7 +85,7 @@ impl Default for Size {
             heldout: 200,
             editions: 8,
             demonstrations: 500,
-            two_hop: 25,
+            two_hop: 24,
             copying: 24_000,
             retelling: 16_000,
         }

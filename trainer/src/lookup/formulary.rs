@@ -132,15 +132,24 @@ impl Formulary {
     }
 
     /// So many questions over `hops` documents, no two alike, each with the facts that lead to its answer, the answer
-    /// last.
+    /// last. Relations take turns, and each edition begins with another: what few demonstrations leave out is never
+    /// tried.
     pub(super) fn sample(&self, hops: u8, count: usize) -> Vec<(Question, Vec<String>)> {
         let mut draw = Draw::new(self.seed, Purpose::Demonstrations, self.edition << 2 | u32::from(hops));
         let all: Vec<_> = (0..self.drugs.len()).collect();
         let mut questions = self.asked(&all);
         questions.retain(|asked| asked.hops == hops);
         draw.shuffle(&mut questions);
-        questions.truncate(count);
-        questions.into_iter().map(|asked| (self.question(asked), self.steps(asked))).collect()
+        let mut taken = [0; Relation::ALL.len()];
+        let ranked = questions.into_iter().map(|asked| {
+            let turn = (asked.relation as usize + self.edition as usize) % Relation::ALL.len();
+            taken[turn] += 1;
+            (taken[turn], turn, asked)
+        });
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_by_key(|(rank, turn, _)| (*rank, *turn));
+        ranked.truncate(count);
+        ranked.into_iter().map(|(.., asked)| (self.question(asked), self.steps(asked))).collect()
     }
 
     /// What is to be read off each document that a question takes.
