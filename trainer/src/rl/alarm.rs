@@ -1,6 +1,7 @@
 //! [`Alarms`]: what a run watches for, so that it stops where it no longer learns, or unlearns to search, to think or to
 //! write; and ends early where nothing is left to learn.
 
+use agent::protocol::Profile;
 use agent::trace::Author;
 use serde::{Deserialize, Serialize};
 
@@ -101,7 +102,7 @@ impl Seen {
         };
         let words = |one: &Rollout| {
             let own = one.trace.segments.iter().filter(|segment| segment.author == Author::Policy);
-            own.map(|segment| one.trace.profile.thought(&segment.text).split_whitespace().count()).sum::<usize>() as f64
+            own.map(|segment| thought_words(one.trace.profile, &segment.text)).sum::<usize>() as f64
         };
         let count = |label: usize| kept.iter().map(|one| one.reward.verdicts[label]).sum();
         Self {
@@ -114,6 +115,13 @@ impl Seen {
             is_scored,
         }
     }
+}
+
+/// Words of a turn's thought. A turn without an action has none: it rambles, and to lose that is no loss.
+fn thought_words(profile: Profile, text: &str) -> usize {
+    let thought = profile.thought(text);
+    let is_all = text.trim_end().ends_with(thought);
+    if is_all { 0 } else { thought.split_whitespace().count() }
 }
 
 /// What follows of what was seen.
@@ -209,6 +217,16 @@ mod tests {
         is_scored: true,
     };
     const STILL: Seen = Seen { has_spread: false, form: None, ..LIVELY };
+
+    #[test]
+    fn a_turn_that_only_rambles_has_no_thought() {
+        let words = |text| thought_words(Profile::SearchR1, text);
+        assert_eq!(words("<think>the dose is there</think><answer>5 mg [E1]</answer>"), 4);
+        assert_eq!(words("so look for it <search>dose</search>"), 4);
+        assert_eq!(words("<search>dose</search>"), 0);
+        assert_eq!(words("of of the of the dose dose"), 0);
+        assert_eq!(words(""), 0);
+    }
 
     /// The first step of many like `seen` at which something follows, and what.
     fn first(alarms: &mut Alarms, seen: Seen) -> Option<(u64, Outcome)> {
