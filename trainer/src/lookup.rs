@@ -80,12 +80,12 @@ pub struct Size {
 impl Default for Size {
     fn default() -> Self {
         Self {
-            drugs: 200,
-            train: 800,
+            drugs: 600,
+            train: 3_000,
             heldout: 200,
             editions: 8,
             demonstrations: 500,
-            two_hop: 24,
+            two_hop: 40,
             copying: 24_000,
             retelling: 16_000,
         }
