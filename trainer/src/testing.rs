@@ -1,4 +1,4 @@
-//! What the tests of runs share: a folder copied, two folders compared, a run on pairs of answers.
+//! What the tests of runs share: a folder copied, two folders compared, a run on pairs of answers, a small task.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,19 @@ use agent::journal::{self, Entry, Step};
 
 use crate::checkpoint::State;
 use crate::recipe::{Duplicates, Learn, Recipe};
-use crate::{Kind, Progress, Result, stages};
+use crate::{Kind, Progress, Result, lookup, stages};
+
+/// A lookup task that is made in a moment.
+pub(crate) const LOOKUP: lookup::Size = lookup::Size {
+    drugs: 20,
+    train: 5,
+    heldout: 6,
+    editions: 1,
+    demonstrations: 5,
+    two_hop: 1,
+    copying: 5,
+    retelling: 5,
+};
 
 /// A copy of the folder `from`, with all that is in it.
 pub(crate) fn copy(from: &Path, to: &Path) {

@@ -45,23 +45,15 @@ pub fn evaluate(task: &Path, file: &Path, model: &Path, retriever: Retriever) ->
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Size, init};
+    use super::super::init;
     use super::*;
+    use crate::testing;
 
     #[test]
     fn a_random_policy_answers_nothing() {
         let home = tempfile::tempdir().unwrap();
         let task = home.path().join("task");
-        let size = Size {
-            drugs: 20,
-            train: 5,
-            heldout: 6,
-            editions: 1,
-            demonstrations: 5,
-            two_hop: 1,
-            copying: 5,
-            retelling: 5,
-        };
+        let size = testing::LOOKUP;
         init(&task, 3, size).unwrap();
         let file = task.join("questions-heldout.jsonl");
         for how in [Retriever::True, Retriever::Shuffled, Retriever::Empty] {

@@ -7,30 +7,25 @@ use nn::Tokenizer;
 
 use super::formulary::{Formulary, Relation};
 use crate::draw::{Draw, Purpose};
-use crate::scratch::template::{ASSISTANT, END, USER, special};
+use crate::scratch::template::Marks;
 use crate::{Result, Sample};
 
 /// At most so many retellings of documents of `editions`, no two alike; what the assistant tells is learnt.
 pub(super) fn samples(tokenizer: &Tokenizer, seed: u64, editions: &[Formulary], count: usize) -> Result<Vec<Sample>> {
+    let marks = Marks::of(tokenizer)?;
     let (orders, mut draw) = (orders(), Draw::new(seed, Purpose::Retelling, 0));
     let drugs = editions.iter().flat_map(|edition| (0..edition.len()).map(move |drug| (edition, drug)));
     let mut all: Vec<_> =
         drugs.flat_map(|(edition, drug)| orders.iter().map(move |order| (edition, drug, order))).collect();
     draw.shuffle(&mut all);
     all.truncate(count);
-    all.into_iter().map(|(edition, drug, order)| sample(tokenizer, edition, drug, order)).collect()
+    all.into_iter().map(|(edition, drug, order)| sample(tokenizer, marks, edition, drug, order)).collect()
 }
 
-fn sample(tokenizer: &Tokenizer, edition: &Formulary, drug: usize, order: &[Relation]) -> Result<Sample> {
+fn sample(tokenizer: &Tokenizer, marks: Marks, edition: &Formulary, drug: usize, order: &[Relation]) -> Result<Sample> {
     let document = edition.document(drug);
-    let mut ids = vec![special(tokenizer, USER)?];
-    ids.extend(tokenizer.encode_text(&format!("\n{}\n{}\n", document.title, document.text))?);
-    ids.push(special(tokenizer, ASSISTANT)?);
-    let mut mask = vec![false; ids.len()];
-    ids.extend(tokenizer.encode_text(&edition.retold(drug, order))?);
-    ids.push(special(tokenizer, END)?);
-    mask.resize(ids.len(), true);
-    Ok(Sample { ids, mask })
+    let said = tokenizer.encode_text(&format!("\n{}\n{}\n", document.title, document.text))?;
+    Ok(marks.lesson(&said, &tokenizer.encode_text(&edition.retold(drug, order))?))
 }
 
 /// Every choice of at least one fact, in every order.

@@ -6,21 +6,12 @@ use serde_json::json;
 use super::*;
 use crate::data::{Rules, Text};
 use crate::recipe::{Duplicates, Overlong};
-use crate::{Preferences, lookup};
+use crate::{Preferences, lookup, testing};
 
 /// The lines of two steps of a run of GRPO on a small task.
 fn run(folder: &Path) -> PathBuf {
     let task = folder.join("task");
-    let size = lookup::Size {
-        drugs: 20,
-        train: 4,
-        heldout: 6,
-        editions: 1,
-        demonstrations: 5,
-        two_hop: 1,
-        copying: 5,
-        retelling: 5,
-    };
+    let size = lookup::Size { train: 4, ..testing::LOOKUP };
     lookup::init(&task, 3, size).unwrap();
     let sets = [
         "rollout.steps=2",

@@ -10,13 +10,13 @@ use agent::journal;
 use agent::trace::Author;
 
 use super::*;
-use crate::lookup::{Size, init};
+use crate::lookup::init;
 use crate::objective::Kl;
 use crate::recipe::LearntTokens;
 use crate::reward::{Reward, Term};
 use crate::run::OnAlarm;
 use crate::schedule::Decay;
-use crate::testing::{copy, files};
+use crate::testing::{self, copy, files};
 
 mod objectives;
 
@@ -36,16 +36,7 @@ fn task() -> &'static Path {
     let (_, path) = TASK.get_or_init(|| {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("task");
-        let size = Size {
-            drugs: 20,
-            train: 5,
-            heldout: 6,
-            editions: 1,
-            demonstrations: 5,
-            two_hop: 1,
-            copying: 5,
-            retelling: 5,
-        };
+        let size = testing::LOOKUP;
         init(&path, 3, size).unwrap();
         (home, path)
     });

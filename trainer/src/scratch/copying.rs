@@ -2,7 +2,7 @@
 
 use nn::Tokenizer;
 
-use super::template::{ASSISTANT, END, USER, special};
+use super::template::Marks;
 use crate::draw::{Draw, Purpose};
 use crate::{Result, Sample};
 
@@ -15,20 +15,12 @@ const LONGEST: usize = 24;
 /// # Errors
 /// When the tokenizer lacks the marks around messages.
 pub(crate) fn copying(tokenizer: &Tokenizer, words: &[u32], seed: u64, count: usize) -> Result<Vec<Sample>> {
-    let [user, assistant, end] = [USER, ASSISTANT, END].map(|token| special(tokenizer, token));
-    let (user, assistant, end) = (user?, assistant?, end?);
+    let marks = Marks::of(tokenizer)?;
     let mut draw = Draw::new(seed, Purpose::Copying, 0);
     let sample = |_| {
         let length = SHORTEST + draw.below(LONGEST - SHORTEST + 1);
         let said: Vec<u32> = (0..length).map(|_| words[draw.below(words.len())]).collect();
-        let mut ids = vec![user];
-        ids.extend(&said);
-        ids.push(assistant);
-        let mut mask = vec![false; ids.len()];
-        ids.extend(&said);
-        ids.push(end);
-        mask.resize(ids.len(), true);
-        Sample { ids, mask }
+        marks.lesson(&said, &said)
     };
     Ok((0..count).map(sample).collect())
 }

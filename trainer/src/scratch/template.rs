@@ -5,7 +5,7 @@ use agent::protocol::{Fault, Profile, correction, force_final};
 use nn::Tokenizer;
 use serde_json::{Value, json};
 
-use crate::{Error, Result};
+use crate::{Error, Result, Sample};
 
 /// Opens the user's message.
 pub(crate) const USER: &str = "<|user|>";
@@ -30,9 +30,33 @@ pub(crate) fn tokenizer_config(positions: usize) -> Value {
     })
 }
 
-/// The id of a special token.
-pub(crate) fn special(tokenizer: &Tokenizer, token: &str) -> Result<u32> {
-    tokenizer.id(token).ok_or_else(|| Error::Shape(format!("the tokenizer of the task has no `{token}`")))
+/// The marks around messages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    user: u32,
+    assistant: u32,
+    end: u32,
+}
+
+impl Marks {
+    /// Those of a tokenizer.
+    ///
+    /// # Errors
+    /// When it lacks one.
+    pub(crate) fn of(tokenizer: &Tokenizer) -> Result<Self> {
+        let special = |token| {
+            let missing = || Error::Shape(format!("the tokenizer of the task has no `{token}`"));
+            tokenizer.id(token).ok_or_else(missing)
+        };
+        Ok(Self { user: special(USER)?, assistant: special(ASSISTANT)?, end: special(END)? })
+    }
+
+    /// What a user said and what the assistant answered; the answer is learnt.
+    pub(crate) fn lesson(self, said: &[u32], answered: &[u32]) -> Sample {
+        let ids = [&[self.user], said, &[self.assistant], answered, &[self.end]].concat();
+        let mask = (0..ids.len()).map(|place| place > said.len() + 1).collect();
+        Sample { ids, mask }
+    }
 }
 
 /// What the environment says beside evidence: that search is over, and what was wrong with a turn.
