@@ -8,7 +8,7 @@ use agent::judge::{self, Pair};
 use anyhow::{Context, Result};
 use nn::Tokenizer;
 use serde_json::json;
-use trainer::scorer::{Examples, Row};
+use trainer::stages::scorer::{Examples, Row};
 
 fn main() -> Result<()> {
     let mut arguments = std::env::args_os().skip(1).map(PathBuf::from);

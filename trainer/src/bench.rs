@@ -16,10 +16,10 @@ use nn::{
 use serde::Serialize;
 
 use crate::learner::batch;
+use crate::learner::sharing::micro_batches;
 use crate::memory;
 use crate::objective::{Denominator, GrpoConfig, Recorded, Scaling, advantages, policy_loss};
 use crate::recipe::{Learn, Recompute};
-use crate::sharing::micro_batches;
 use crate::{AdamW, Error, Optimiser, Result, Sample};
 
 /// Prompt tokens that the engine computes in one step.
@@ -133,7 +133,7 @@ pub fn sft(dir: &Path, setting: &Setting, lessons: Lessons, clock: Elapsed<'_>) 
     let mut computed = 0;
     for _ in 0..=setting.steps {
         learning.parts = Parts::default();
-        computed = learning.add(&decoder, &samples, clock, |pass| crate::sft::loss(&pass.logprobs, learnt))?;
+        computed = learning.add(&decoder, &samples, clock, |pass| crate::stages::sft::loss(&pass.logprobs, learnt))?;
         learning.update(clock, |work| work(&mut decoder))?;
         done.push(learning.parts);
     }
@@ -358,7 +358,8 @@ mod tests {
     fn steps_are_timed_by_their_parts() {
         let folder = tempfile::tempdir().unwrap();
         let model = folder.path().join("m");
-        crate::lookup::init(folder.path().join("task").as_path(), 1, crate::lookup::Size::default()).unwrap();
+        crate::task::lookup::init(folder.path().join("task").as_path(), 1, crate::task::lookup::Size::default())
+            .unwrap();
         std::fs::rename(folder.path().join("task/model"), &model).unwrap();
         let begun = Instant::now();
         let clock = || begun.elapsed().as_secs_f64();

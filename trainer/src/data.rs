@@ -8,6 +8,9 @@
 //! ends a turn, not with what a template puts after it. No text of a record can become a special token.
 
 mod layout;
+pub mod preference;
+pub mod question;
+pub mod sample;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -3,6 +3,8 @@
 //! Questions are asked once ([`ask`]). A measure looks at one answer, or says that it does not apply to it; a row is
 //! its mean over the questions of one label. An episode whose time was over is wrong by every measure.
 
+pub mod benchmark;
+pub mod given;
 mod interval;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,13 +21,13 @@ use retriever::{Query, Retrieve};
 use serde::Serialize;
 
 pub use self::interval::Estimate;
-use crate::question::{Question, questions};
+use crate::data::question::{Question, questions};
 use crate::recipe::{Recipe, Retriever};
 use crate::retrieval::{Empty, Searched};
 use crate::reward::{Reward, Rewards};
-use crate::rl::library;
 use crate::rollout::{Cached, Place, Score};
 use crate::run::Clock;
+use crate::stages::rl::library;
 use crate::{Error, Result, at_once};
 
 /// The label of the row over all questions.

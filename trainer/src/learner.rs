@@ -5,7 +5,13 @@
 //! decoder is lent at each call, so that it may belong to the engine that samples from it. A [head](Tells) beside
 //! it, where there is one, learns in the same step.
 
+pub(crate) mod coverage;
 mod head;
+pub mod optimiser;
+pub(crate) mod order;
+pub mod packing;
+pub mod schedule;
+pub mod sharing;
 
 use std::fs;
 use std::num::NonZero;
@@ -217,9 +223,8 @@ impl Learner {
         self.head.iter_mut().for_each(Head::forget);
     }
 
-    /// Refuses gradients that show that something does not learn: values that are not finite, or a
-    /// parameter that gets none. The first factor of a new adapter gets none until the second has moved, and
-    /// what chooses tokens none where rewards alone are learnt.
+    /// Refuses gradients that show that something does not learn. The first factor of a new adapter gets none until
+    /// the second has moved, and what chooses tokens none where rewards alone are learnt.
     ///
     /// # Errors
     /// [`Error::Shape`] that names the parameter.
@@ -227,17 +232,12 @@ impl Learner {
         let is_new = self.learn == Learn::Adapter && self.optimiser.updates() == 0;
         let is_rewarding = self.head.as_ref().is_some_and(|head| head.tells() == Tells::Reward);
         let head = self.head.iter().flat_map(|head| head.gradients().iter());
-        for (parameter, gradient) in self.learning().zip(self.gradients.iter().chain(head)) {
-            let name = &parameter.name;
-            let is_idle = (is_new && name.contains("lora_A")) || (is_rewarding && name == LANGUAGE_HEAD);
-            if gradient.iter().any(|value| !value.is_finite()) {
-                return Err(Error::Shape(format!("`{name}` has a gradient that is not finite before the first step")));
-            }
-            if gradient.iter().all(|value| *value == 0.0) && !is_idle {
-                return Err(Error::Shape(format!("`{name}` learns nothing: its gradient is zero")));
-            }
-        }
-        Ok(())
+        coverage::check(self.learning().zip(self.gradients.iter().chain(head)).map(
+            |(Parameter { name, .. }, gradient)| {
+                let is_idle = (is_new && name.contains("lora_A")) || (is_rewarding && name == LANGUAGE_HEAD);
+                (name.as_str(), gradient, is_idle)
+            },
+        ))
     }
 
     /// Makes a weight that is not a number.

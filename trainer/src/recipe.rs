@@ -19,13 +19,13 @@ pub use self::preference::{DpoSection, Passes, RewardModelSection};
 pub use self::presets::{PRESETS, Preset};
 pub use self::rollout::{LearntTokens, Retriever, RolloutSection};
 pub use self::staged::{Stage, Stages, Work};
-use crate::encoder::EncoderSection;
 use crate::error::read;
+use crate::learner::schedule::{Decay, Schedule};
 use crate::objective::{GrpoConfig, PpoConfig};
 use crate::reward::RewardConfig;
 use crate::run::OnAlarm;
-use crate::schedule::{Decay, Schedule};
-use crate::scorer::ScorerSection;
+use crate::stages::encoder::EncoderSection;
+use crate::stages::scorer::ScorerSection;
 use crate::{AdamW, Error, Result};
 
 /// A recipe with a comment on every field, as `anamnesis-train init` writes it.

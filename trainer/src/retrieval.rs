@@ -9,7 +9,7 @@ use corpus::ChunkId;
 use corpus::store::ChunkInContext;
 use retriever::{Hit, Query, Result, Retrieve};
 
-use crate::question::Question;
+use crate::data::question::Question;
 use crate::recipe::Retriever;
 
 /// Documents that are found for each question to fill the place of others.
@@ -149,7 +149,7 @@ mod tests {
     use retriever::Fixed;
 
     use super::*;
-    use crate::lookup::Formulary;
+    use crate::task::lookup::Formulary;
 
     #[test]
     fn a_shuffled_library_finds_others_and_an_empty_one_nothing() {

@@ -32,9 +32,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use self::config::{JudgeChoice, RewardConfig, Weights};
 use self::grounding::Grounds;
 pub use self::normalise::Normalise;
-pub use self::outside::{Kind, OnFailure, Outside};
+pub use self::outside::{OnFailure, Outside, OutsideKind};
 use crate::Result;
-use crate::question::{Gold, Question};
+use crate::data::question::{Gold, Question};
 
 /// What an episode was worth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

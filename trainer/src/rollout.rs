@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::cached::Cached;
 pub use self::summary::{Summary, summary};
-use crate::question::Question;
+use crate::data::question::Question;
 use crate::reward::Reward;
 use crate::{Error, Result, Sample, at_once};
 

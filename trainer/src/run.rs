@@ -1,19 +1,25 @@
 //! [`Run`]: the folder of a run, held by one process: recipe, journal, checkpoints, dumps; and how far it is.
 
+pub mod checkpoint;
+pub mod episode;
+pub mod export;
+pub mod journal;
+pub mod pairs;
 mod rollback;
+pub mod summary;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use agent::journal::{self, Entry, Step};
+use agent::journal::{Entry, Step};
 use jiff::Timestamp;
 
+use self::checkpoint::{Checkpoints, State};
+use self::journal::{Journal, Mlflow, settings};
 pub use self::rollback::OnAlarm;
 use self::rollback::Stopped;
-use crate::checkpoint::{Checkpoints, State};
 use crate::error::write;
 use crate::files::replace;
-use crate::journal::{Journal, Mlflow, settings};
 use crate::recipe::{Plan, Recipe, RunSection};
 use crate::{Error, Result, Sample};
 
@@ -245,7 +251,7 @@ impl Run {
     /// # Errors
     /// Those of the disk.
     pub fn end(&mut self, step: u64, seconds: f64, clock: Clock<'_>) -> Result<()> {
-        let is_told = journal::read(&self.dir)?.iter().any(|entry| matches!(entry, Entry::End { .. }));
+        let is_told = agent::journal::read(&self.dir)?.iter().any(|entry| matches!(entry, Entry::End { .. }));
         if !is_told {
             self.journal.write(&Entry::End { step, seconds }, clock())?;
         }

@@ -10,7 +10,17 @@
 //! journal.jsonl               what the questions of `data.questions` came to, before the first stage and after each
 //! ```
 
+pub mod dpo;
+pub mod encoder;
+mod fit;
+pub mod grpo;
+mod passes;
+pub mod ppo;
+pub mod reward_model;
+pub mod rl;
+pub mod scorer;
 mod several;
+pub mod sft;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,11 +28,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use self::several::train;
-use crate::checkpoint::State;
-use crate::export::Which;
+use crate::Result;
 use crate::recipe::{Plan, Recipe};
+use crate::run::checkpoint::State;
+use crate::run::export::Which;
 use crate::run::{Clock, Progress};
-use crate::{Result, dpo, encoder, grpo, ppo, reward_model, scorer, sft};
 
 /// In the folder of a run: what was generated.
 pub const TASK: &str = "task";

@@ -1,11 +1,17 @@
 //! [`Task`]: what a recipe generates before its first stage: a world to search, questions on it, and what a policy is
 //! warmed up on.
 
+mod demonstration;
+pub mod evidence;
+pub mod lookup;
+mod scratch;
+pub mod starter;
+
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Result, evidence, lookup, starter};
+use crate::Result;
 
 /// `[task]`, but for its seed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

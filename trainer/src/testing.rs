@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use agent::journal::{self, Entry, Step};
 
-use crate::checkpoint::State;
 use crate::recipe::{Duplicates, Learn, Recipe};
-use crate::{Kind, Progress, Result, lookup, stages};
+use crate::run::checkpoint::State;
+use crate::{Kind, Progress, Result, stages, task::lookup};
 
 /// A lookup task that is made in a moment.
 pub(crate) const LOOKUP: lookup::Size = lookup::Size {

@@ -9,11 +9,11 @@ use agent::policy::{Extractive, Local, LocalOptions, OpenAi, Policy};
 use agent::protocol::Profile;
 use anyhow::{Context, Result, bail};
 use nn::Sampling;
-use retriever::Retrieve;
+use retriever::Query;
 use serde_json::json;
-use trainer::benchmark::{Arm, Item, Terms, ask, library, measures, read};
-use trainer::evaluation::evaluate;
-use trainer::question::Question;
+use trainer::data::question::Question;
+use trainer::evaluation::benchmark::{Arm, Item, ask, library, measures, read};
+use trainer::evaluation::{Exam, evaluate};
 use trainer::retrieval::Empty;
 use trainer::reward::{JudgeChoice, RewardConfig, Rewards};
 use trainer::{run, stages};
@@ -92,18 +92,19 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<()> {
     let sets: BTreeMap<&str, &str> = items.iter().map(|item| (item.question.id.as_str(), item.set.as_str())).collect();
     for temperature in &args.temperatures {
         let policy = policy(args, *temperature)?;
+        let exam = Exam {
+            policy: policy.as_ref(),
+            retriever: library.as_deref().unwrap_or(&Empty),
+            query: &Query::new(""),
+            budget: budget(args),
+            profile: Profile::default(),
+            at_once: args.at_once.max(1),
+            seed: args.seed,
+            score: &|episodes| rewards.score(episodes),
+            clock: &|| begun.elapsed(),
+        };
         for arm in &args.arms {
-            let terms = Terms {
-                budget: budget(args),
-                profile: Profile::default(),
-                at_once: args.at_once.max(1),
-                seed: args.seed,
-                score: &|episodes| rewards.score(episodes),
-                clock: &|| begun.elapsed(),
-            };
-            let nothing: &dyn Retrieve = &Empty;
-            let inner = library.as_deref().unwrap_or(nothing);
-            let asked = ask(policy.as_ref(), inner, *arm, &items, &terms)?;
+            let asked = ask(&exam, *arm, &items)?;
             let label = |question: &Question| sets.get(question.id.as_str()).map(|set| (*set).to_owned());
             let evaluation = evaluate(&questions, &asked, &measures(&items), &label, args.seed);
             if output.is_json() {

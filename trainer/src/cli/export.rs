@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use serde_json::json;
-use trainer::export::{Which, export};
+use trainer::run::export::{Which, export};
 
 use crate::output::Output;
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
-use trainer::lookup::{Size, evaluate, init};
 use trainer::recipe::Retriever;
+use trainer::task::lookup::{Size, evaluate, init};
 
 use super::evaluation;
 use crate::output::Output;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use trainer::pairs::{Choice, pairs};
+use trainer::run::pairs::{Choice, pairs};
 
 use crate::output::Output;
 

@@ -4,7 +4,7 @@ use agent::policy::Scripted;
 use retriever::Fixed;
 
 use super::*;
-use crate::question::Gold;
+use crate::data::question::Gold;
 
 fn question(id: &str, answer: &str, document: &str, hops: u8) -> Question {
     Question {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf, absolute};
 
 use super::{Learn, Plan, Recipe};
-use crate::journal::Mlflow;
 use crate::reward::{self, JudgeChoice};
+use crate::run::journal::Mlflow;
 use crate::{Error, Result};
 
 impl Recipe {
@@ -85,7 +85,7 @@ impl Recipe {
                 ));
             }
         }
-        for outside in reward.outside.iter_mut().filter(|outside| outside.kind == reward::Kind::Model) {
+        for outside in reward.outside.iter_mut().filter(|outside| outside.kind == reward::OutsideKind::Model) {
             let mut folder = PathBuf::from(&outside.at);
             self::folder("reward.outside.at", &mut folder)?;
             outside.at = folder.display().to_string();

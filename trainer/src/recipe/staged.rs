@@ -13,7 +13,7 @@ use toml::{Table, Value};
 use super::table::{self, Place, STAGE, texts};
 use super::{Plan, Recipe, changed, fault};
 use crate::error::read;
-use crate::export::Which;
+use crate::run::export::Which;
 use crate::stages::{Kind, OUTCOME, folder};
 use crate::task::Task;
 use crate::{Error, Result};

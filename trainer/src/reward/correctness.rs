@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use agent::Trace;
 
 use super::text::words;
-use crate::question::{Gold, Question, Verdict};
+use crate::data::question::{Gold, Question, Verdict};
 
 /// Words beside an option's own that may stand in an answer which names no letter.
 const BESIDE: usize = 12;

@@ -23,7 +23,7 @@ use self::http::Http;
 use self::judge::Judge;
 use self::model::Model;
 use self::remembered::Remembered;
-use crate::question::{Gold, Question};
+use crate::data::question::{Gold, Question};
 use crate::{Error, Result};
 
 /// One of `[[reward.outside]]`.
@@ -33,7 +33,7 @@ pub struct Outside {
     /// The name of the term.
     pub name: String,
     /// Who gives it.
-    pub kind: Kind,
+    pub kind: OutsideKind,
     /// Where: `http` a URL, `openai` URL#MODEL, `model` a folder of `anamnesis-train reward`.
     pub at: String,
     /// What it counts (0.3).
@@ -62,7 +62,7 @@ pub struct Outside {
 /// Who gives a term.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum OutsideKind {
     /// An endpoint that takes `{question, answer, evidence, gold}` and gives `{value, reason}`.
     Http,
     /// A language model behind an OpenAI-compatible endpoint; its key is in `OPENAI_API_KEY`.
@@ -210,9 +210,9 @@ impl Opened {
     pub(super) fn open(config: &Outside, run: Option<&Path>) -> Result<Self> {
         let named = |error: Error| Error::Input(format!("reward.outside `{}`: {error}", config.name));
         let asked = match config.kind {
-            Kind::Http => Asked::Http(Http::new(config).map_err(named)?),
-            Kind::Openai => Asked::Judge(Box::new(Judge::new(config).map_err(named)?)),
-            Kind::Model => Asked::Model(Box::new(Model::open(Path::new(&config.at)).map_err(named)?)),
+            OutsideKind::Http => Asked::Http(Http::new(config).map_err(named)?),
+            OutsideKind::Openai => Asked::Judge(Box::new(Judge::new(config).map_err(named)?)),
+            OutsideKind::Model => Asked::Model(Box::new(Model::open(Path::new(&config.at)).map_err(named)?)),
         };
         let remembered = Remembered::open(run.map(|run| run.join(format!("outside-{}.jsonl", config.name))))?;
         Ok(Self { config: config.clone(), asked, remembered })

@@ -9,7 +9,7 @@ use agent::{Ask, Cancel};
 use retriever::Fixed;
 
 use super::*;
-use crate::question::{Gold, Verdict};
+use crate::data::question::{Gold, Verdict};
 
 const PASSAGE: &str = "The usual dose of metformin is 500 mg. Metformin is contraindicated in metabolic acidosis. \
                        It is taken with meals.";

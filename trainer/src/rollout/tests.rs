@@ -10,7 +10,7 @@ use retriever::Fixed;
 use tempfile::TempDir;
 
 use super::*;
-use crate::question::Gold;
+use crate::data::question::Gold;
 use crate::reward::Rewards;
 
 /// A tiny random model, made once.

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::Checkpoints;
 use crate::error::{read, write};
 use crate::files::replace;
 use crate::recipe::Plan;
+use crate::run::checkpoint::Checkpoints;
 use crate::{Error, Result};
 
 /// The file that a stopped run holds.

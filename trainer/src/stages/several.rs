@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use agent::journal::{self, Entry, Heldout};
 
 use super::{Kind, OUTCOME, TASK, begun, folder, run};
-use crate::checkpoint::State;
+use crate::data::question::{Question, questions};
 use crate::error::write;
 use crate::evaluation;
-use crate::export::{Which, export};
 use crate::files::replace;
-use crate::journal::Journal;
-use crate::question::{Question, questions};
 use crate::recipe::{Plan, Recipe, Stages};
+use crate::run::checkpoint::State;
+use crate::run::export::{Which, export};
+use crate::run::journal::Journal;
 use crate::run::{CONFIG, Clock, Progress, checkpoints, hold, is_put_back};
 use crate::{Error, Result};
 

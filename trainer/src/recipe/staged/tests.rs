@@ -54,7 +54,7 @@ fn a_stage_is_its_sections_over_those_of_all() {
     let stages =
         parse(TEXT, &["run.seed=5", "stage.grpo.rollout.budget.turns=2", "stage.copying.sft.epochs=7"]).unwrap();
     let Some((Task::Lookup(size), 5)) = &stages.task else { panic!("{:?}", stages.task) };
-    assert_eq!((size.drugs, size.train), (20, crate::lookup::Size::default().train));
+    assert_eq!((size.drugs, size.train), (20, crate::task::lookup::Size::default().train));
     let run = run();
     let run = run.path();
     stages.check(run).unwrap();

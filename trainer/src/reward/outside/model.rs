@@ -6,8 +6,8 @@ use agent::Trace;
 use agent::trace::Author;
 use nn::{Device, Pieces};
 
-use crate::packing::pack;
-use crate::reward_model::RewardModel;
+use crate::learner::packing::pack;
+use crate::stages::reward_model::RewardModel;
 use crate::{Error, Result};
 
 /// Tokens that are read at once.
