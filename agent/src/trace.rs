@@ -140,6 +140,12 @@ pub struct Timings {
 }
 
 impl Trace {
+    /// How many tokens the policy wrote, where it tells them.
+    pub fn written_tokens(&self) -> Option<usize> {
+        let own = self.segments.iter().filter(|segment| segment.author == Author::Policy);
+        own.map(|segment| segment.token_ids.as_ref().map(Vec::len)).sum()
+    }
+
     /// As one line of JSON.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use agent::policy::{Local, LocalOptions, Policy};
 use agent::protocol::Profile;
-use agent::trace::{Author, StopReason};
+use agent::trace::StopReason;
 use agent::{Ask, Budget, Trace};
 use nn::Device;
 use retriever::{Query, Retrieve};
@@ -119,7 +119,7 @@ pub fn measures() -> Vec<Measure<'static>> {
         measure("hit_rate", Box::new(|question, trace, _| hit_rate(question, trace))),
         measure("faults", Box::new(|_, trace, _| Some(trace.faults.len() as f64))),
         measure("reward", Box::new(move |_, _, reward| known(reward.total))),
-        measure("written_tokens", Box::new(|_, trace, _| written(trace))),
+        measure("written_tokens", Box::new(|_, trace, _| trace.written_tokens().map(|tokens| tokens as f64))),
     ]
 }
 
@@ -129,11 +129,6 @@ fn hit_rate(question: &Question, trace: &Trace) -> Option<f64> {
     let wanted = &question.documents;
     let hits = wanted.iter().filter(|key| found.contains(key.as_str())).count();
     (!wanted.is_empty()).then(|| hits as f64 / wanted.len() as f64)
-}
-
-fn written(trace: &Trace) -> Option<f64> {
-    let own = trace.segments.iter().filter(|segment| segment.author == Author::Policy);
-    own.map(|segment| segment.token_ids.as_ref().map(|ids| ids.len() as f64)).sum()
 }
 
 /// What answers came to.

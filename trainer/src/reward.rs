@@ -148,6 +148,7 @@ impl Rewards {
                 ("safety", weights.safety, safety::safety(trace)),
                 ("search-cost", weights.search_cost, writing::search_cost(trace, question.hops)),
                 ("length", weights.length, writing::length(trace, config.answer_words)),
+                ("overlong", weights.overlong, writing::overlong(trace)),
                 ("repetition", weights.repetition, writing::repetition(trace)),
                 ("script", weights.script, writing::script(trace)),
             ];

@@ -82,6 +82,8 @@ pub struct Weights {
     pub search_cost: f64,
     /// A long answer costs (0.2).
     pub length: f64,
+    /// To come near the end of the tokens that may be written costs (0).
+    pub overlong: f64,
     /// Repetition costs (0.2).
     pub repetition: f64,
     /// Another script than the question's and the evidence's costs (0.2).
@@ -101,6 +103,7 @@ impl Default for Weights {
             safety: 0.2,
             search_cost: 0.05,
             length: 0.2,
+            overlong: 0.0,
             repetition: 0.2,
             script: 0.2,
         }
@@ -109,7 +112,7 @@ impl Default for Weights {
 
 impl Weights {
     /// All of them, by name.
-    fn named(&self) -> [(&'static str, f64); 12] {
+    fn named(&self) -> [(&'static str, f64); 13] {
         [
             ("correctness", self.correctness),
             ("grounding", self.grounding),
@@ -121,6 +124,7 @@ impl Weights {
             ("safety", self.safety),
             ("search_cost", self.search_cost),
             ("length", self.length),
+            ("overlong", self.overlong),
             ("repetition", self.repetition),
             ("script", self.script),
         ]

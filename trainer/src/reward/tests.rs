@@ -49,7 +49,7 @@ fn an_honest_answer_has_every_good_and_no_bad() {
     for name in ["correctness", "grounding", "citation", "format"] {
         assert_eq!(honest.value(name), 1.0, "{honest:#?}");
     }
-    for name in ["coherence", "terminology", "safety", "search-cost", "length", "repetition", "script"] {
+    for name in ["coherence", "terminology", "safety", "search-cost", "length", "overlong", "repetition", "script"] {
         assert_eq!(honest.value(name), 0.0, "{honest:#?}");
     }
     assert!((honest.total - 1.5).abs() < 1e-12);
@@ -87,6 +87,23 @@ fn what_is_written_badly_costs() {
 }
 
 #[test]
+fn the_last_fifth_of_the_tokens_costs_more_and_more() {
+    let mut trace = play(&[SEARCH, "<answer>500 mg [E1]</answer>"]);
+    trace.budget.generated_tokens = 100;
+    let mut cost = |tokens: Option<usize>| {
+        for segment in &mut trace.segments {
+            segment.token_ids = tokens.map(|_| Vec::new());
+        }
+        let own = trace.segments.iter_mut().find(|segment| segment.author == agent::trace::Author::Policy).unwrap();
+        own.token_ids = tokens.map(|tokens| vec![7; tokens]);
+        Rewards::default().score(&[(&dose(), &trace)]).unwrap()[0].value("overlong")
+    };
+    let costs = [Some(0), Some(80), Some(85), Some(100), Some(130), None].map(&mut cost);
+    let expected = [0.0, 0.0, -0.25, -1.0, -1.0, 0.0];
+    assert!(costs.iter().zip(expected).all(|(cost, expected)| (cost - expected).abs() < 1e-12), "{costs:?}");
+}
+
+#[test]
 fn weights_must_make_sense() {
     let with = |change: fn(&mut RewardConfig)| {
         let mut config = RewardConfig::default();
@@ -107,6 +124,7 @@ fn weights_must_make_sense() {
         safety: 0.0,
         search_cost: 0.0,
         length: 0.0,
+        overlong: 0.0,
         repetition: 0.0,
         script: 0.0,
     };

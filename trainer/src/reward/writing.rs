@@ -12,6 +12,8 @@ use super::text::words;
 const FAULT: f64 = 0.25;
 /// Searches beyond those needed that cost the whole term.
 const SEARCHES: f64 = 4.0;
+/// Share of the tokens that may be written, from the end, that cost more and more.
+const BUFFER: f64 = 0.2;
 /// Runs of three words below which a text is too short to repeat itself.
 const RUNS: usize = 8;
 /// Share of repeated runs that is ordinary.
@@ -49,6 +51,15 @@ pub(super) fn length(trace: &Trace, limit: usize) -> (f64, String) {
     let words = trace.answer.text.split_whitespace().count();
     let over = words.saturating_sub(limit) as f64 / limit.max(1) as f64;
     (0.0 - over.min(1.0), format!("{words} words, {limit} are free"))
+}
+
+/// Below 0 for an episode that uses up the last [`BUFFER`] of the tokens it may write; -1 at all of them. The soft
+/// punishment of DAPO (arXiv 2503.14476, equation 13), its longest the budget.
+pub(super) fn overlong(trace: &Trace) -> (f64, String) {
+    let most = trace.budget.generated_tokens;
+    let Some(tokens) = trace.written_tokens() else { return (0.0, "the policy tells no tokens".to_owned()) };
+    let (buffer, left) = (BUFFER * most as f64, most.saturating_sub(tokens) as f64);
+    (0.0 - ((buffer - left) / buffer).clamp(0.0, 1.0), format!("{tokens} of {most} tokens"))
 }
 
 /// Below 0 for turns that repeat their own runs of three words.

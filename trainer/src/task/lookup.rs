@@ -81,7 +81,7 @@ impl Default for Size {
     fn default() -> Self {
         Self {
             drugs: 600,
-            train: 2_500,
+            train: 2_200,
             heldout: 200,
             editions: 8,
             demonstrations: 500,

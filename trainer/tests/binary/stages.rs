@@ -148,3 +148,26 @@ fn what_cannot_be_run_is_refused_before_anything_is_trained() {
     let (code, _, err) = run(folder, &begin("other", &["stage.grpo.data.train=[\"nowhere.jsonl\"]"]));
     assert!(code == 2 && err.contains("stage `grpo`: data.train") && err.contains("nowhere.jsonl"), "{err}");
 }
+
+#[test]
+fn a_stage_that_an_alarm_put_back_goes_on_with_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // A model that learnt nothing is never right, so that no episode is worth more than another.
+    let weights = ["grounding", "citation", "format", "safety", "search_cost", "length", "repetition", "script"];
+    let mut sets: Vec<String> = weights.iter().map(|name| format!("reward.weights.{name}=0")).collect();
+    sets.extend(["steps=24", "questions=1", "group=2"].map(|set| format!("stage.grpo.rollout.{set}")));
+    sets.extend(["checkpoint_every=5", "evaluate_every=0"].map(|set| format!("stage.grpo.run.{set}")));
+    let args = begin("run", &sets.iter().map(String::as_str).collect::<Vec<_>>());
+    let (code, _, err) = run(folder, &args);
+    assert!(code == 2 && err.contains("stopped at step 20") && err.contains("put back to"), "{err}");
+    let outcome = || fs::read(folder.join("run/stages/03-demonstrations/outcome/model.safetensors")).unwrap();
+    let before = outcome();
+    let (code, _, err) = run(folder, &["grpo", "--out", "run", "--resume"]);
+    assert!(code == 2 && err.contains("would end there again"), "{err}");
+    let (code, _, err) = run(folder, &["grpo", "--out", "run", "--resume", "--set", "stage.grpo.rollout.steps=18"]);
+    assert!(code == 0 && err.contains("went back from step 20 to step 15"), "{err}");
+    assert!(outcome() == before);
+    let config = fs::read_to_string(folder.join("run/config.toml")).unwrap();
+    assert!(config.contains("steps = 18"), "{config}");
+}

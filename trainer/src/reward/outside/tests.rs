@@ -331,6 +331,7 @@ fn what_cannot_be_asked_is_refused() {
         safety: 0.0,
         search_cost: 0.0,
         length: 0.0,
+        overlong: 0.0,
         repetition: 0.0,
         script: 0.0,
         ..Weights::default()

@@ -47,7 +47,7 @@ fn the_folder_is_whole_and_loads() {
     let train = questions(&folder().join("questions-train.jsonl")).unwrap();
     let heldout = questions(&folder().join("questions-heldout.jsonl")).unwrap();
     assert_eq!((train.len(), heldout.len()), (60, 30));
-    assert_eq!(train.iter().filter(|question| question.hops == 2).count(), 40);
+    assert_eq!(train.iter().filter(|question| question.hops == 2).count(), 45);
     let documents = documents(&folder().join("formulary.jsonl")).unwrap();
     assert_eq!(documents, Formulary::new(7, 0, 40).documents());
     let decoder = nn::Decoder::load(&folder().join("model"), nn::Device::cpu()).unwrap();
