@@ -47,6 +47,25 @@ pub(crate) fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
+/// The same files in both folders, to the byte.
+pub(crate) fn assert_same(left: &Path, right: &Path) {
+    let (left, right) = (files(left), files(right));
+    assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
+    for (name, bytes) in &left {
+        assert!(right[name] == *bytes, "{} differs", name.display());
+    }
+}
+
+/// Copies the folder `from` when `step` is told: what a kill right after it would leave.
+pub(crate) fn copied_after(step: u64, from: &Path, to: &Path) -> impl FnMut(Progress) {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    move |progress| {
+        if progress.step == step {
+            copy(&from, &to);
+        }
+    }
+}
+
 /// A run on pairs of answers that are ids: a tiny random model and its recipe.
 pub(crate) struct Paired {
     pub(crate) folder: tempfile::TempDir,
@@ -123,21 +142,13 @@ impl Paired {
 /// Runs once whole, and once more from a copy of its folder after `step`; both end in the same bytes.
 pub(crate) fn resumes_to_the_byte(paired: &Paired, kind: Kind, step: u64) {
     let (whole, half) = (paired.out("whole"), paired.out("half"));
-    let copy_then = &mut |progress: Progress| {
-        if progress.step == step {
-            copy(&whole, &half);
-        }
-    };
+    let copy_then = &mut copied_after(step, &whole, &half);
     let state = paired.tell(kind, "whole", false, copy_then).unwrap();
     assert!(state.step > step, "{state:?}");
     assert_eq!(paired.run(kind, "half", true).unwrap(), state);
-    let (left, right) = (files(&whole.join("checkpoints")), files(&half.join("checkpoints")));
-    assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
-    for (name, bytes) in &left {
-        assert!(right[name] == *bytes, "{} differs", name.display());
-    }
+    assert_same(&whole.join("checkpoints"), &half.join("checkpoints"));
     assert_eq!(paired.steps("whole"), paired.steps("half"));
     // The same again from the beginning.
     paired.run(kind, "again", false).unwrap();
-    assert!(files(&paired.out("again").join("checkpoints")) == left);
+    assert_same(&whole.join("checkpoints"), &paired.out("again").join("checkpoints"));
 }

@@ -84,8 +84,8 @@ impl Default for Size {
             train: 2_200,
             heldout: 200,
             editions: 8,
-            demonstrations: 500,
-            two_hop: 24,
+            demonstrations: 200,
+            two_hop: 40,
             copying: 24_000,
             retelling: 16_000,
         }

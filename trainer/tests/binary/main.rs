@@ -5,6 +5,7 @@
 mod cli;
 mod grpo;
 mod kills;
+mod learns;
 mod lookup;
 mod stages;
 

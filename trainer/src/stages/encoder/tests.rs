@@ -6,7 +6,7 @@ use nn::Device;
 
 use super::*;
 use crate::recipe::{Learn, Recipe};
-use crate::testing::{copy, files};
+use crate::testing::{assert_same, copied_after};
 
 const DRUGS: [&str; 6] = ["metformin", "insulin", "aspirin", "glucose", "heart", "renal"];
 
@@ -93,20 +93,12 @@ fn a_resumed_run_ends_in_the_same_bytes() {
     let mut fixture = fixture();
     fixture.recipe.encoder.epochs = 2;
     let (whole, half) = (fixture.out("whole"), fixture.out("half"));
-    let copy_at_six = &mut |progress: Progress| {
-        if progress.step == 6 {
-            copy(&whole, &half);
-        }
-    };
+    let copy_at_six = &mut copied_after(6, &whole, &half);
     let state = encoder(&fixture.plan(), &whole, false, &now, copy_at_six).unwrap();
     assert!(state.step >= 10, "{state:?}");
     assert_eq!(fixture.run("half", true).unwrap(), state);
     for part in ["checkpoints", STAGE] {
-        let (left, right) = (files(&whole.join(part)), files(&half.join(part)));
-        assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
-        for (name, bytes) in &left {
-            assert!(right[name] == *bytes, "{} differs", name.display());
-        }
+        assert_same(&whole.join(part), &half.join(part));
     }
 }
 

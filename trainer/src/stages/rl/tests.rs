@@ -16,7 +16,7 @@ use crate::recipe::LearntTokens;
 use crate::reward::{Reward, Term};
 use crate::run::OnAlarm;
 use crate::task::lookup::init;
-use crate::testing::{self, copy, files};
+use crate::testing::{self, assert_same, copied_after};
 
 mod objectives;
 
@@ -169,19 +169,11 @@ fn a_resumed_run_ends_in_the_same_bytes() {
         fixture.recipe.rollout.epochs = if learn == Learn::All { 2 } else { 1 };
         fixture.recipe.grpo.kl = Kl { coefficient: 0.01, ..Kl::default() };
         let (whole, half) = (fixture.out("whole"), fixture.out("half"));
-        let copy_at_three = &mut |progress: Progress| {
-            if progress.step == 3 {
-                copy(&whole, &half);
-            }
-        };
+        let copy_at_three = &mut copied_after(3, &whole, &half);
         let state = fixture.run("whole", false, &of_odd, copy_at_three).unwrap();
         assert_eq!((state.step, state.updates), (4, 4 * fixture.recipe.rollout.epochs));
         assert_eq!(fixture.run("half", true, &of_odd, &mut |_| {}).unwrap(), state);
-        let (left, right) = (files(&whole.join("checkpoints")), files(&half.join("checkpoints")));
-        assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
-        for (name, bytes) in &left {
-            assert!(right[name] == *bytes, "{} differs", name.display());
-        }
+        assert_same(&whole.join("checkpoints"), &half.join("checkpoints"));
         assert_eq!(steps(&whole), steps(&half));
         assert_eq!(steps(&whole).iter().map(|step| step.epoch).collect::<Vec<_>>(), [0.5, 1.0, 1.5, 2.0]);
         // A run that is done stays as it is.

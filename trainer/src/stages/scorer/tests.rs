@@ -7,7 +7,7 @@ use nn::{Device, Weights};
 use super::*;
 use crate::recipe::{Learn, Recipe};
 use crate::run::export::{Which, export};
-use crate::testing::{copy, files};
+use crate::testing::{assert_same, copied_after, copy};
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -109,29 +109,18 @@ fn what_is_learnt_is_judged_alike_by_the_run_and_by_the_judge() {
 fn a_resumed_run_ends_in_the_same_bytes() {
     let fixture = fixture();
     let (whole, half) = (fixture.out("whole"), fixture.out("half"));
-    let copy_at_nine = &mut |progress: Progress| {
-        if progress.step == 9 {
-            copy(&whole, &half);
-        }
-    };
+    let copy_at_nine = &mut copied_after(9, &whole, &half);
     let state = scorer(&fixture.plan(), &whole, false, &now, copy_at_nine).unwrap();
     assert!(state.step > 24, "{state:?}");
     assert_eq!(fixture.run("half", true).unwrap(), state);
-    let same = |left: &Path, right: &Path| {
-        let (left, right) = (files(left), files(right));
-        assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
-        for (name, bytes) in &left {
-            assert!(right[name] == *bytes, "{} differs", name.display());
-        }
-    };
     for part in ["checkpoints", STAGE] {
-        same(&whole.join(part), &half.join(part));
+        assert_same(&whole.join(part), &half.join(part));
     }
     assert_eq!(fs::read(whole.join(RESULTS)).unwrap(), fs::read(half.join(RESULTS)).unwrap());
     // Killed when the steps were done and the scorer was not there yet.
     remove_folder(&half.join(STAGE)).unwrap();
     assert_eq!(fixture.run("half", true).unwrap(), state);
-    same(&whole.join(STAGE), &half.join(STAGE));
+    assert_same(&whole.join(STAGE), &half.join(STAGE));
 }
 
 #[test]

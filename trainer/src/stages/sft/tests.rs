@@ -11,7 +11,7 @@ use crate::Sample;
 use crate::learner::{Learner, score};
 use crate::recipe::{Learn, Recipe};
 use crate::run::{self, Run};
-use crate::testing::{copy, files};
+use crate::testing::{assert_same, copied_after, copy, files};
 
 struct Fixture {
     folder: tempfile::TempDir,
@@ -101,20 +101,12 @@ fn a_resumed_run_ends_in_the_same_bytes() {
     for learn in [Learn::All, Learn::Adapter] {
         let fixture = fixture(learn);
         let (whole, half) = (fixture.out("whole"), fixture.out("half"));
-        let copy_at_five = &mut |progress: Progress| {
-            if progress.step == 5 {
-                copy(&whole, &half);
-            }
-        };
+        let copy_at_five = &mut copied_after(5, &whole, &half);
         let state = sft(&fixture.plan(), &whole, false, &now, copy_at_five).unwrap();
         assert!(state.step > 8, "{state:?}");
         assert_eq!(fixture.run("half", true).unwrap(), state);
-        let of = |run: &Path| files(&run.join("checkpoints"));
-        let (left, right) = (of(&whole), of(&half));
-        assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
-        for (name, bytes) in &left {
-            assert!(right[name] == *bytes, "{} differs", name.display());
-        }
+        let same = |run: &Path| assert_same(&whole.join("checkpoints"), &run.join("checkpoints"));
+        same(&half);
         let steps = |run: &Path| -> Vec<_> {
             let entries = journal::read(run).unwrap();
             entries.into_iter().filter(|entry| matches!(entry, Entry::Step(_) | Entry::Heldout(_))).collect()
@@ -122,7 +114,7 @@ fn a_resumed_run_ends_in_the_same_bytes() {
         assert_eq!(steps(&whole), steps(&half));
         // The same again from the beginning.
         fixture.run("again", false).unwrap();
-        assert!(of(&fixture.out("again")) == left);
+        same(&fixture.out("again"));
         assert_eq!(fixture.run("half", true).unwrap(), state);
         // Killed after the last checkpoint, before older ones were removed and the end was told.
         let half = fixture.out("half");
@@ -134,7 +126,7 @@ fn a_resumed_run_ends_in_the_same_bytes() {
         assert!(cut.len() < text.len());
         fs::write(&path, cut).unwrap();
         assert_eq!(fixture.run("half", true).unwrap(), state);
-        assert!(of(&half) == left);
+        same(&half);
         assert!(crate::Summary::read(&half).unwrap().is_done);
     }
 }
