@@ -10,6 +10,7 @@
 //! * [`Answer`]: sentences and the citations that support them, built from the ledger alone;
 //! * [`replay`]: an episode again, from its trace;
 //! * [`evaluate`]: how often the gold document is among those cited;
+//! * [`check`]: what evidence says of a sentence, by rule: its words and its amounts;
 //! * [`Judge`]: what evidence says about a claim, by a trained scorer ([`judge`]);
 //! * [`engine`]: many generations on one decoder, continuously batched;
 //! * [`model`]: language models in folders: found, described, made, tried and measured;
@@ -37,6 +38,7 @@ mod answer;
 pub mod ask;
 mod budget;
 mod cancel;
+pub mod check;
 pub mod engine;
 mod error;
 pub mod evaluate;

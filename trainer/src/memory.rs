@@ -1,6 +1,7 @@
 //! How much memory a stage will take, from its recipe and the model's configuration alone, and how much there is.
 
 use std::fs;
+use std::sync::OnceLock;
 
 use nn::{BLOCK, DecoderConfig, KvCache, Target, Trainable, Weights};
 
@@ -28,7 +29,7 @@ pub struct Load {
 /// Bytes that a stage is expected to hold at its peak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Forecast {
-    /// What this process holds already.
+    /// What this process held before its first stage: what stages took since then is taken again.
     pub held: u64,
     /// The model and its files, and its copy where there is one.
     pub weights: u64,
@@ -70,7 +71,7 @@ impl Forecast {
         let pass = config.pass_bytes(load.micro_tokens, what, recompute(*how));
         let wide = |bytes: usize| bytes as u64;
         Ok(Self {
-            held: resident().unwrap_or_default(),
+            held: held(),
             // The files stay mapped, and what was read of them counts.
             weights: wide(own.saturating_add(stored).saturating_add(if load.has_reference { stored } else { 0 })),
             learning: wide(learning),
@@ -178,9 +179,12 @@ pub fn peak() -> Option<u64> {
     field(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// Bytes that this process holds now, where Linux tells it.
-fn resident() -> Option<u64> {
-    field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
+/// Bytes that this process held when it was first asked, where Linux tells it. Memory that a stage gave back to the
+/// allocator is not given back to the system, so that what is held later says little of what is to come.
+fn held() -> u64 {
+    static HELD: OnceLock<u64> = OnceLock::new();
+    let resident = || field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:");
+    *HELD.get_or_init(|| resident().unwrap_or_default())
 }
 
 fn field(text: &str, name: &str) -> Option<u64> {

@@ -8,7 +8,6 @@
 //! A term that nobody could give is unknown, not zero: its value is NaN, and so is the total of its
 //! episode, which is then left out of what is learnt from.
 
-mod amount;
 mod config;
 mod correctness;
 mod grounding;
@@ -18,7 +17,6 @@ mod reasoning;
 mod safety;
 mod semantic;
 mod terminology;
-mod text;
 mod writing;
 
 use std::path::Path;

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use agent::Trace;
 
-use super::text::words;
 use crate::data::question::{Gold, Question, Verdict};
+use agent::check::words::words;
 
 /// Words beside an option's own that may stand in an answer which names no letter.
 const BESIDE: usize = 12;

@@ -3,22 +3,17 @@
 use std::collections::BTreeSet;
 
 use agent::Trace;
+use agent::check::lexical::holds;
+use agent::check::words::content;
 use agent::judge::{Judge, Label, Pair, Verdict};
-use corpus::sentence::sentences;
 use nn::Device;
 use retriever::Evidence;
 
 use super::config::JudgeChoice;
-use super::text::{content, is_number};
 use crate::{Error, Result};
 
 /// Cites of one part that may be to the point.
 const CITES: usize = 3;
-/// Share of a claim's words that a stretch of evidence must hold.
-const COVERED: f64 = 0.7;
-/// Sentences of evidence that are looked at together.
-const STRETCH: usize = 2;
-
 /// Words below which a claim says little without its question.
 const TERSE: usize = 4;
 
@@ -115,21 +110,8 @@ fn share(found: &[Label]) -> ((f64, String), Verdicts) {
 }
 
 fn by_words(claim: &Claim<'_>) -> Label {
-    let is_supported = claim.evidence.iter().any(|evidence| holds(evidence, &claim.words));
+    let is_supported = claim.evidence.iter().any(|evidence| holds(&evidence.title, &evidence.text, &claim.words));
     if is_supported { Label::Support } else { Label::Neutral }
-}
-
-/// Whether a stretch of the evidence has most of these words, and every number of them.
-fn holds(evidence: &Evidence, claim: &[String]) -> bool {
-    let title = content(&evidence.title);
-    let sentences: Vec<_> = sentences(&evidence.text).map(|span| content(&evidence.text[span])).collect();
-    let mut stretches = sentences.windows(STRETCH.min(sentences.len()).max(1));
-    stretches.any(|stretch| {
-        let holds = |word: &String| title.contains(word) || stretch.iter().any(|part| part.contains(word));
-        let held = claim.iter().filter(|word| holds(word)).count();
-        let numbers = claim.iter().filter(|word| is_number(word)).all(holds);
-        numbers && held as f64 >= COVERED * claim.len() as f64
-    })
 }
 
 /// The share of parts that cite something, times the share of cites that exist and are to the point: of those of one

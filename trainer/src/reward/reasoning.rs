@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use agent::Trace;
 use agent::trace::Author;
 
-use super::text::content;
+use agent::check::words::content;
 
 /// Words of the evidence that a thought must bring in to be a step.
 const NEW: usize = 2;

@@ -6,8 +6,8 @@
 use agent::Trace;
 use corpus::sentence::sentences;
 
-use super::amount::{Amount, amounts};
-use super::text::{content, words};
+use agent::check::amount::{Amount, amounts};
+use agent::check::words::{content, words};
 
 /// What tells somebody to do something.
 const DO: [&str; 18] = [

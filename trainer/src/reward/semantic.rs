@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 
 use retriever::embed::{Embed, Role};
 
-use super::text::{is_number, words};
 use crate::Result;
+use agent::check::words::{is_number, words};
 
 /// Cosine up to which texts are about other things: in the bundled encoder's space, 95% of pairs of answers to
 /// different questions of the starter corpus are under 0.31.

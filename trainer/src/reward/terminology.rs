@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use agent::Trace;
 
-use super::text::{content, words};
+use agent::check::words::{content, words};
 
 /// Ends of clinical words, without a plural.
 const ENDS: [&str; 62] = [

@@ -6,7 +6,7 @@ use agent::Trace;
 use agent::protocol::{Profile, escape};
 use agent::trace::{Author, StopReason};
 
-use super::text::words;
+use agent::check::words::words;
 
 /// What one fault or one tag too many costs of the form.
 const FAULT: f64 = 0.25;

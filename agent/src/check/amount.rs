@@ -13,18 +13,18 @@ const DAY: f64 = 86_400.0;
 
 /// A number with its unit.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Amount {
+pub struct Amount {
     /// In base units.
-    pub(super) value: f64,
+    value: f64,
     /// The base units: numerator, then denominators.
     unit: String,
     /// As it was written.
-    pub(super) shown: String,
+    pub shown: String,
 }
 
 impl Amount {
     /// Whether both say the same.
-    pub(super) fn is(&self, other: &Self) -> bool {
+    pub fn is(&self, other: &Self) -> bool {
         let apart = (self.value - other.value).abs();
         self.unit == other.unit && apart <= EQUAL * self.value.abs().max(other.value.abs())
     }
@@ -39,7 +39,7 @@ enum Piece<'a> {
 }
 
 /// The amounts of `text`, in order.
-pub(super) fn amounts(text: &str) -> Vec<Amount> {
+pub fn amounts(text: &str) -> Vec<Amount> {
     let pieces = pieces(text);
     let (mut found, mut at, mut follows) = (Vec::new(), 0, false);
     while at < pieces.len() {

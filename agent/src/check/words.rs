@@ -1,4 +1,4 @@
-//! Text as rewards compare it: words without case, punctuation and articles.
+//! Text as claims and evidence are compared: words without case, punctuation and articles.
 
 /// Words that carry no claim.
 const FUNCTION_WORDS: [&str; 32] = [
@@ -8,7 +8,7 @@ const FUNCTION_WORDS: [&str; 32] = [
 
 /// The words of `text` in lower case, without punctuation and articles, as SQuAD's evaluation has them;
 /// a point or comma inside a number stays.
-pub(super) fn words(text: &str) -> Vec<String> {
+pub fn words(text: &str) -> Vec<String> {
     let kept = |c: char| c.is_alphanumeric() || matches!(c, '.' | ',' | '%');
     text.split(|c: char| !kept(c))
         .flat_map(|run| {
@@ -21,7 +21,7 @@ pub(super) fn words(text: &str) -> Vec<String> {
 }
 
 /// The words of `text` that say something: no function words and no lone letters, which name options.
-pub(super) fn content(text: &str) -> Vec<String> {
+pub fn content(text: &str) -> Vec<String> {
     let says = |word: &String| {
         FUNCTION_WORDS.binary_search(&word.as_str()).is_err() && (is_number(word) || word.chars().nth(1).is_some())
     };
@@ -29,7 +29,7 @@ pub(super) fn content(text: &str) -> Vec<String> {
 }
 
 /// Whether the word is a number.
-pub(super) fn is_number(word: &str) -> bool {
+pub fn is_number(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit())
 }
 
