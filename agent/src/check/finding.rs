@@ -6,7 +6,7 @@ use corpus::sentence::sentences;
 
 use super::amount::amounts;
 use super::direction::{Reversal, reversal};
-use super::words::{content, is_number};
+use super::words::{content, is_number, words};
 use crate::judge::Label;
 
 /// Share of a sentence's words that support takes.
@@ -35,50 +35,75 @@ pub struct Finding {
     pub missing: Vec<String>,
     /// What it turns round.
     pub reversal: Option<Reversal>,
+    /// Of whom the nearest sentence speaks, where this one names somebody else or nobody.
+    pub unnamed: Option<String>,
 }
+
+/// Words that stand for a name.
+const PRONOUNS: [&str; 11] = ["both", "drug", "drugs", "it", "its", "test", "that", "their", "these", "they", "this"];
 
 /// What `passages` say of `sentence`.
 pub fn find(sentence: &str, passages: &[Passage<'_>]) -> Finding {
-    let missing = missing(sentence, passages);
-    let words: Vec<String> = content(sentence).into_iter().filter(|word| !is_number(word)).collect();
+    let claim: Vec<String> = content(sentence).into_iter().filter(|word| !is_number(word)).collect();
     let mut best: Option<(f64, usize, Range<usize>)> = None;
     for (place, passage) in passages.iter().enumerate() {
         let title = content(passage.title);
         for span in sentences(passage.text) {
             let own = content(&passage.text[span.clone()]);
             // A title stands for the names that a sentence leaves out, but does not make it nearer than one with the words.
-            let count = |list: &[String]| words.iter().filter(|word| list.contains(word)).count() as f64;
-            let named = words.iter().filter(|word| !own.contains(word) && title.contains(word)).count() as f64;
-            let share = (count(&own) + 0.9 * named) / words.len().max(1) as f64;
+            let count = |list: &[String]| claim.iter().filter(|word| list.contains(word)).count() as f64;
+            let named = claim.iter().filter(|word| !own.contains(word) && title.contains(word)).count() as f64;
+            let share = (count(&own) + 0.9 * named) / claim.len().max(1) as f64;
             if best.as_ref().is_none_or(|(most, ..)| share > *most) {
                 best = Some((share, place, span));
             }
         }
     }
     let Some((share, place, span)) = best.filter(|(share, ..)| *share >= SAME_MATTER) else {
-        return Finding { label: Label::Neutral, nearest: None, missing, reversal: None };
+        let missing = missing(sentence, passages, None);
+        return Finding { label: Label::Neutral, nearest: None, missing, reversal: None, unnamed: None };
     };
-    let reversal = reversal(sentence, &passages[place].text[span.clone()]);
-    let label = match (&reversal, missing.is_empty()) {
-        (Some(_), _) => Label::Contradict,
-        (None, true) if share >= COVERED => Label::Support,
-        _ => Label::Neutral,
+    let source = &passages[place].text[span.clone()];
+    let missing = missing(sentence, passages, Some(source));
+    let reversal = reversal(sentence, source);
+    let unnamed = unnamed(sentence, source, passages);
+    let is_covered = share >= COVERED && missing.is_empty() && unnamed.is_none();
+    let label = match &reversal {
+        Some(_) => Label::Contradict,
+        None if is_covered => Label::Support,
+        None => Label::Neutral,
     };
-    Finding { label, nearest: Some((place, span)), missing, reversal }
+    Finding { label, nearest: Some((place, span)), missing, reversal, unnamed }
 }
 
-/// Amounts, whatever their unit, and numbers without one.
-fn missing(sentence: &str, passages: &[Passage<'_>]) -> Vec<String> {
+/// The word of a title that `source` has, where `sentence` has none of any title and no pronoun either.
+fn unnamed(sentence: &str, source: &str, passages: &[Passage<'_>]) -> Option<String> {
+    let titles: Vec<String> = passages.iter().flat_map(|passage| content(passage.title)).collect();
+    let said = words(sentence);
+    if said.iter().any(|word| titles.contains(word) || PRONOUNS.contains(&word.as_str())) {
+        return None;
+    }
+    words(source).into_iter().find(|word| titles.contains(word))
+}
+
+/// Amounts that no passage has, whatever their unit, and numbers without one that the nearest sentence does not have: a
+/// bare number says nothing of what it counts, and most passages have some.
+fn missing(sentence: &str, passages: &[Passage<'_>], nearest: Option<&str>) -> Vec<String> {
     let texts = || passages.iter().flat_map(|passage| [passage.title, passage.text]);
     let known: Vec<_> = texts().flat_map(amounts).collect();
     let said = amounts(sentence);
     let absent = said.iter().filter(|amount| !known.iter().any(|one| one.is(amount)));
     let mut missing: Vec<String> = absent.map(|amount| amount.shown.clone()).collect();
-    let numbers: Vec<String> = texts().flat_map(content).filter(|word| is_number(word)).collect();
-    let is_of_amount = |word: &str| said.iter().any(|amount| amount.shown.contains(word.trim_end_matches('%')));
-    missing.extend(
-        content(sentence).into_iter().filter(|word| is_number(word) && !numbers.contains(word) && !is_of_amount(word)),
-    );
+    let numbers: Vec<String> = match nearest {
+        Some(nearest) => content(nearest),
+        None => texts().flat_map(content).collect(),
+    };
+    let is_of_amount = |word: &str| {
+        let number = word.trim_end_matches('%');
+        said.iter().any(|amount| amount.shown.split(' ').any(|part| part == number))
+    };
+    let bare = content(sentence).into_iter().filter(|word| is_number(word) && !is_of_amount(word));
+    missing.extend(bare.filter(|word| !numbers.contains(word)));
     missing
 }
 
@@ -105,6 +130,10 @@ mod tests {
         assert_eq!(label("Metformin does cause weight gain."), Label::Contradict);
         assert_eq!(label("Metformin does not cause weight gain."), Label::Support);
         assert_eq!(label("Lithium is dangerous."), Label::Neutral);
+        assert_eq!(find("Lithium prevents gout.", &PASSAGES[..1]).unnamed, None, "nothing is near");
+        let gout = [Passage { title: "Allopurinol", text: "Allopurinol prevents attacks of gout." }];
+        assert_eq!(find("Lithium prevents attacks of gout.", &gout).unnamed.as_deref(), Some("allopurinol"));
+        assert_eq!(find("It prevents attacks of gout.", &gout).label, Label::Support);
         assert_eq!(find("Allopurinol prevents gout.", &PASSAGES).nearest, Some((1, 0..26)));
         assert_eq!(find("", &[]).label, Label::Neutral);
     }
