@@ -88,7 +88,7 @@ pub struct Written {
 /// demonstrations and model.
 ///
 /// # Errors
-/// [`Error::Input`] when `dir` exists or a size cannot be; [`Error::Write`] when the disk refuses.
+/// [`crate::Error::Input`] when `dir` exists or a size cannot be; [`crate::Error::Write`] when the disk refuses.
 pub fn init(dir: &Path, seed: u64, size: &Size) -> Result<Written> {
     let primer = Primer::new((size.width, size.layers), size.vocabulary, size.copying, size.reading)?;
     files::new_folder(dir, |aside| fill(aside, seed, primer))
