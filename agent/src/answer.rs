@@ -8,6 +8,7 @@ use retriever::evidence::Label;
 use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
+use crate::check::{Finding, Source, find};
 use crate::matching::{overlap, stems};
 use crate::protocol::{AbstainCode, Cited};
 
@@ -47,6 +48,9 @@ pub struct Sentence {
     pub text: String,
     /// Labels in the ledger.
     pub cites: Vec<Label>,
+    /// What it cites says of it, by rule; absent where it cites nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finding: Option<Finding>,
 }
 
 /// A cited chunk, with the sentence of it that best supports what cites it. Rendered by this project,
@@ -112,7 +116,10 @@ impl Answer {
                     answer.citations.push(Citation::new(evidence, &part.text));
                 }
             }
-            answer.sentences.push(Sentence { text: part.text.clone(), cites: known });
+            let cited = known.iter().filter_map(|label| ledger.get(*label));
+            let passages: Vec<_> = cited.map(|one| Source { title: &one.title, text: &one.text }).collect();
+            let finding = (!passages.is_empty()).then(|| find(&part.text, &passages));
+            answer.sentences.push(Sentence { text: part.text.clone(), cites: known, finding });
         }
         let texts: Vec<_> = answer.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
         answer.text = texts.join(" ");
@@ -210,5 +217,6 @@ mod tests {
         assert_eq!((answer.struck, answer.uncited, answer.citations.len()), (2, 2, 1));
         assert_eq!(answer.sentences[0].cites, [Label(1)]);
         assert_eq!(answer.text, "One. Two. Three.");
+        assert!(answer.sentences[0].finding.is_some() && answer.sentences[2].finding.is_none());
     }
 }

@@ -292,6 +292,11 @@ impl<'a> Episode<'a> {
         for citation in &answer.citations {
             (self.events)(Event::Citation { citation: citation.clone() });
         }
+        for (number, sentence) in answer.sentences.iter().enumerate() {
+            if let Some(finding) = sentence.finding.clone() {
+                (self.events)(Event::Verdict { sentence: number + 1, finding });
+            }
+        }
         self.done(answer, StopReason::Answered)
     }
 

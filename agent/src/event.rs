@@ -4,6 +4,7 @@ use retriever::evidence::Label;
 use retriever::{Evidence, Hit};
 use serde::{Deserialize, Serialize};
 
+use crate::check::Finding;
 use crate::trace::{StopReason, Timings};
 use crate::{Answer, Citation, TraceId};
 
@@ -59,6 +60,13 @@ pub enum Event {
         text: String,
         /// What it cites.
         cites: Vec<Label>,
+    },
+    /// What a sentence cites says of it.
+    Verdict {
+        /// Its place in the answer, from 1.
+        sentence: usize,
+        /// By rule.
+        finding: Finding,
     },
     /// A work the answer cites.
     Citation {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::{Extractive, Policy, Scripted};
 use crate::session::{Act, Tokens};
-use crate::trace::{Author, Segment};
+use crate::trace::{Author, CHECKED, Segment};
 use crate::{Ask, Cancel, Error, Result, Trace};
 
 /// An episode repeated.
@@ -99,6 +99,9 @@ fn act(segment: &Segment) -> Act {
 fn read_as_recorded(recorded: &Trace, now: &mut Trace) {
     now.opening.clone_from(&recorded.opening);
     now.sampling = recorded.sampling;
+    if recorded.version < CHECKED {
+        now.answer.sentences.iter_mut().for_each(|sentence| sentence.finding = None);
+    }
     for (recorded, now) in recorded.segments.iter().zip(&mut now.segments) {
         if now.author == recorded.author {
             now.version = recorded.version;

@@ -15,8 +15,11 @@ use crate::{Answer, Budget, Error, Result};
 /// The version that [`Trace::version`] has now.
 ///
 /// Version 2 added the ids of the opening and of what the environment wrote; version 1 has only those
-/// that the policy sampled. Version 3 added how tokens were chosen and from which weights. All are read.
-pub const VERSION: u32 = 3;
+/// that the policy sampled. Version 3 added how tokens were chosen and from which weights, version 4 what cited passages
+/// say of each sentence. All are read.
+pub const VERSION: u32 = 4;
+/// The first version whose answers were checked.
+pub(crate) const CHECKED: u32 = 4;
 
 /// One episode. What the policy wrote is the loss mask: `segment.author == Author::Policy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use agent::check::{Passage, find};
+use agent::check::{Source, find};
 use agent::judge::Label;
 use agent::policy::Extractive;
 use agent::{Ask, Cancel, Trace, ask};
@@ -38,7 +38,7 @@ fn answers() -> Vec<Said> {
 }
 
 fn is_found(text: &str, said: &Said) -> bool {
-    let passages: Vec<_> = said.passages.iter().map(|(title, text)| Passage { title, text }).collect();
+    let passages: Vec<_> = said.passages.iter().map(|(title, text)| Source { title, text }).collect();
     find(text, &passages).label != Label::Support
 }
 

@@ -6,6 +6,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use serde::{Deserialize, Serialize};
+
 use crate::matching::{is_stop_word, stem, words};
 
 /// Words that are each other's opposites, side by side.
@@ -49,7 +51,8 @@ static PAIRS: LazyLock<Vec<[BTreeSet<String>; 2]>> = LazyLock::new(|| {
 });
 
 /// A word of a sentence, and what stands against it in the passage.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reversal {
     /// As the sentence has it.
     pub said: String,

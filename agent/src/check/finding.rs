@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use corpus::sentence::sentences;
+use serde::{Deserialize, Serialize};
 
 use super::amount::amounts;
 use super::direction::{Reversal, reversal};
@@ -16,7 +17,7 @@ const SAME_MATTER: f64 = 0.5;
 
 /// A passage, as it is cited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Passage<'a> {
+pub struct Source<'a> {
     /// Of its document.
     pub title: &'a str,
     /// What it says.
@@ -24,26 +25,44 @@ pub struct Passage<'a> {
 }
 
 /// What cited passages say of a sentence.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Finding {
     /// Support, when most of its words stand together and every number is there; contradiction, when it turns round what
     /// stands there; else neutral.
     pub label: Label,
-    /// Which passage, and the bytes of its sentence that is nearest.
-    pub nearest: Option<(usize, Range<usize>)>,
     /// Amounts and numbers that no cited passage has, as they are written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// What it turns round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reversal: Option<Reversal>,
     /// Of whom the nearest sentence speaks, where this one names somebody else or nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unnamed: Option<String>,
+}
+
+impl Finding {
+    /// What a reader should look at; nothing where the passages bear the sentence out.
+    pub fn concern(&self) -> Option<String> {
+        let Self { label, missing, reversal, unnamed } = self;
+        if *label == Label::Support {
+            return None;
+        }
+        Some(match (reversal, missing.first(), unnamed) {
+            (Some(Reversal { said, found }), ..) => format!("says `{said}` where its source says `{found}`"),
+            (None, Some(_), _) => format!("not in its source: {}", missing.join(", ")),
+            (None, None, Some(name)) => format!("its source speaks of {name}"),
+            (None, None, None) => "its source does not say this in its words".to_owned(),
+        })
+    }
 }
 
 /// Words that stand for a name.
 const PRONOUNS: [&str; 11] = ["both", "drug", "drugs", "it", "its", "test", "that", "their", "these", "they", "this"];
 
 /// What `passages` say of `sentence`.
-pub fn find(sentence: &str, passages: &[Passage<'_>]) -> Finding {
+pub fn find(sentence: &str, passages: &[Source<'_>]) -> Finding {
     let claim: Vec<String> = content(sentence).into_iter().filter(|word| !is_number(word)).collect();
     let mut best: Option<(f64, usize, Range<usize>)> = None;
     for (place, passage) in passages.iter().enumerate() {
@@ -61,7 +80,7 @@ pub fn find(sentence: &str, passages: &[Passage<'_>]) -> Finding {
     }
     let Some((share, place, span)) = best.filter(|(share, ..)| *share >= SAME_MATTER) else {
         let missing = missing(sentence, passages, None);
-        return Finding { label: Label::Neutral, nearest: None, missing, reversal: None, unnamed: None };
+        return Finding { label: Label::Neutral, missing, reversal: None, unnamed: None };
     };
     let source = &passages[place].text[span.clone()];
     let missing = missing(sentence, passages, Some(source));
@@ -73,11 +92,11 @@ pub fn find(sentence: &str, passages: &[Passage<'_>]) -> Finding {
         None if is_covered => Label::Support,
         None => Label::Neutral,
     };
-    Finding { label, nearest: Some((place, span)), missing, reversal, unnamed }
+    Finding { label, missing, reversal, unnamed }
 }
 
 /// The word of a title that `source` has, where `sentence` has none of any title and no pronoun either.
-fn unnamed(sentence: &str, source: &str, passages: &[Passage<'_>]) -> Option<String> {
+fn unnamed(sentence: &str, source: &str, passages: &[Source<'_>]) -> Option<String> {
     let titles: Vec<String> = passages.iter().flat_map(|passage| content(passage.title)).collect();
     let said = words(sentence);
     if said.iter().any(|word| titles.contains(word) || PRONOUNS.contains(&word.as_str())) {
@@ -88,7 +107,7 @@ fn unnamed(sentence: &str, source: &str, passages: &[Passage<'_>]) -> Option<Str
 
 /// Amounts that no passage has, whatever their unit, and numbers without one that the nearest sentence does not have: a
 /// bare number says nothing of what it counts, and most passages have some.
-fn missing(sentence: &str, passages: &[Passage<'_>], nearest: Option<&str>) -> Vec<String> {
+fn missing(sentence: &str, passages: &[Source<'_>], nearest: Option<&str>) -> Vec<String> {
     let texts = || passages.iter().flat_map(|passage| [passage.title, passage.text]);
     let known: Vec<_> = texts().flat_map(amounts).collect();
     let said = amounts(sentence);
@@ -111,30 +130,33 @@ fn missing(sentence: &str, passages: &[Passage<'_>], nearest: Option<&str>) -> V
 mod tests {
     use super::*;
 
-    const PASSAGES: [Passage<'static>; 2] = [
-        Passage {
+    const SOURCES: [Source<'static>; 2] = [
+        Source {
             title: "Metformin",
             text: "The usual dose is 500 mg twice daily. It does not cause weight gain. It lowers glucose.",
         },
-        Passage { title: "Gout", text: "Allopurinol prevents gout." },
+        Source { title: "Gout", text: "Allopurinol prevents gout." },
     ];
 
     #[test]
     fn words_amounts_and_direction_decide() {
-        let label = |sentence: &str| find(sentence, &PASSAGES).label;
+        let label = |sentence: &str| find(sentence, &SOURCES).label;
         assert_eq!(label("The usual dose of metformin is 0.5 g twice a day."), Label::Support);
         assert_eq!(label("The usual dose of metformin is 850 mg twice daily."), Label::Neutral);
-        assert_eq!(find("The usual dose of metformin is 850 mg.", &PASSAGES).missing, ["850 mg"]);
-        assert_eq!(find("In 1999 the usual dose of metformin fell.", &PASSAGES).missing, ["1999"]);
+        assert_eq!(find("The usual dose of metformin is 850 mg.", &SOURCES).missing, ["850 mg"]);
+        assert_eq!(find("In 1999 the usual dose of metformin fell.", &SOURCES).missing, ["1999"]);
         assert_eq!(label("Metformin raises glucose."), Label::Contradict);
         assert_eq!(label("Metformin does cause weight gain."), Label::Contradict);
         assert_eq!(label("Metformin does not cause weight gain."), Label::Support);
         assert_eq!(label("Lithium is dangerous."), Label::Neutral);
-        assert_eq!(find("Lithium prevents gout.", &PASSAGES[..1]).unnamed, None, "nothing is near");
-        let gout = [Passage { title: "Allopurinol", text: "Allopurinol prevents attacks of gout." }];
+        assert_eq!(find("Lithium prevents gout.", &SOURCES[..1]).unnamed, None, "nothing is near");
+        let gout = [Source { title: "Allopurinol", text: "Allopurinol prevents attacks of gout." }];
         assert_eq!(find("Lithium prevents attacks of gout.", &gout).unnamed.as_deref(), Some("allopurinol"));
         assert_eq!(find("It prevents attacks of gout.", &gout).label, Label::Support);
-        assert_eq!(find("Allopurinol prevents gout.", &PASSAGES).nearest, Some((1, 0..26)));
         assert_eq!(find("", &[]).label, Label::Neutral);
+        let concern = |sentence: &str| find(sentence, &SOURCES).concern().unwrap_or_default();
+        assert_eq!(concern("It lowers glucose."), "");
+        assert!(concern("The usual dose is 850 mg.").contains("850 mg"));
+        assert!(concern("Metformin raises glucose.").contains("`raises` where its source says `lowers`"));
     }
 }

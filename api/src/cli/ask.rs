@@ -177,6 +177,9 @@ fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
             for sentence in &answer.sentences {
                 let cites: Vec<_> = sentence.cites.iter().map(|label| format!("[{label}]")).collect();
                 output.line(format!("{} {LABEL}{}{LABEL:#}", sentence.text, cites.concat()))?;
+                if let Some(concern) = sentence.finding.as_ref().and_then(agent::check::Finding::concern) {
+                    output.line(format!("  {WARNING}check this: {concern}{WARNING:#}"))?;
+                }
             }
         }
         agent::Outcome::Abstained(code) => {

@@ -12,7 +12,7 @@ mod retrieve;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use ask::{Answer, AskRequest, Citation, MAX_QUESTION_BYTES};
+pub(crate) use ask::{Answer, AskRequest, Citation, Finding, MAX_QUESTION_BYTES};
 pub(crate) use chunk::Chunk;
 pub(crate) use event::Event;
 pub(crate) use names::{Arm, Fusion, Level, Status};

@@ -51,18 +51,24 @@ fn an_episode_is_told_in_order_and_ends_with_the_whole_answer() {
     let first = |wanted: &str| {
         names.iter().position(|name| *name == wanted).unwrap_or_else(|| panic!("no {wanted} in {names:?}"))
     };
-    let order = ["turn", "query", "hits", "evidence", "answer", "citation", "final"].map(first);
+    let order = ["turn", "query", "hits", "evidence", "answer", "citation", "verdict", "final"].map(first);
     assert!(order.is_sorted(), "{names:?}");
     assert_eq!(order[0], 0);
-    assert_eq!(order[6], names.len() - 1);
+    assert_eq!(order[7], names.len() - 1);
 
     let answer = server.ask(QUESTION).ok();
-    let told_answers: Vec<_> = told.iter().filter(|(name, _)| name == "answer").map(|(_, data)| data.clone()).collect();
-    assert_eq!(json!(told_answers), answer["sentences"]);
-    let told_citations: Vec<_> =
-        told.iter().filter(|(name, _)| name == "citation").map(|(_, data)| data.clone()).collect();
-    assert_eq!(json!(told_citations), answer["citations"]);
-    assert_eq!(lasting(told[order[6]].1.clone()), lasting(answer));
+    let told_of = |wanted: &str| -> Vec<Value> {
+        told.iter().filter(|(name, _)| name == wanted).map(|(_, data)| data.clone()).collect()
+    };
+    let mut sentences = told_of("answer");
+    for verdict in told_of("verdict") {
+        let sentence = verdict["sentence"].as_u64().unwrap() as usize;
+        assert_eq!(verdict["finding"]["label"], "support", "{verdict}");
+        sentences[sentence - 1]["finding"] = verdict["finding"].clone();
+    }
+    assert_eq!(json!(sentences), answer["sentences"]);
+    assert_eq!(json!(told_of("citation")), answer["citations"]);
+    assert_eq!(lasting(told[order[7]].1.clone()), lasting(answer));
 }
 
 #[test]

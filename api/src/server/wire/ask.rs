@@ -119,6 +119,28 @@ pub(crate) struct Sentence {
     /// Labels of what supports it.
     #[schema(example = json!(["E1"]))]
     cites: Vec<String>,
+    /// What it cites says of it; absent where it cites nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finding: Option<Finding>,
+}
+
+/// What cited passages say of a sentence, by rule: by its words, amounts and direction. It sees no paraphrase.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Finding {
+    /// support, contradict or neutral.
+    #[schema(example = "support")]
+    label: &'static str,
+    /// Amounts and numbers that no cited passage has.
+    missing: Vec<String>,
+    /// What a reader should look at, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    concern: Option<String>,
+}
+
+impl From<&agent::check::Finding> for Finding {
+    fn from(finding: &agent::check::Finding) -> Self {
+        Self { label: finding.label.name(), missing: finding.missing.clone(), concern: finding.concern() }
+    }
 }
 
 /// A cited chunk, with the sentence of it that supports what cites it.
@@ -166,8 +188,11 @@ impl Answer {
             Outcome::Answered => None,
             Outcome::Abstained(code) => Some(code.as_str()),
         };
-        let sentence =
-            |sentence: &agent::Sentence| Sentence { text: sentence.text.clone(), cites: labels(&sentence.cites) };
+        let sentence = |sentence: &agent::Sentence| Sentence {
+            text: sentence.text.clone(),
+            cites: labels(&sentence.cites),
+            finding: sentence.finding.as_ref().map(Finding::from),
+        };
         let agent::trace::Timings { total_ms, policy_ms, retrieval_ms } = trace.timings;
         Self {
             answer: trace.answer.text.clone(),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, Citation, Contribution, Failure, Level, Status, labels};
+use super::{Answer, Citation, Contribution, Failure, Finding, Level, Status, labels};
 
 /// One server-sent event: the variant is its name, the content its data. The last is `final`, which
 /// repeats the whole answer, or `error`.
@@ -59,6 +59,14 @@ pub(crate) enum Event {
     /// A work that the answer cites.
     #[schema(title = "citation")]
     Citation(Citation),
+    /// What a sentence cites says of it.
+    #[schema(title = "verdict")]
+    Verdict {
+        /// Its place in the answer, from 1.
+        sentence: usize,
+        /// By rule.
+        finding: Finding,
+    },
     /// Something a reader should know.
     #[schema(title = "warning")]
     Warning {
@@ -131,6 +139,7 @@ impl Event {
             }
             agent::Event::Answer { text, cites } => Self::Answer { text, cites: labels(&cites) },
             agent::Event::Citation { citation } => Self::Citation((&citation).into()),
+            agent::Event::Verdict { sentence, finding } => Self::Verdict { sentence, finding: (&finding).into() },
             agent::Event::Warning { message } => Self::Warning { message },
             agent::Event::Text { .. } | agent::Event::Final { .. } | agent::Event::Error { .. } => return None,
         })
@@ -145,6 +154,7 @@ impl Event {
             Self::Evidence { .. } => "evidence",
             Self::Answer { .. } => "answer",
             Self::Citation(_) => "citation",
+            Self::Verdict { .. } => "verdict",
             Self::Warning { .. } => "warning",
             Self::Final(_) => "final",
             Self::Error(_) => "error",
