@@ -60,7 +60,10 @@ fn search_then_answer() {
     );
     let names: Vec<_> =
         events.iter().map(|event| serde_json::to_value(event).unwrap()["event"].as_str().unwrap().to_owned()).collect();
-    assert_eq!(names, ["turn", "text", "query", "hits", "evidence", "turn", "text", "answer", "citation", "verdict", "final"]);
+    assert_eq!(
+        names,
+        ["turn", "text", "query", "hits", "evidence", "turn", "text", "answer", "citation", "verdict", "final"]
+    );
     assert_eq!(Trace::from_json(&trace.to_json().unwrap()).unwrap(), trace);
 }
 

@@ -5,7 +5,7 @@
 //! `corpus.jsonl` unless a home has the documents. A home's own index finds the negatives; a folder's documents are
 //! indexed by words first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use corpus::reader::{Format, Options};
@@ -19,7 +19,7 @@ use retriever::{Arm, Hybrid, Query, Retrieve};
 
 use super::EncoderSection;
 use crate::files::remove_folder;
-use crate::recipe::DataSection;
+use crate::recipe::{DataSection, Duplicates};
 use crate::{Error, Result};
 
 /// A stretch of a document that is found or not.
@@ -91,13 +91,6 @@ impl Judged {
                 Ok(())
             })
             .map_err(failed)?;
-        for file in &data.train {
-            let (qrels, texts) = judgments(file)?;
-            for (id, relevant) in &qrels {
-                let text = text(&texts, id, file)?;
-                judged.ask(text, relevant, section, &retriever, &of_document, &of_chunk)?;
-            }
-        }
         for file in &data.heldout {
             let (qrels, texts) = judgments(file)?;
             for (id, relevant) in qrels {
@@ -105,6 +98,18 @@ impl Judged {
                 let name = format!("{} {id}", file.display());
                 judged.heldout_queries.insert(name.clone(), text(&texts, &id, file)?.to_owned());
                 judged.heldout.insert(name, relevant);
+            }
+        }
+        // What is measured is not learnt.
+        let held: HashSet<String> = judged.heldout_queries.values().map(|text| text.trim().to_owned()).collect();
+        for file in &data.train {
+            let (qrels, texts) = judgments(file)?;
+            for (id, relevant) in &qrels {
+                let text = text(&texts, id, file)?;
+                if data.duplicates == Duplicates::Drop && held.contains(text.trim()) {
+                    continue;
+                }
+                judged.ask(text, relevant, section, &retriever, &of_document, &of_chunk)?;
             }
         }
         judged.check(data)?;
@@ -154,10 +159,12 @@ impl Judged {
                 self.passages.len()
             ));
         }
-        let held: std::collections::HashSet<&str> = self.heldout_queries.values().map(|text| text.trim()).collect();
+        let held: HashSet<&str> = self.heldout_queries.values().map(|text| text.trim()).collect();
         let shared = self.queries.iter().filter(|query| held.contains(query.text.trim())).count();
         if shared > 0 {
-            return fault(format!("{shared} of its queries are in data.heldout too: remove them from one of both"));
+            return fault(format!(
+                "{shared} of its queries are in data.heldout too: remove them from one of both, or set data.duplicates to \"drop\""
+            ));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use nn::Device;
 
 use super::*;
-use crate::recipe::{Learn, Recipe};
+use crate::recipe::{Duplicates, Learn, Recipe};
 use crate::testing::{assert_same, copied_after};
 
 const DRUGS: [&str; 6] = ["metformin", "insulin", "aspirin", "glucose", "heart", "renal"];
@@ -159,6 +159,21 @@ fn judgments_of_nothing_are_refused() {
         refused(&|_, set| fs::write(set.join("qrels/train.tsv"), "q1\td1\t1\n").unwrap()).contains("data.heldout too")
     );
     assert!(refused(&|recipe, _| recipe.model.learn = Learn::Adapter).contains("model.learn"));
+}
+
+#[test]
+fn a_query_that_is_measured_by_is_left_out_where_a_recipe_drops() {
+    let mut fixture = fixture();
+    let train = fixture.folder.path().join("set/qrels/train.tsv");
+    let queries = |fixture: &Fixture| {
+        let prepared = Prepared::new(&fixture.plan(), &fixture.out("prepared"), now());
+        prepared.map(|prepared| prepared.judged.queries.len())
+    };
+    let before = queries(&fixture).unwrap();
+    fs::write(&train, fs::read_to_string(&train).unwrap() + "q1\td1\t1\n").unwrap();
+    assert!(queries(&fixture).is_err());
+    fixture.recipe.data.duplicates = Duplicates::Drop;
+    assert_eq!(queries(&fixture).unwrap(), before);
 }
 
 #[test]
