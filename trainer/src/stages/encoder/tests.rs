@@ -166,8 +166,8 @@ fn a_query_that_is_measured_by_is_left_out_where_a_recipe_drops() {
     let mut fixture = fixture();
     let train = fixture.folder.path().join("set/qrels/train.tsv");
     let queries = |fixture: &Fixture| {
-        let prepared = Prepared::new(&fixture.plan(), &fixture.out("prepared"), now());
-        prepared.map(|prepared| prepared.judged.queries.len())
+        let plan = fixture.plan();
+        Prepared::new(&plan, &fixture.out("prepared"), now()).map(|prepared| prepared.judged.queries.len())
     };
     let before = queries(&fixture).unwrap();
     fs::write(&train, fs::read_to_string(&train).unwrap() + "q1\td1\t1\n").unwrap();
