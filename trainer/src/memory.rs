@@ -179,9 +179,10 @@ pub fn peak() -> Option<u64> {
     field(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
 }
 
-/// Bytes that this process held when it was first asked, where Linux tells it. Memory that a stage gave back to the
-/// allocator is not given back to the system, so that what is held later says little of what is to come.
-fn held() -> u64 {
+/// Bytes that this process held when it was first asked, where Linux tells it. Memory that was given back to the
+/// allocator is not given back to the system, so that what is held later says little of what is to come: a run of several
+/// stages asks before it makes anything.
+pub(crate) fn held() -> u64 {
     static HELD: OnceLock<u64> = OnceLock::new();
     let resident = || field(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:");
     *HELD.get_or_init(|| resident().unwrap_or_default())

@@ -19,7 +19,7 @@ use crate::run::checkpoint::State;
 use crate::run::export::{Which, export};
 use crate::run::journal::Journal;
 use crate::run::{CONFIG, Clock, Progress, checkpoints, hold, is_put_back};
-use crate::{Error, Result};
+use crate::{Error, Result, memory};
 
 /// Runs the stages of a recipe in the folder `dir`; `resume` goes on with the one that was under way. `told` is
 /// called after every step. Gives the last state of the last stage.
@@ -34,6 +34,7 @@ pub fn train(
     told: &mut dyn FnMut(Progress),
 ) -> Result<State> {
     let begun = clock();
+    memory::held();
     let _held = begin(stages, dir, resume)?;
     if let Some((task, seed)) = &stages.task {
         let folder = dir.join(TASK);
