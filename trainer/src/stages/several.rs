@@ -34,6 +34,7 @@ pub fn train(
     told: &mut dyn FnMut(Progress),
 ) -> Result<State> {
     let begun = clock();
+    // Before anything is made: forecasts count from here.
     memory::held();
     let _held = begin(stages, dir, resume)?;
     if let Some((task, seed)) = &stages.task {
