@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use agent::journal::{self, Entry, Step};
 
-use crate::recipe::{Duplicates, Learn, Recipe};
+use crate::recipe::{Duplicates, Learn, Plan, Recipe};
 use crate::run::checkpoint::State;
 use crate::{Kind, Progress, Result, stages, task::lookup};
 
@@ -63,6 +63,26 @@ pub(crate) fn copied_after(step: u64, from: &Path, to: &Path) -> impl FnMut(Prog
         if progress.step == step {
             copy(&from, &to);
         }
+    }
+}
+
+/// Runs of one recipe, in a folder that goes with them.
+pub(crate) struct Trial {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) recipe: Recipe,
+}
+
+impl Trial {
+    pub(crate) fn plan(&self) -> Plan {
+        self.recipe.clone().plan(Path::new("a.toml")).unwrap()
+    }
+
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn run(&self, kind: Kind, name: &str, resume: bool) -> Result<State> {
+        stages::run(kind, &self.plan(), &self.out(name), resume, &|| jiff::Timestamp::UNIX_EPOCH, &mut |_| {})
     }
 }
 

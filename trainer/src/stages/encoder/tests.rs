@@ -1,19 +1,13 @@
 //! An encoder that learns what is relevant, goes on to the bit, and is the same however it is batched.
 
-use std::path::PathBuf;
-
 use nn::Device;
 
 use super::*;
+use crate::Kind;
 use crate::recipe::{Duplicates, Learn, Recipe};
-use crate::testing::{assert_same, copied_after};
+use crate::testing::{Trial, assert_same, copied_after};
 
 const DRUGS: [&str; 6] = ["metformin", "insulin", "aspirin", "glucose", "heart", "renal"];
-
-struct Fixture {
-    folder: tempfile::TempDir,
-    recipe: Recipe,
-}
 
 fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH
@@ -25,7 +19,7 @@ fn write_file(path: &Path, text: &str) {
 }
 
 /// A BEIR folder of 36 documents, one for each two drugs, and a query for each; every sixth is held out.
-fn fixture() -> Fixture {
+fn fixture() -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join("set").join(name);
     let (mut corpus, mut queries, mut train, mut test) = (String::new(), String::new(), String::new(), String::new());
@@ -51,37 +45,23 @@ fn fixture() -> Fixture {
     recipe.optimiser.learning_rate = Some(3e-3);
     recipe.optimiser.warmup_steps = 2;
     (recipe.run.evaluate_every, recipe.run.checkpoint_every) = (10, 4);
-    Fixture { folder, recipe }
-}
-
-impl Fixture {
-    fn plan(&self) -> Plan {
-        self.recipe.clone().plan(Path::new("a.toml")).unwrap()
-    }
-
-    fn out(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, name: &str, resume: bool) -> Result<State> {
-        encoder(&self.plan(), &self.out(name), resume, &now, &mut |_| {})
-    }
+    Trial { folder, recipe }
 }
 
 #[test]
 fn what_is_relevant_is_found_better_and_by_whoever_opens_the_folder() {
     let fixture = fixture();
-    let state = fixture.run("run", false).unwrap();
+    let state = fixture.run(Kind::Encoder, "run", false).unwrap();
     let out = fixture.out("run");
     let summary = crate::Summary::read(&out).unwrap();
     let ndcg = |phase: &str| summary.heldout[phase]["ndcg@10"];
     assert!(ndcg("after_encoder") > ndcg("before") + 0.1, "{:?}", summary.heldout);
     assert!(summary.is_done && summary.last_loss.unwrap() < 0.7 * summary.first_loss.unwrap(), "{summary:?}");
     // The folder measures as the best step did.
-    let mut again = Fixture { recipe: fixture.recipe.clone(), folder: tempfile::tempdir().unwrap() };
+    let mut again = Trial { recipe: fixture.recipe.clone(), folder: tempfile::tempdir().unwrap() };
     again.recipe.model.path = out.join(STAGE);
     again.recipe.encoder.max_steps = Some(1);
-    again.run("run", false).unwrap();
+    again.run(Kind::Encoder, "run", false).unwrap();
     let measured = crate::Summary::read(&again.out("run")).unwrap().heldout["before"]["ndcg@10"];
     assert!((measured - 1.0 - state.best.unwrap().score).abs() < 1e-9, "{measured} {state:?}");
     let opened = retriever::embed::open(out.join(STAGE).to_str().unwrap()).unwrap();
@@ -96,7 +76,7 @@ fn a_resumed_run_ends_in_the_same_bytes() {
     let copy_at_six = &mut copied_after(6, &whole, &half);
     let state = encoder(&fixture.plan(), &whole, false, &now, copy_at_six).unwrap();
     assert!(state.step >= 10, "{state:?}");
-    assert_eq!(fixture.run("half", true).unwrap(), state);
+    assert_eq!(fixture.run(Kind::Encoder, "half", true).unwrap(), state);
     for part in ["checkpoints", STAGE] {
         assert_same(&whole.join(part), &half.join(part));
     }
@@ -147,7 +127,7 @@ fn judgments_of_nothing_are_refused() {
     let refused = |change: &dyn Fn(&mut Recipe, &Path)| {
         let mut fixture = fixture();
         change(&mut fixture.recipe, &fixture.folder.path().join("set"));
-        fixture.run("run", false).unwrap_err().to_string()
+        fixture.run(Kind::Encoder, "run", false).unwrap_err().to_string()
     };
     assert!(refused(&|_, set| fs::remove_file(set.join("corpus.jsonl")).unwrap()).contains("data.home"));
     assert!(refused(&|_, set| fs::remove_file(set.join("queries.jsonl")).unwrap()).contains("queries.jsonl"));
@@ -165,7 +145,7 @@ fn judgments_of_nothing_are_refused() {
 fn a_query_that_is_measured_by_is_left_out_where_a_recipe_drops() {
     let mut fixture = fixture();
     let train = fixture.folder.path().join("set/qrels/train.tsv");
-    let queries = |fixture: &Fixture| {
+    let queries = |fixture: &Trial| {
         let plan = fixture.plan();
         Prepared::new(&plan, &fixture.out("prepared"), now()).map(|prepared| prepared.judged.queries.len())
     };

@@ -5,14 +5,10 @@ use jiff::Timestamp;
 use nn::{Device, Weights};
 
 use super::*;
+use crate::Kind;
 use crate::recipe::{Learn, Recipe};
 use crate::run::export::{Which, export};
-use crate::testing::{assert_same, copied_after, copy};
-
-struct Fixture {
-    folder: tempfile::TempDir,
-    recipe: Recipe,
-}
+use crate::testing::{Trial, assert_same, copied_after, copy};
 
 fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH
@@ -36,7 +32,7 @@ fn records(numbers: std::ops::Range<usize>, split: &str) -> String {
 }
 
 /// 240 records to learn from, some of them held out, and 60 in another file.
-fn fixture() -> Fixture {
+fn fixture() -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     fs::write(path("set.jsonl"), records(0..240, "train") + &records(300..330, "dev")).unwrap();
@@ -55,27 +51,13 @@ fn fixture() -> Fixture {
     recipe.optimiser.learning_rate = Some(5e-3);
     recipe.optimiser.warmup_steps = 4;
     (recipe.run.evaluate_every, recipe.run.checkpoint_every) = (12, 7);
-    Fixture { folder, recipe }
-}
-
-impl Fixture {
-    fn plan(&self) -> Plan {
-        self.recipe.clone().plan(Path::new("a.toml")).unwrap()
-    }
-
-    fn out(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, name: &str, resume: bool) -> Result<State> {
-        scorer(&self.plan(), &self.out(name), resume, &now, &mut |_| {})
-    }
+    Trial { folder, recipe }
 }
 
 #[test]
 fn what_is_learnt_is_judged_alike_by_the_run_and_by_the_judge() {
     let fixture = fixture();
-    let state = fixture.run("run", false).unwrap();
+    let state = fixture.run(Kind::Scorer, "run", false).unwrap();
     let out = fixture.out("run");
     let summary = crate::Summary::read(&out).unwrap();
     assert!(summary.is_done && summary.best_step == state.best.map(|best| best.step), "{summary:?}");
@@ -112,14 +94,14 @@ fn a_resumed_run_ends_in_the_same_bytes() {
     let copy_at_nine = &mut copied_after(9, &whole, &half);
     let state = scorer(&fixture.plan(), &whole, false, &now, copy_at_nine).unwrap();
     assert!(state.step > 24, "{state:?}");
-    assert_eq!(fixture.run("half", true).unwrap(), state);
+    assert_eq!(fixture.run(Kind::Scorer, "half", true).unwrap(), state);
     for part in ["checkpoints", STAGE] {
         assert_same(&whole.join(part), &half.join(part));
     }
     assert_eq!(fs::read(whole.join(RESULTS)).unwrap(), fs::read(half.join(RESULTS)).unwrap());
     // Killed when the steps were done and the scorer was not there yet.
     remove_folder(&half.join(STAGE)).unwrap();
-    assert_eq!(fixture.run("half", true).unwrap(), state);
+    assert_eq!(fixture.run(Kind::Scorer, "half", true).unwrap(), state);
     assert_same(&whole.join(STAGE), &half.join(STAGE));
 }
 
@@ -171,7 +153,7 @@ fn any_folder_of_the_family_is_taken() {
     crate::tensors::write_tensors(&folder.join("model.safetensors"), &tensors).unwrap();
     fixture.recipe.model.path = folder;
     fixture.recipe.scorer.max_steps = Some(2);
-    fixture.run("run", false).unwrap();
+    fixture.run(Kind::Scorer, "run", false).unwrap();
     Judge::open(&fixture.out("run").join(STAGE), Device::cpu()).unwrap();
 }
 

@@ -7,23 +7,19 @@ use agent::journal::{self, Entry};
 use jiff::Timestamp;
 
 use super::*;
+use crate::Kind;
 use crate::Sample;
 use crate::learner::{Learner, score};
 use crate::recipe::{Learn, Recipe};
 use crate::run::{self, Run};
-use crate::testing::{assert_same, copied_after, copy, files};
-
-struct Fixture {
-    folder: tempfile::TempDir,
-    recipe: Recipe,
-}
+use crate::testing::{Trial, assert_same, copied_after, copy, files};
 
 fn now() -> Timestamp {
     Timestamp::UNIX_EPOCH
 }
 
 /// A tiny random model, 50 records to learn and 6 like them that are held out.
-fn fixture(learn: Learn) -> Fixture {
+fn fixture(learn: Learn) -> Trial {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model");
     nn::init(nn::Shape::Tiny, 3, &model, &mut |_, _| {}).unwrap();
@@ -45,28 +41,14 @@ fn fixture(learn: Learn) -> Fixture {
     recipe.optimiser.learning_rate = Some(5e-3);
     recipe.optimiser.warmup_steps = 2;
     (recipe.run.evaluate_every, recipe.run.checkpoint_every) = (3, 3);
-    Fixture { folder, recipe }
-}
-
-impl Fixture {
-    fn plan(&self) -> Plan {
-        self.recipe.clone().plan(Path::new("a.toml")).unwrap()
-    }
-
-    fn out(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn run(&self, name: &str, resume: bool) -> Result<State> {
-        sft(&self.plan(), &self.out(name), resume, &now, &mut |_| {})
-    }
+    Trial { folder, recipe }
 }
 
 #[test]
 fn loss_falls_and_what_was_learnt_can_be_taken_out() {
     for learn in [Learn::All, Learn::Adapter] {
         let fixture = fixture(learn);
-        let state = fixture.run("run", false).unwrap();
+        let state = fixture.run(Kind::Sft, "run", false).unwrap();
         let out = fixture.out("run");
         let summary = crate::Summary::read(&out).unwrap();
         let loss = |phase: &str| summary.heldout[phase]["loss"];
@@ -87,10 +69,10 @@ fn loss_falls_and_what_was_learnt_can_be_taken_out() {
             crate::run::export::export(&out, &exported, crate::run::export::Which::Best, true).unwrap(),
             best.step
         );
-        let mut again = Fixture { recipe: fixture.recipe.clone(), folder: tempfile::tempdir().unwrap() };
+        let mut again = Trial { recipe: fixture.recipe.clone(), folder: tempfile::tempdir().unwrap() };
         (again.recipe.model.path, again.recipe.model.learn) = (exported, Learn::All);
         again.recipe.sft.max_steps = Some(1);
-        again.run("run", false).unwrap();
+        again.run(Kind::Sft, "run", false).unwrap();
         let measured = crate::Summary::read(&again.out("run")).unwrap().heldout["before"]["loss"];
         assert!((measured + best.score).abs() < 1e-4, "{learn:?}: {measured} {}", best.score);
     }
@@ -104,7 +86,7 @@ fn a_resumed_run_ends_in_the_same_bytes() {
         let copy_at_five = &mut copied_after(5, &whole, &half);
         let state = sft(&fixture.plan(), &whole, false, &now, copy_at_five).unwrap();
         assert!(state.step > 8, "{state:?}");
-        assert_eq!(fixture.run("half", true).unwrap(), state);
+        assert_eq!(fixture.run(Kind::Sft, "half", true).unwrap(), state);
         let same = |run: &Path| assert_same(&whole.join("checkpoints"), &run.join("checkpoints"));
         same(&half);
         let steps = |run: &Path| -> Vec<_> {
@@ -113,9 +95,9 @@ fn a_resumed_run_ends_in_the_same_bytes() {
         };
         assert_eq!(steps(&whole), steps(&half));
         // The same again from the beginning.
-        fixture.run("again", false).unwrap();
+        fixture.run(Kind::Sft, "again", false).unwrap();
         same(&fixture.out("again"));
-        assert_eq!(fixture.run("half", true).unwrap(), state);
+        assert_eq!(fixture.run(Kind::Sft, "half", true).unwrap(), state);
         // Killed after the last checkpoint, before older ones were removed and the end was told.
         let half = fixture.out("half");
         copy(&half.join(format!("checkpoints/step-{:08}", state.step)), &half.join("checkpoints/step-00000001"));
@@ -125,7 +107,7 @@ fn a_resumed_run_ends_in_the_same_bytes() {
             text.lines().filter(|line| !line.contains("\"end\"")).map(|line| line.to_owned() + "\n").collect();
         assert!(cut.len() < text.len());
         fs::write(&path, cut).unwrap();
-        assert_eq!(fixture.run("half", true).unwrap(), state);
+        assert_eq!(fixture.run(Kind::Sft, "half", true).unwrap(), state);
         same(&half);
         assert!(crate::Summary::read(&half).unwrap().is_done);
     }
@@ -173,8 +155,8 @@ fn only_learnt_tokens_count_however_they_are_batched() {
 fn a_run_is_neither_overwritten_nor_continued_with_something_else() {
     let mut fixture = fixture(Learn::Adapter);
     fixture.recipe.sft.max_steps = Some(2);
-    fixture.run("run", false).unwrap();
-    let refused = |fixture: &Fixture, resume: bool| fixture.run("run", resume).unwrap_err().to_string();
+    fixture.run(Kind::Sft, "run", false).unwrap();
+    let refused = |fixture: &Trial, resume: bool| fixture.run(Kind::Sft, "run", resume).unwrap_err().to_string();
     assert!(refused(&fixture, false).contains("--resume"));
     fixture.recipe.run.seed = 9;
     assert!(refused(&fixture, true).contains("another recipe"));
@@ -187,6 +169,6 @@ fn a_run_is_neither_overwritten_nor_continued_with_something_else() {
     assert!(refused(&fixture, true).contains("have changed since"));
     assert!(run::plan(&fixture.out("none")).is_err());
     fixture.recipe.data.max_tokens = Some(4);
-    assert!(fixture.run("other", false).unwrap_err().to_string().contains("longer than 4 tokens"));
+    assert!(fixture.run(Kind::Sft, "other", false).unwrap_err().to_string().contains("longer than 4 tokens"));
     assert!(!fixture.out("other").is_dir());
 }
