@@ -73,6 +73,29 @@ pub(crate) struct Trial {
 }
 
 impl Trial {
+    /// Runs of a tiny random model on pairs of answers that are ids: learns from these lines and measures by those.
+    pub(crate) fn paired(learn: Learn, train: &str, heldout: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("model");
+        nn::init(nn::Shape::Tiny, 3, &model, &mut |_, _| {}).unwrap();
+        let mut recipe = Recipe::parse(Path::new("a.toml"), crate::recipe::TEMPLATE, &[]).unwrap();
+        (recipe.model.path, recipe.model.learn) = (model, learn);
+        let write = |name: &str, lines: &str| {
+            let path = folder.path().join(name);
+            fs::write(&path, lines).unwrap();
+            path
+        };
+        recipe.data.train = vec![write("train.jsonl", train)];
+        if !heldout.is_empty() {
+            recipe.data.heldout = vec![write("heldout.jsonl", heldout)];
+        }
+        recipe.data.duplicates = Duplicates::Keep;
+        recipe.optimiser.learning_rate = Some(3e-3);
+        (recipe.optimiser.warmup_steps, recipe.optimiser.weight_decay) = (2, 0.0);
+        (recipe.run.evaluate_every, recipe.run.checkpoint_every) = (0, 0);
+        Self { folder, recipe }
+    }
+
     pub(crate) fn plan(&self) -> Plan {
         self.recipe.clone().plan(Path::new("a.toml")).unwrap()
     }
@@ -82,14 +105,19 @@ impl Trial {
     }
 
     pub(crate) fn run(&self, kind: Kind, name: &str, resume: bool) -> Result<State> {
-        stages::run(kind, &self.plan(), &self.out(name), resume, &|| jiff::Timestamp::UNIX_EPOCH, &mut |_| {})
+        self.tell(kind, name, resume, &mut |_| {})
     }
-}
 
-/// A run on pairs of answers that are ids: a tiny random model and its recipe.
-pub(crate) struct Paired {
-    pub(crate) folder: tempfile::TempDir,
-    pub(crate) recipe: Recipe,
+    pub(crate) fn tell(&self, kind: Kind, name: &str, resume: bool, told: &mut dyn FnMut(Progress)) -> Result<State> {
+        let plan = self.recipe.clone().plan(Path::new("a.toml"))?;
+        stages::run(kind, &plan, &self.out(name), resume, &|| jiff::Timestamp::UNIX_EPOCH, told)
+    }
+
+    /// The steps that a run told.
+    pub(crate) fn steps(&self, name: &str) -> Vec<Step> {
+        let entries = journal::read(&self.out(name)).unwrap().into_iter();
+        entries.filter_map(|entry| if let Entry::Step(step) = entry { Some(step) } else { None }).collect()
+    }
 }
 
 /// An answer of one token to a prompt of one token.
@@ -115,52 +143,8 @@ pub(crate) fn records(prompt: u32, pairs: &[(u32, u32, usize)]) -> String {
     pairs.iter().flat_map(|(better, worse, count)| std::iter::repeat_n((*better, *worse), *count)).map(line).collect()
 }
 
-impl Paired {
-    /// Learns from these lines and measures by those.
-    pub(crate) fn new(learn: Learn, train: &str, heldout: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let model = folder.path().join("model");
-        nn::init(nn::Shape::Tiny, 3, &model, &mut |_, _| {}).unwrap();
-        let mut recipe = Recipe::parse(Path::new("a.toml"), crate::recipe::TEMPLATE, &[]).unwrap();
-        (recipe.model.path, recipe.model.learn) = (model, learn);
-        let write = |name: &str, lines: &str| {
-            let path = folder.path().join(name);
-            fs::write(&path, lines).unwrap();
-            path
-        };
-        recipe.data.train = vec![write("train.jsonl", train)];
-        if !heldout.is_empty() {
-            recipe.data.heldout = vec![write("heldout.jsonl", heldout)];
-        }
-        recipe.data.duplicates = Duplicates::Keep;
-        recipe.optimiser.learning_rate = Some(3e-3);
-        (recipe.optimiser.warmup_steps, recipe.optimiser.weight_decay) = (2, 0.0);
-        (recipe.run.evaluate_every, recipe.run.checkpoint_every) = (0, 0);
-        Self { folder, recipe }
-    }
-
-    pub(crate) fn out(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    pub(crate) fn run(&self, kind: Kind, name: &str, resume: bool) -> Result<State> {
-        self.tell(kind, name, resume, &mut |_| {})
-    }
-
-    pub(crate) fn tell(&self, kind: Kind, name: &str, resume: bool, told: &mut dyn FnMut(Progress)) -> Result<State> {
-        let plan = self.recipe.clone().plan(Path::new("a.toml"))?;
-        stages::run(kind, &plan, &self.out(name), resume, &|| jiff::Timestamp::UNIX_EPOCH, told)
-    }
-
-    /// The steps that a run told.
-    pub(crate) fn steps(&self, name: &str) -> Vec<Step> {
-        let entries = journal::read(&self.out(name)).unwrap().into_iter();
-        entries.filter_map(|entry| if let Entry::Step(step) = entry { Some(step) } else { None }).collect()
-    }
-}
-
 /// Runs once whole, and once more from a copy of its folder after `step`; both end in the same bytes.
-pub(crate) fn resumes_to_the_byte(paired: &Paired, kind: Kind, step: u64) {
+pub(crate) fn resumes_to_the_byte(paired: &Trial, kind: Kind, step: u64) {
     let (whole, half) = (paired.out("whole"), paired.out("half"));
     let copy_then = &mut copied_after(step, &whole, &half);
     let state = paired.tell(kind, "whole", false, copy_then).unwrap();

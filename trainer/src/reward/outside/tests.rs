@@ -11,7 +11,7 @@ use crate::reward::tests::{SEARCH, dose, play};
 use crate::reward::{RewardConfig, Rewards, Weights};
 use crate::run::export::{Which, export};
 use crate::stages::reward_model::RewardModel;
-use crate::testing::{Paired, records};
+use crate::testing::{Trial, records};
 
 /// What the server does with one connection.
 type Deed = fn(&mut TcpStream);
@@ -241,7 +241,7 @@ fn a_language_model_is_asked_for_a_verdict() {
 
 #[test]
 fn a_reward_model_reads_the_tokens_of_an_episode() {
-    let mut paired = Paired::new(Learn::All, &records(300, &[(401, 402, 1)]), "");
+    let mut paired = Trial::paired(Learn::All, &records(300, &[(401, 402, 1)]), "");
     paired.recipe.reward_model.epochs = 1;
     paired.run(crate::Kind::Reward, "run", false).unwrap();
     export(&paired.out("run"), &paired.out("worth"), Which::Last, true).unwrap();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::recipe::{Learn, Recompute};
-use crate::testing::{Paired, again, answer, records, resumes_to_the_byte};
+use crate::testing::{Trial, again, answer, records, resumes_to_the_byte};
 use crate::{Kind, Summary};
 
 /// Three answers to one prompt that are worth 0, ln 2 and ln 4: each pair as often as Bradley and Terry have it.
@@ -22,7 +22,7 @@ fn logprobs(model: &Path) -> Vec<f64> {
 #[test]
 fn the_policy_goes_where_the_closed_form_says() {
     for learn in [Learn::All, Learn::Adapter] {
-        let mut paired = Paired::new(learn, &preferences(), &again(300, &[(403, 402), (402, 401)]));
+        let mut paired = Trial::paired(learn, &preferences(), &again(300, &[(403, 402), (402, 401)]));
         (paired.recipe.dpo.epochs, paired.recipe.dpo.beta) = (200, 0.5);
         if learn == Learn::Adapter {
             // A frozen head over normalised states can move answers but so far apart.
@@ -53,7 +53,7 @@ fn the_policy_goes_where_the_closed_form_says() {
 #[test]
 fn a_resumed_run_ends_in_the_same_bytes() {
     for learn in [Learn::All, Learn::Adapter] {
-        let mut paired = Paired::new(learn, &preferences(), &again(300, &[(403, 401)]));
+        let mut paired = Trial::paired(learn, &preferences(), &again(300, &[(403, 401)]));
         let dpo = &mut paired.recipe.dpo;
         (dpo.micro_tokens, dpo.accumulate, dpo.epochs) = (16, 3, 3);
         (paired.recipe.run.checkpoint_every, paired.recipe.run.evaluate_every) = (3, 4);
@@ -80,7 +80,7 @@ fn a_resumed_run_ends_in_the_same_bytes() {
 #[test]
 fn how_pairs_are_batched_and_whether_layers_are_computed_twice_changes_nothing() {
     let first = |change: &dyn Fn(&mut crate::Recipe)| {
-        let mut paired = Paired::new(Learn::All, &preferences(), "");
+        let mut paired = Trial::paired(Learn::All, &preferences(), "");
         paired.recipe.dpo.max_steps = Some(2);
         change(&mut paired.recipe);
         paired.run(Kind::Dpo, "run", false).unwrap();

@@ -5,12 +5,12 @@ use std::fs;
 use super::*;
 use crate::data::Text;
 use crate::recipe::Learn;
-use crate::testing::{Paired, records};
+use crate::testing::{Trial, records};
 use crate::{Kind, Preferences, Summary};
 
 #[test]
 fn values_that_are_no_numbers_are_skipped_kept_and_stop_the_run() {
-    let mut paired = Paired::new(Learn::All, &records(300, &[(402, 401, 3), (403, 402, 4)]), "");
+    let mut paired = Trial::paired(Learn::All, &records(300, &[(402, 401, 3), (403, 402, 4)]), "");
     paired.recipe.dpo.epochs = 9;
     let plan = paired.recipe.clone().plan(Path::new("a.toml")).unwrap();
     let clock = || jiff::Timestamp::UNIX_EPOCH;
@@ -51,7 +51,7 @@ fn how_samples_are_batched_changes_nothing() {
         (0..count).map(line).collect()
     };
     let first = |micro_tokens: usize, accumulate: usize| {
-        let mut paired = Paired::new(Learn::All, &lines(12), "");
+        let mut paired = Trial::paired(Learn::All, &lines(12), "");
         (paired.recipe.sft.micro_tokens, paired.recipe.sft.accumulate) = (micro_tokens, accumulate);
         (paired.recipe.sft.epochs, paired.recipe.data.max_tokens) = (2, Some(40));
         paired.run(Kind::Sft, "run", false).unwrap();
@@ -68,7 +68,7 @@ fn how_samples_are_batched_changes_nothing() {
 #[test]
 fn what_cannot_stand_in_a_micro_batch_is_refused_before_anything_is_read() {
     let refused = |max_tokens: usize, micro_tokens: usize, samples: usize| {
-        let mut paired = Paired::new(Learn::All, &records(300, &[(402, 401, 1)]), "");
+        let mut paired = Trial::paired(Learn::All, &records(300, &[(402, 401, 1)]), "");
         paired.recipe.data.max_tokens = Some(max_tokens);
         let plan = paired.recipe.clone().plan(Path::new("a.toml")).unwrap();
         rules(&plan, ("dpo", micro_tokens), samples).unwrap_err().to_string()

@@ -3,7 +3,7 @@
 use super::*;
 use crate::recipe::Recompute;
 use crate::run::export::{Which, export};
-use crate::testing::{Paired, again, records, resumes_to_the_byte};
+use crate::testing::{Trial, again, records, resumes_to_the_byte};
 use crate::{Kind, Summary};
 
 /// Answers that are worth 0, ln 2 and ln 4 on two prompts: each pair as often as Bradley and Terry have it.
@@ -17,7 +17,7 @@ fn choices() -> String {
 #[test]
 fn worth_is_found_again_from_choices() {
     for learn in [Learn::All, Learn::Adapter] {
-        let mut paired = Paired::new(learn, &choices(), &again(300, &[(403, 401), (401, 402)]));
+        let mut paired = Trial::paired(learn, &choices(), &again(300, &[(403, 401), (401, 402)]));
         let section = &mut paired.recipe.reward_model;
         (section.epochs, section.centering) = (150, 1e-3);
         paired.run(Kind::Reward, "run", false).unwrap();
@@ -50,7 +50,7 @@ fn worth_is_found_again_from_choices() {
 #[test]
 fn a_resumed_run_ends_in_the_same_bytes() {
     for learn in [Learn::All, Learn::Adapter] {
-        let mut paired = Paired::new(learn, &choices(), &again(300, &[(403, 401)]));
+        let mut paired = Trial::paired(learn, &choices(), &again(300, &[(403, 401)]));
         let section = &mut paired.recipe.reward_model;
         (section.micro_tokens, section.accumulate, section.epochs) = (24, 3, 2);
         (paired.recipe.run.checkpoint_every, paired.recipe.run.evaluate_every) = (3, 4);
@@ -61,7 +61,7 @@ fn a_resumed_run_ends_in_the_same_bytes() {
 #[test]
 fn how_pairs_are_batched_and_whether_layers_are_computed_twice_changes_nothing() {
     let first = |micro_tokens: usize, accumulate: usize, recompute: Recompute| {
-        let mut paired = Paired::new(Learn::All, &choices(), "");
+        let mut paired = Trial::paired(Learn::All, &choices(), "");
         let section = &mut paired.recipe.reward_model;
         (section.epochs, section.micro_tokens, section.accumulate) = (2, micro_tokens, accumulate);
         paired.recipe.model.recompute = recompute;
@@ -78,7 +78,7 @@ fn how_pairs_are_batched_and_whether_layers_are_computed_twice_changes_nothing()
 
 #[test]
 fn what_is_no_reward_model_is_refused() {
-    let paired = Paired::new(Learn::All, &choices(), "");
+    let paired = Trial::paired(Learn::All, &choices(), "");
     let refused = |dir: &Path| RewardModel::open(dir, Device::cpu()).unwrap_err().to_string();
     let model = &paired.recipe.model.path;
     assert!(refused(model).contains("anamnesis-train reward"));
