@@ -8,9 +8,12 @@ use retriever::evidence::Label;
 use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
-use crate::check::{Finding, Source, find};
+use crate::Result;
+use crate::check::Finding;
+use crate::judge::Judge;
 use crate::matching::{overlap, stems};
 use crate::protocol::{AbstainCode, Cited};
+use crate::review::{Claim, Review, examine};
 
 /// What an episode came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -28,6 +31,9 @@ pub struct Answer {
     pub struck: usize,
     /// Sentences that cite nothing.
     pub uncited: usize,
+    /// What a reader should know beside it; absent where nobody asked for a review.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Box<Review>>,
 }
 
 /// Whether there is an answer.
@@ -48,9 +54,32 @@ pub struct Sentence {
     pub text: String,
     /// Labels in the ledger.
     pub cites: Vec<Label>,
-    /// What it cites says of it, by rule; absent where it cites nothing.
+    /// What it cites says of it; absent where it cites nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finding: Option<Finding>,
+    /// Whether what it cites was looked for after it was written.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub found_later: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Sentence {
+    /// Whether what it cites bears it out.
+    pub fn is_supported(&self) -> bool {
+        self.finding.as_ref().is_some_and(Finding::is_support)
+    }
+
+    /// What a reader should look at; nothing to say of a sentence that is borne out.
+    pub fn concern(&self) -> String {
+        let Some(finding) = &self.finding else {
+            return "it cites nothing".to_owned();
+        };
+        finding.concern().unwrap_or_default()
+    }
 }
 
 /// A cited chunk, with the sentence of it that best supports what cites it. Rendered by this project,
@@ -94,11 +123,19 @@ impl Answer {
             citations: Vec::new(),
             struck: 0,
             uncited: 0,
+            review: None,
         }
     }
 
-    /// The answer that a policy wrote, checked against the ledger.
+    /// The answer that a policy wrote, checked against the ledger by rule.
     pub fn build(cited: &[Cited], ledger: &Ledger) -> Self {
+        let mut answer = Self::draft(cited, ledger);
+        answer.examine(ledger, None).expect("rules read what they are given");
+        answer
+    }
+
+    /// The answer that a policy wrote, without labels that the ledger never gave out, not examined yet.
+    pub(crate) fn draft(cited: &[Cited], ledger: &Ledger) -> Self {
         let mut answer = Self {
             outcome: Outcome::Answered,
             text: String::new(),
@@ -106,24 +143,73 @@ impl Answer {
             citations: Vec::new(),
             struck: 0,
             uncited: 0,
+            review: None,
         };
         for part in cited {
             let known: Vec<_> = part.cites.iter().copied().filter(|label| ledger.get(*label).is_some()).collect();
             answer.struck += part.cites.len() - known.len();
             answer.uncited += usize::from(known.is_empty());
-            for evidence in known.iter().filter_map(|label| ledger.get(*label)) {
-                if !answer.citations.iter().any(|citation| citation.label == evidence.label) {
-                    answer.citations.push(Citation::new(evidence, &part.text));
+            answer.sentences.push(Sentence {
+                text: part.text.clone(),
+                cites: known,
+                finding: None,
+                found_later: false,
+            });
+        }
+        answer.text = answer.joined();
+        answer.cite(ledger);
+        answer
+    }
+
+    /// Holds every sentence against what it cites.
+    ///
+    /// # Errors
+    /// Those of the scorer.
+    pub(crate) fn examine(&mut self, ledger: &Ledger, judge: Option<&Judge>) -> Result<()> {
+        let claim =
+            |sentence: &Sentence| -> Vec<_> { sentence.cites.iter().filter_map(|label| ledger.get(*label)).collect() };
+        let evidence: Vec<_> = self.sentences.iter().map(claim).collect();
+        let claims: Vec<_> = self
+            .sentences
+            .iter()
+            .zip(evidence)
+            .map(|(sentence, evidence)| Claim { text: &sentence.text, evidence })
+            .collect();
+        let findings = examine(&claims, judge)?;
+        for (sentence, finding) in self.sentences.iter_mut().zip(findings) {
+            sentence.finding = finding;
+        }
+        Ok(())
+    }
+
+    /// Lists what the sentences cite, in order of first use, each with the quote nearest to the sentence that cites it first.
+    pub(crate) fn cite(&mut self, ledger: &Ledger) {
+        for sentence in &self.sentences {
+            for evidence in sentence.cites.iter().filter_map(|label| ledger.get(*label)) {
+                if !self.citations.iter().any(|citation| citation.label == evidence.label) {
+                    self.citations.push(Citation::new(evidence, &sentence.text));
                 }
             }
-            let cited = known.iter().filter_map(|label| ledger.get(*label));
-            let passages: Vec<_> = cited.map(|one| Source { title: &one.title, text: &one.text }).collect();
-            let finding = (!passages.is_empty()).then(|| find(&part.text, &passages));
-            answer.sentences.push(Sentence { text: part.text.clone(), cites: known, finding });
         }
-        let texts: Vec<_> = answer.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
-        answer.text = texts.join(" ");
-        answer
+    }
+
+    /// Keeps `sentences` alone, and of the citations those that they use.
+    pub(crate) fn keep(&mut self, sentences: Vec<Sentence>) {
+        self.sentences = sentences;
+        self.text = self.joined();
+        let sentences = &self.sentences;
+        self.citations.retain(|citation| sentences.iter().any(|sentence| sentence.cites.contains(&citation.label)));
+    }
+
+    fn joined(&self) -> String {
+        let texts: Vec<_> = self.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
+        texts.join(" ")
+    }
+
+    /// Whether it is an answer of which not all is borne out, or of which something was taken out.
+    pub fn is_partial(&self) -> bool {
+        let struck = self.review.as_ref().is_some_and(|review| !review.struck.is_empty());
+        self.is_answered() && (struck || self.sentences.iter().any(|sentence| !sentence.is_supported()))
     }
 
     /// Whether there is an answer.
@@ -145,8 +231,12 @@ impl Answer {
 
 impl Citation {
     /// Cites `evidence` for `claim`.
-    fn new(evidence: &Evidence, claim: &str) -> Self {
-        let quote = quote(&evidence.text, claim);
+    pub(crate) fn new(evidence: &Evidence, claim: &str) -> Self {
+        Self::quoting(evidence, quote(&evidence.text, claim))
+    }
+
+    /// Cites `evidence` with what stands at `quote`, bytes of its text.
+    pub(crate) fn quoting(evidence: &Evidence, quote: std::ops::Range<usize>) -> Self {
         Self {
             label: evidence.label,
             document: evidence.document.clone(),

@@ -7,12 +7,14 @@
 //! searching --search, nothing new; or its budget spent; or a second fault--> final
 //! searching --a first fault--> searching, corrected
 //! searching, final --answer or abstention--> done
-//! final --anything else--> done, abstained for lack of budget
+//! searching, final --an answer that is not borne out, once--> final, to be mended
+//! final --anything else--> done, with the draft if there is one, else abstained for lack of budget
 //! ```
 //!
 //! Cancellation and the clock are looked at between steps. Nothing a policy or a document writes can
 //! widen the filter or raise the budget: both are read from the caller's [`Ask`] alone.
 
+mod leave;
 mod search;
 
 use std::ops::ControlFlow;
@@ -22,13 +24,14 @@ use retriever::evidence::estimate_tokens;
 use retriever::{Ledger, Query, Retrieve};
 
 use crate::policy::Policy;
-use crate::protocol::{self, AbstainCode, Action, Cited, Fault, Parser, Profile, Progress, TokenParser, Turn};
+use crate::protocol::{self, AbstainCode, Action, Fault, Parser, Profile, Progress, TokenParser, Turn};
+use crate::review::{Reviewed, Terms};
 use crate::session::{Act, ActLimits, Observation, Session, Task};
 use crate::trace::{Author, Search, Segment, StopReason, Timings, VERSION, milliseconds};
 use crate::{Answer, Budget, Cancel, Event, Result, Trace, TraceId};
 
 /// A question and the terms it is asked on.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Ask {
     /// The question, as the user wrote it.
     pub question: String,
@@ -47,10 +50,12 @@ pub struct Ask {
     /// Whether somebody listens to the text as it is written. Where many episodes run at once, waking each for
     /// each of its tokens costs more than a small model does.
     pub is_heard: bool,
+    /// How the answer is reviewed before it leaves; not at all unless given.
+    pub review: Option<Terms>,
 }
 
 impl Ask {
-    /// A question on the default terms: no filter, the default budget and profile, seed 0, and a listener.
+    /// A question on the default terms: no filter, the default budget and profile, seed 0, a listener, and no review.
     pub fn new(question: impl Into<String>, started: jiff::Timestamp) -> Self {
         Self {
             question: question.into(),
@@ -61,6 +66,7 @@ impl Ask {
             started,
             salt: Vec::new(),
             is_heard: true,
+            review: None,
         }
     }
 }
@@ -136,6 +142,8 @@ struct Episode<'a> {
     corrections: u32,
     tokens: usize,
     asked: Vec<String>,
+    /// An answer that the policy was asked to mend.
+    draft: Option<Answer>,
     record: Record,
 }
 
@@ -186,6 +194,7 @@ impl<'a> Episode<'a> {
             corrections: 0,
             tokens: 0,
             asked: Vec::new(),
+            draft: None,
             record,
         }
     }
@@ -194,8 +203,8 @@ impl<'a> Episode<'a> {
         loop {
             self.cancel.check()?;
             if self.time_left().is_zero() {
-                return Ok(self
-                    .unfinished(StopReason::Time, "the time for this question was spent before an answer was found"));
+                return self
+                    .unfinished(StopReason::Time, "the time for this question was spent before an answer was found");
             }
             self.turn += 1;
             let spent =
@@ -206,9 +215,14 @@ impl<'a> Episode<'a> {
             let turn = self.act()?;
             self.record.faults.extend(turn.faults.iter().map(|fault| (self.turn, *fault)));
             match (turn.action, self.phase) {
-                (Some(Action::Answer(cited)), _) => return Ok(self.answered(&cited)),
+                (Some(Action::Answer(cited)), _) => {
+                    let answer = self.draft(&cited)?;
+                    if !self.asks_to_mend(&answer)? {
+                        return self.leave(answer, StopReason::Answered);
+                    }
+                }
                 (Some(Action::Abstain { code, text }), _) => {
-                    return Ok(self.done(Answer::abstained(code, text), StopReason::Abstained));
+                    return self.unanswered(Answer::abstained(code, text), StopReason::Abstained);
                 }
                 (Some(Action::Search(queries)), Phase::Searching) => {
                     if !self.search(&queries)? {
@@ -217,10 +231,10 @@ impl<'a> Episode<'a> {
                 }
                 (Some(Action::Search(_)), Phase::Final) => {
                     self.record.faults.push((self.turn, Fault::SearchDisabled));
-                    return Ok(self.no_final());
+                    return self.no_final();
                 }
                 (None, Phase::Searching) => self.correct(&turn.faults)?,
-                (None, Phase::Final) => return Ok(self.no_final()),
+                (None, Phase::Final) => return self.no_final(),
             }
         }
     }
@@ -276,32 +290,8 @@ impl<'a> Episode<'a> {
         if self.corrections < CORRECTIONS { Ok(()) } else { self.force_final() }
     }
 
-    fn answered(mut self, cited: &[Cited]) -> Done {
-        let answer = Answer::build(cited, &self.record.ledger);
-        self.record.faults.extend((0..answer.struck).map(|_| (self.turn, Fault::UnknownLabel)));
-        self.record.faults.extend((0..answer.uncited).map(|_| (self.turn, Fault::Uncited)));
-        if answer.struck > 0 {
-            self.warn(format!("{} cites were struck: no evidence has that label", answer.struck));
-        }
-        if answer.uncited > 0 {
-            self.warn(format!("{} sentences cite no evidence", answer.uncited));
-        }
-        for sentence in &answer.sentences {
-            (self.events)(Event::Answer { text: sentence.text.clone(), cites: sentence.cites.clone() });
-        }
-        for citation in &answer.citations {
-            (self.events)(Event::Citation { citation: citation.clone() });
-        }
-        for (number, sentence) in answer.sentences.iter().enumerate() {
-            if let Some(finding) = sentence.finding.clone() {
-                (self.events)(Event::Verdict { sentence: number + 1, finding });
-            }
-        }
-        self.done(answer, StopReason::Answered)
-    }
-
     /// The forced final turn was no final turn.
-    fn no_final(self) -> Done {
+    fn no_final(self) -> Result<Done> {
         let stop = match self.tokens >= self.task.budget.generated_tokens {
             _ if self.time_left().is_zero() => StopReason::Time,
             true => StopReason::Tokens,
@@ -310,13 +300,8 @@ impl<'a> Episode<'a> {
         self.unfinished(stop, "no answer was reached within the budget")
     }
 
-    fn unfinished(self, stop: StopReason, reason: &str) -> Done {
-        self.done(Answer::abstained(AbstainCode::Budget, reason), stop)
-    }
-
-    fn done(mut self, answer: Answer, stop: StopReason) -> Done {
-        self.record.timings.total_ms = milliseconds(self.elapsed());
-        Done { record: self.record, answer, stop }
+    fn unfinished(self, stop: StopReason, reason: &str) -> Result<Done> {
+        self.unanswered(Answer::abstained(AbstainCode::Budget, reason), stop)
     }
 
     fn warn(&mut self, message: String) {
@@ -374,6 +359,7 @@ impl Done {
             started: task.started,
             query: task.query.clone(),
             budget: task.budget,
+            reviewed: task.review.as_ref().map(Reviewed::from),
             opening,
             segments,
             searches,

@@ -9,4 +9,4 @@ pub mod lexical;
 pub mod words;
 
 pub use self::direction::Reversal;
-pub use self::finding::{Finding, Source, find};
+pub use self::finding::{By, Finding, Place, Quote, Source, find, look};

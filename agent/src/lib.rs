@@ -11,6 +11,7 @@
 //! * [`replay`]: an episode again, from its trace;
 //! * [`evaluate`]: how often the gold document is among those cited;
 //! * [`check`]: what evidence says of a sentence, by rule: its words and its amounts;
+//! * [`review`]: what becomes of an answer before it leaves: examined, mended, marked or struck, and what its reader should know;
 //! * [`Judge`]: what evidence says about a claim, by a trained scorer ([`judge`]);
 //! * [`engine`]: many generations on one decoder, continuously batched;
 //! * [`model`]: language models in folders: found, described, made, tried and measured;
@@ -51,6 +52,7 @@ mod notice;
 pub mod policy;
 pub mod protocol;
 pub mod replay;
+pub mod review;
 mod session;
 pub mod trace;
 

@@ -3,15 +3,17 @@
 //! The extractive policy is run again. A sampled policy is not: what it wrote is read back to the loop,
 //! so that the protocol, the retriever and the answer are repeated whatever the endpoint does today.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use retriever::Retrieve;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Extractive, Policy, Scripted};
+use crate::review::{Reviewed, Terms};
 use crate::session::{Act, Tokens};
-use crate::trace::{Author, CHECKED, Segment};
-use crate::{Ask, Cancel, Error, Result, Trace};
+use crate::trace::{Author, CHECKED, QUOTED, Segment};
+use crate::{Ask, Cancel, Error, Judge, Result, Trace};
 
 /// An episode repeated.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,13 +35,16 @@ pub struct Difference {
     pub now: String,
 }
 
-/// Repeats the episode of `recorded` on `retriever`, on the recorded terms.
+/// Repeats the episode of `recorded` on `retriever`, on the recorded terms; `judge` is the scorer that reviewed it, where one
+/// did.
 ///
 /// # Errors
-/// As [`crate::ask::ask`]; also [`Error::Trace`] when the trace holds no turn to repeat.
+/// As [`crate::ask::ask`]; also [`Error::Trace`] when the trace holds no turn to repeat, and [`Error::Input`] when another
+/// scorer reviewed it.
 pub fn replay(
     recorded: &Trace,
     retriever: &dyn Retrieve,
+    judge: Option<Arc<Judge>>,
     clock: &dyn Fn() -> Duration,
     cancel: &Cancel,
 ) -> Result<Replay> {
@@ -52,6 +57,7 @@ pub fn replay(
         started: recorded.started,
         salt: Vec::new(),
         is_heard: false,
+        review: terms(recorded, judge)?,
     };
     let scripted;
     let policy: &dyn Policy = if recorded.policy == Extractive.name() {
@@ -66,6 +72,26 @@ pub fn replay(
     read_as_recorded(recorded, &mut trace);
     let difference = difference(recorded, &trace)?;
     Ok(Replay { trace, difference })
+}
+
+/// The terms that `recorded` was reviewed on.
+fn terms(recorded: &Trace, judge: Option<Arc<Judge>>) -> Result<Option<Terms>> {
+    let Some(Reviewed { unsupported, repair, judge: fingerprint }) = &recorded.reviewed else {
+        return Ok(None);
+    };
+    let judge = match (fingerprint, judge) {
+        (None, _) => None,
+        (Some(fingerprint), Some(judge)) if judge.fingerprint() == fingerprint => Some(judge),
+        (Some(fingerprint), judge) => {
+            let given =
+                judge.map_or("none was given".to_owned(), |judge| format!("that given is {:.12}", judge.fingerprint()));
+            return Err(Error::Input(format!(
+                "{} was reviewed by the scorer {fingerprint:.12}, {given}: name its folder with --judge",
+                recorded.id
+            )));
+        }
+    };
+    Ok(Some(Terms { unsupported: *unsupported, repair: *repair, judge }))
 }
 
 fn script(recorded: &Trace) -> Result<Scripted> {
@@ -99,8 +125,14 @@ fn act(segment: &Segment) -> Act {
 fn read_as_recorded(recorded: &Trace, now: &mut Trace) {
     now.opening.clone_from(&recorded.opening);
     now.sampling = recorded.sampling;
-    if recorded.version < CHECKED {
-        now.answer.sentences.iter_mut().for_each(|sentence| sentence.finding = None);
+    for sentence in &mut now.answer.sentences {
+        if recorded.version < CHECKED {
+            sentence.finding = None;
+        } else if recorded.version < QUOTED
+            && let Some(finding) = &mut sentence.finding
+        {
+            finding.quote = None;
+        }
     }
     for (recorded, now) in recorded.segments.iter().zip(&mut now.segments) {
         if now.author == recorded.author {
@@ -164,7 +196,7 @@ mod tests {
 
     fn again(trace: &Trace, retriever: &dyn Retrieve) -> Option<String> {
         let stored = Trace::from_json(&trace.to_json().unwrap()).unwrap();
-        replay(&stored, retriever, &|| Duration::ZERO, &Cancel::new())
+        replay(&stored, retriever, None, &|| Duration::ZERO, &Cancel::new())
             .unwrap()
             .difference
             .map(|difference| difference.at)

@@ -63,13 +63,17 @@ pub enum Observation<'a> {
     Correction(&'a str),
     /// Search is over: the next turn must answer or abstain.
     ForceFinal(&'a str),
+    /// A part of the answer is not borne out: the next turn should give it again.
+    Repair(&'a str),
 }
 
 impl<'a> Observation<'a> {
     /// The text that enters the transcript.
     pub fn text(&self) -> &'a str {
         match self {
-            Self::Information { text, .. } | Self::Correction(text) | Self::ForceFinal(text) => text,
+            Self::Information { text, .. } | Self::Correction(text) | Self::ForceFinal(text) | Self::Repair(text) => {
+                text
+            }
         }
     }
 }

@@ -10,16 +10,19 @@ use retriever::{Hit, Ledger, Query};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Fault, Profile};
+use crate::review::Reviewed;
 use crate::{Answer, Budget, Error, Result};
 
 /// The version that [`Trace::version`] has now.
 ///
 /// Version 2 added the ids of the opening and of what the environment wrote; version 1 has only those
 /// that the policy sampled. Version 3 added how tokens were chosen and from which weights, version 4 what cited passages
-/// say of each sentence. All are read.
-pub const VERSION: u32 = 4;
+/// say of each sentence, version 5 where they say it and the review. All are read.
+pub const VERSION: u32 = 5;
 /// The first version whose answers were checked.
 pub(crate) const CHECKED: u32 = 4;
+/// The first version whose checks tell where they look.
+pub(crate) const QUOTED: u32 = 5;
 
 /// One episode. What the policy wrote is the loss mask: `segment.author == Author::Policy`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +51,9 @@ pub struct Trace {
     pub query: Query,
     /// The bounds.
     pub budget: Budget,
+    /// How its answer was reviewed; absent where it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reviewed: Option<Reviewed>,
     /// Token ids of the prompt, where the policy has ids.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Vec<u32>>,

@@ -1,5 +1,6 @@
 //! The command line: what can be typed, and how it ends.
 
+mod answer;
 mod ask;
 mod corpus;
 pub(crate) mod device;
@@ -11,6 +12,7 @@ mod model;
 mod replay;
 mod search;
 mod serve;
+mod verify;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -64,6 +66,8 @@ enum Color {
 enum Command {
     /// Ask a question; get an answer whose every sentence is cited, or an abstention
     Ask(ask::Args),
+    /// Hold any text against the corpus, sentence by sentence
+    Verify(verify::Args),
     /// Search the index
     Search(search::Args),
     /// Add, look at and curate documents
@@ -123,6 +127,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
     let home = Home::new(cli.home)?;
     match cli.command {
         Command::Ask(args) => ask::run(&home, &args, output),
+        Command::Verify(args) => verify::run(&home, &args, output),
         Command::Search(args) => search::run(&home, &args, output),
         Command::Corpus(command) => corpus::run(&home, command, output),
         Command::Index(command) => index::run(&home, command, output),

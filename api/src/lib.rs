@@ -3,6 +3,7 @@
 //! * [`run`]: the command line, one file a verb under `cli`;
 //! * `home`: what lies where on disk, and how it is opened;
 //! * `server`: the axum service; async ends in `worker`, where requests cross to blocking threads;
+//! * `policies` and `review`: who answers and how answers are checked, the same wherever a question is asked;
 //! * `output` and `progress`: stdout is data, stderr is progress.
 //!
 //! **Invariants.** No optimiser is linked here and no tensor is named. Standard output holds results
@@ -14,6 +15,7 @@ mod home;
 mod output;
 mod policies;
 mod progress;
+mod review;
 mod server;
 mod worker;
 

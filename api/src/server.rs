@@ -18,6 +18,7 @@ mod guard;
 mod probe;
 mod recorder;
 mod retrieve;
+mod verify;
 pub(crate) mod wire;
 
 use std::future::IntoFuture;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::Policy;
+use agent::review::Terms;
 use anyhow::{Context, Result};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -70,6 +72,7 @@ pub(crate) struct Service {
     workers: Workers,
     recorder: Recorder,
     policy: Box<dyn Policy>,
+    review: Terms,
     timeout: Duration,
     request_ids: RequestIds,
 }
@@ -81,6 +84,7 @@ pub(crate) struct Service {
 pub(crate) fn serve(
     home: &Home,
     policy: Box<dyn Policy>,
+    review: Terms,
     settings: &Settings,
     ready: impl FnOnce(SocketAddr) -> Result<()>,
 ) -> Result<()> {
@@ -91,6 +95,7 @@ pub(crate) fn serve(
         workers: Workers::start(settings.workers, settings.queue)?,
         recorder: Recorder::start(home.clone())?,
         policy,
+        review,
         timeout: settings.timeout,
         request_ids: RequestIds::new(jiff::Timestamp::now()),
     });
@@ -133,6 +138,7 @@ fn router(service: Arc<Service>, settings: &Settings) -> Router {
         .route("/openapi.json", get(probe::openapi))
         .route("/v1/ask", post(ask::ask))
         .route("/v1/retrieve", post(retrieve::retrieve))
+        .route("/v1/verify", post(verify::verify))
         .route("/v1/chunks/{id}", get(chunks::chunk))
         .route("/retrieve", post(retrieve::search_r1))
         .fallback(async || ApiError::new(Code::NotFound, "there is nothing here: GET / names what there is"))
@@ -179,6 +185,7 @@ impl Signals {
         ask::ask,
         retrieve::retrieve,
         retrieve::search_r1,
+        verify::verify,
         chunks::chunk,
     )
 )]

@@ -230,7 +230,10 @@ fn sampled_ids_are_kept_as_sampled() {
     assert_eq!(segment.logprobs.as_deref(), Some(&[-0.1, -0.2, -0.3][..]));
     assert_eq!(segment.version, Some(4));
     assert_eq!(segment.text, "<search>metformin</search>\n\n");
-    assert_eq!(crate::replay::replay(&trace, &library(), &|| Duration::ZERO, &Cancel::new()).unwrap().difference, None);
+    assert_eq!(
+        crate::replay::replay(&trace, &library(), None, &|| Duration::ZERO, &Cancel::new()).unwrap().difference,
+        None
+    );
 }
 
 #[test]
@@ -276,7 +279,7 @@ fn a_trace_holds_the_ids_its_model_saw() {
     assert_eq!(written, [false, false, true, false, true, false, true]);
     let stored = Trace::from_json(&trace.to_json().unwrap()).unwrap();
     assert_eq!(stored, trace);
-    let replayed = crate::replay::replay(&stored, &library(), &|| Duration::ZERO, &Cancel::new()).unwrap();
+    let replayed = crate::replay::replay(&stored, &library(), None, &|| Duration::ZERO, &Cancel::new()).unwrap();
     assert_eq!((replayed.difference, replayed.trace.sequence()), (None, trace.sequence()));
 }
 

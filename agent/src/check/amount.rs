@@ -28,6 +28,14 @@ impl Amount {
         let apart = (self.value - other.value).abs();
         self.unit == other.unit && apart <= EQUAL * self.value.abs().max(other.value.abs())
     }
+
+    /// Whether it can be how much of a drug is given: a mass, an activity or a number of pieces, and no concentration.
+    pub fn is_dose(&self) -> bool {
+        let mut units = self.unit.split('/');
+        let given =
+            units.next().is_some_and(|unit| ["g", "units", "tablets", "drops", "puffs", "doses"].contains(&unit));
+        given && units.next() != Some("l")
+    }
 }
 
 /// What a text is made of here.
@@ -319,6 +327,20 @@ mod tests {
             ("5 mL/min", "5 mL/h"),
         ] {
             assert!(!is(left, right), "{left} {:?}, {right} {:?}", amounts(left), amounts(right));
+        }
+    }
+
+    #[test]
+    fn doses_are_told_from_what_is_measured() {
+        for (text, expect) in [
+            ("500 mg", true),
+            ("10 mg/kg/day", true),
+            ("5 IU", true),
+            ("126 mg/dL", false),
+            ("7 mmol/L", false),
+            ("5 mL/min", false),
+        ] {
+            assert_eq!(amounts(text)[0].is_dose(), expect, "{text}");
         }
     }
 

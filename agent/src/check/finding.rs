@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use corpus::sentence::sentences;
+use retriever::evidence::Label as EvidenceLabel;
 use serde::{Deserialize, Serialize};
 
 use super::amount::amounts;
@@ -24,13 +25,44 @@ pub struct Source<'a> {
     pub text: &'a str,
 }
 
-/// What cited passages say of a sentence.
+/// Who read the evidence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum By {
+    /// The rules of this module: words, amounts, direction. They see no paraphrase.
+    #[default]
+    Rules,
+    /// A trained scorer, whose support the rules can take back and never give.
+    Scorer,
+}
+
+/// The sentence of the evidence that a finding rests on, word for word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quote {
+    /// The evidence.
+    pub evidence: EvidenceLabel,
+    /// Where it begins in the document's text, in bytes.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// What stands there.
+    pub text: String,
+}
+
+/// What cited passages say of a sentence.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
     /// Support, when most of its words stand together and every number is there; contradiction, when it turns round what
     /// stands there; else neutral.
     pub label: Label,
+    /// Who says so.
+    #[serde(default)]
+    pub by: By,
+    /// A scorer's calibrated probability of the label.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f32>,
     /// Amounts and numbers that no cited passage has, as they are written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
@@ -40,12 +72,37 @@ pub struct Finding {
     /// Of whom the nearest sentence speaks, where this one names somebody else or nobody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unnamed: Option<String>,
+    /// What it rests on; absent where nothing is near, and where it was found outside an answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Quote>,
+}
+
+/// A stretch of one of several passages.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Place {
+    /// Which passage, from 0.
+    pub passage: usize,
+    /// Bytes of its text.
+    pub span: Range<usize>,
+    /// Share of the sentence's words that stand there.
+    pub share: f64,
 }
 
 impl Finding {
+    /// Neutral, by rule, with nothing to show.
+    fn neutral(missing: Vec<String>) -> Self {
+        let label = Label::Neutral;
+        Self { label, by: By::Rules, confidence: None, missing, reversal: None, unnamed: None, quote: None }
+    }
+
+    /// Whether the evidence bears the sentence out.
+    pub fn is_support(&self) -> bool {
+        self.label == Label::Support
+    }
+
     /// What a reader should look at; nothing where the passages bear the sentence out.
     pub fn concern(&self) -> Option<String> {
-        let Self { label, missing, reversal, unnamed } = self;
+        let Self { label, by, missing, reversal, unnamed, .. } = self;
         if *label == Label::Support {
             return None;
         }
@@ -53,7 +110,11 @@ impl Finding {
             (Some(Reversal { said, found }), ..) => format!("says `{said}` where its source says `{found}`"),
             (None, Some(_), _) => format!("not in its source: {}", missing.join(", ")),
             (None, None, Some(name)) => format!("its source speaks of {name}"),
-            (None, None, None) => "its source does not say this in its words".to_owned(),
+            (None, None, None) => match (by, label) {
+                (By::Rules, _) => "its source does not say this in its words".to_owned(),
+                (By::Scorer, Label::Contradict) => "its source says otherwise".to_owned(),
+                (By::Scorer, _) => "its source does not say this".to_owned(),
+            },
         })
     }
 }
@@ -63,6 +124,11 @@ const PRONOUNS: [&str; 11] = ["both", "drug", "drugs", "it", "its", "test", "tha
 
 /// What `passages` say of `sentence`.
 pub fn find(sentence: &str, passages: &[Source<'_>]) -> Finding {
+    look(sentence, passages).0
+}
+
+/// The same, and the nearest sentence where one is on the same matter.
+pub fn look(sentence: &str, passages: &[Source<'_>]) -> (Finding, Option<Place>) {
     let claim: Vec<String> = content(sentence).into_iter().filter(|word| !is_number(word)).collect();
     let mut best: Option<(f64, usize, Range<usize>)> = None;
     for (place, passage) in passages.iter().enumerate() {
@@ -80,7 +146,7 @@ pub fn find(sentence: &str, passages: &[Source<'_>]) -> Finding {
     }
     let Some((share, place, span)) = best.filter(|(share, ..)| *share >= SAME_MATTER) else {
         let missing = missing(sentence, passages, None);
-        return Finding { label: Label::Neutral, missing, reversal: None, unnamed: None };
+        return (Finding::neutral(missing), None);
     };
     let source = &passages[place].text[span.clone()];
     let missing = missing(sentence, passages, Some(source));
@@ -92,7 +158,8 @@ pub fn find(sentence: &str, passages: &[Source<'_>]) -> Finding {
         None if is_covered => Label::Support,
         None => Label::Neutral,
     };
-    Finding { label, missing, reversal, unnamed }
+    let finding = Finding { label, reversal, unnamed, ..Finding::neutral(missing) };
+    (finding, Some(Place { passage: place, span, share }))
 }
 
 /// The word of a title that `source` has, where `sentence` has none of any title and no pronoun either.

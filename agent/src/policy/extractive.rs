@@ -87,7 +87,9 @@ impl Session for Reading {
                     self.pool.add(evidence);
                 }
             }
-            Observation::Correction(_) | Observation::ForceFinal(_) => self.step = Step::Answer,
+            Observation::Correction(_) | Observation::ForceFinal(_) | Observation::Repair(_) => {
+                self.step = Step::Answer
+            }
         }
         Ok(None)
     }

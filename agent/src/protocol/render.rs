@@ -10,7 +10,7 @@ use retriever::evidence::Label;
 use super::profile::{Kind, Marks};
 use super::{Action, Fault, Profile, SearchQuery};
 use crate::session::Found;
-use crate::{Budget, NOTICE};
+use crate::{Budget, NOTICE, Sentence};
 
 /// Names that are tags to this protocol or to chat templates, lower case.
 const TAG_NAMES: [&str; 15] = [
@@ -214,6 +214,20 @@ pub fn correction(profile: Profile, faults: &[Fault]) -> String {
     let advice = faults.iter().map(|fault| fault.advice()).collect::<Vec<_>>().join("; ");
     let usage = usage(profile);
     format!("\n\nThat turn could not be used: {advice}. {usage}\n\n")
+}
+
+/// What a policy is told of sentences that the evidence does not bear out.
+pub fn repair(profile: Profile, faulty: &[&Sentence]) -> String {
+    let [_, answer, ..] = profile.marks();
+    let listed = faulty.iter().map(|sentence| {
+        format!("- {} ({})", escape_line(profile, &sentence.text), escape_line(profile, &sentence.concern()))
+    });
+    format!(
+        "\n\nThe evidence does not bear these sentences out:\n{}\nWrite the whole answer again as {}: say only what the \
+         evidence says and cite it, and leave out the rest.\n\n",
+        listed.collect::<Vec<_>>().join("\n"),
+        example(profile, answer),
+    )
 }
 
 /// What a policy is told when search is over.

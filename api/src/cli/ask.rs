@@ -4,18 +4,20 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use agent::ask::ask;
-use agent::{Ask, Budget, Cancel, Event, NOTICE, Trace};
+use agent::{Ask, Budget, Cancel, Event, Trace};
 use anyhow::{Result, bail};
 use corpus::starter;
 use indexes::VectorKind;
 use retriever::{Query, Retrieve};
 
 use super::Outcome;
+use super::answer::show_answer;
 use super::filter::FilterArgs;
 use super::index::build;
 use crate::home::Home;
-use crate::output::{FAINT, HEADING, LABEL, Output, STRONG, WARNING};
+use crate::output::{FAINT, LABEL, Output, STRONG};
 use crate::policies::PolicyArgs;
+use crate::review::ReviewArgs;
 use crate::server::wire;
 
 /// What `ask` takes.
@@ -35,6 +37,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     filter: FilterArgs,
     #[command(flatten)]
+    review: ReviewArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
 }
 
@@ -43,6 +47,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         bail!("the question is empty: anamnesis ask \"Which drug is first-line for gout?\"");
     }
     let policy = args.policy.open(home)?;
+    let review = args.review.open(home, args.policy.is_model())?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
@@ -52,6 +57,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         budget: Budget { turns: args.turns, ..Budget::default() },
         seed: args.seed,
         salt: std::process::id().to_le_bytes().to_vec(),
+        review: Some(review),
         ..Ask::new(&args.question, jiff::Timestamp::now())
     };
     let mut steps = Steps { output, shows_text: args.policy.is_model(), mid_line: false };
@@ -165,42 +171,6 @@ fn show_step(event: &Event, output: &Output) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The answer, its references and the notice.
-fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
-    let answer = &trace.answer;
-    output.line("")?;
-    match answer.outcome {
-        agent::Outcome::Answered => {
-            output.line(format!("{HEADING}Answer{HEADING:#}"))?;
-            for sentence in &answer.sentences {
-                let cites: Vec<_> = sentence.cites.iter().map(|label| format!("[{label}]")).collect();
-                output.line(format!("{} {LABEL}{}{LABEL:#}", sentence.text, cites.concat()))?;
-                if let Some(concern) = sentence.finding.as_ref().and_then(agent::check::Finding::concern) {
-                    output.line(format!("  {WARNING}check this: {concern}{WARNING:#}"))?;
-                }
-            }
-        }
-        agent::Outcome::Abstained(code) => {
-            output.line(format!("{WARNING}No answer ({code}).{WARNING:#} {}", answer.text))?;
-        }
-    }
-    if !answer.citations.is_empty() {
-        output.line(format!("\n{HEADING}References{HEADING:#}"))?;
-    }
-    for citation in &answer.citations {
-        let mut facts = vec![citation.title.clone()];
-        facts.extend(citation.pmid.as_ref().map(|pmid| format!("PMID {pmid}")));
-        facts.extend(citation.journal.clone());
-        facts.extend(citation.year.map(|year| year.to_string()));
-        facts.push(citation.level.label().to_owned());
-        facts.push(citation.status.to_string());
-        output.line(format!("{LABEL}[{}]{LABEL:#} {}", citation.label, facts.join(" · ")))?;
-        output.line(format!("     {FAINT}\"{}\"{FAINT:#}", citation.quote))?;
-    }
-    output.line(format!("\n{FAINT}trace {} · snapshot {}{FAINT:#}", trace.id, trace.snapshot))?;
-    output.line(NOTICE)
 }
 
 /// Asks one question of an evaluation, on the default terms, without keeping a trace.

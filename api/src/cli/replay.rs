@@ -8,6 +8,7 @@ use super::Outcome;
 use super::ask::clock;
 use crate::home::Home;
 use crate::output::{LABEL, Output, STRONG, WARNING};
+use crate::review::JudgeArgs;
 
 /// What `replay` takes.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,8 @@ pub(crate) struct Args {
     /// Print the stored trace as one line of JSON instead of repeating it
     #[arg(long)]
     export: bool,
+    #[command(flatten)]
+    judge: JudgeArgs,
 }
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
@@ -47,7 +50,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     let retriever = home
         .retriever_of(&recorded.snapshot)
         .with_context(|| format!("snapshot {} of this trace is needed to repeat it", recorded.snapshot))?;
-    let replayed = replay(&recorded, &retriever, &clock, &Cancel::new())?;
+    let replayed = replay(&recorded, &retriever, args.judge.open(home)?, &clock, &Cancel::new())?;
     if output.is_json() {
         output.json(
             &json!({ "trace_id": id, "same": replayed.difference.is_none(), "difference": replayed.difference }),

@@ -14,6 +14,7 @@ use super::ask::prepare_starter;
 use crate::home::Home;
 use crate::output::Output;
 use crate::policies::PolicyArgs;
+use crate::review::ReviewArgs;
 use crate::server::{self, Settings};
 
 /// What `serve` takes.
@@ -36,6 +37,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MS", default_value = "60000")]
     timeout_ms: NonZeroU64,
     #[command(flatten)]
+    review: ReviewArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
 }
 
@@ -51,6 +54,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         );
     }
     let policy = args.policy.open(home)?;
+    let review = args.review.open(home, args.policy.is_model())?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
@@ -64,7 +68,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         max_body: args.max_body,
         timeout: Duration::from_millis(args.timeout_ms.get()),
     };
-    server::serve(home, policy, &settings, |address| {
+    server::serve(home, policy, review, &settings, |address| {
         let url = format!("http://{address}");
         // whoever started it may have closed standard error: the service goes on
         let _ = writeln!(std::io::stderr(), "listening on {url}");

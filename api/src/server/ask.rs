@@ -105,11 +105,16 @@ impl Episode {
         }
         // less than the time-out, so that an episode that takes too long ends with what it has
         let wall_ms = u64::try_from(service.timeout.mul_f64(0.95).as_millis()).unwrap_or(u64::MAX);
+        let mut review = service.review.clone();
+        if let Some(unsupported) = request.unsupported {
+            review.unsupported = unsupported.into();
+        }
         let task = Ask {
             query: Query { filter: request.filter.unwrap_or_default().to_domain()?, ..Query::new("") },
             budget: request.budget.unwrap_or_default().to_domain(wall_ms.max(1))?,
             seed: request.seed.unwrap_or_default(),
             salt: id.0.clone().into_bytes(),
+            review: Some(review),
             ..Ask::new(request.question, jiff::Timestamp::now())
         };
         Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, task })

@@ -3,16 +3,19 @@
 //! A field is added here when clients need it, and taken away never within `/v1`. Requests refuse
 //! fields they do not know: a misspelt filter must not be a filter that is not there.
 
+mod answer;
 mod ask;
 mod chunk;
 mod event;
 mod names;
 mod retrieve;
+mod verify;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
-pub(crate) use ask::{Answer, AskRequest, Citation, Finding, MAX_QUESTION_BYTES};
+pub(crate) use answer::{Answer, Citation, Verdict};
+pub(crate) use ask::{AskRequest, MAX_QUESTION_BYTES};
 pub(crate) use chunk::Chunk;
 pub(crate) use event::Event;
 pub(crate) use names::{Arm, Fusion, Level, Status};
@@ -20,6 +23,7 @@ pub(crate) use retrieve::{
     Batch, Contribution, Filter, Hit, RetrieveRequest, Retrieved, SearchR1Document, SearchR1Hit, SearchR1Request,
     SearchR1Response, SearchR1Result,
 };
+pub(crate) use verify::{Verified, VerifyRequest, VerifyResponse};
 
 /// Every error, whatever the route.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -1,10 +1,9 @@
-//! A question and its answer.
+//! A question and the terms it is asked on.
 
-use agent::{NOTICE, Outcome, Trace};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Filter, Level, Status, labels};
+use super::Filter;
 use crate::server::error::ApiError;
 
 /// A longer question is refused.
@@ -23,8 +22,30 @@ pub(crate) struct AskRequest {
     pub(crate) budget: Option<Budget>,
     /// Seed of whatever is random in the policy; 0 unless given.
     pub(crate) seed: Option<u64>,
+    /// What happens to sentences that the evidence does not bear out; marked unless given. Where an error would do the most harm
+    /// (doses, children, pregnancy, kidneys and liver, emergencies) they are struck in any case.
+    pub(crate) unsupported: Option<Unsupported>,
     /// Answer with server-sent events, as `Accept: text/event-stream` does too.
     pub(crate) stream: Option<bool>,
+}
+
+/// What happens to sentences that the evidence does not bear out.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unsupported {
+    /// They stay, and say so.
+    Mark,
+    /// They are taken out, and listed apart.
+    Strike,
+}
+
+impl From<Unsupported> for agent::review::Unsupported {
+    fn from(unsupported: Unsupported) -> Self {
+        match unsupported {
+            Unsupported::Mark => Self::Mark,
+            Unsupported::Strike => Self::Strike,
+        }
+    }
 }
 
 /// Bounds of an episode. Each may be lowered, and raised up to the maximum named.
@@ -78,157 +99,6 @@ fn bounded<T: Copy + Ord + std::fmt::Display>(field: &str, asked: Option<T>, usu
         }
         Some(asked) => Ok(asked),
         None => Ok(usual),
-    }
-}
-
-/// An answer, or an abstention with its reason. The same object everywhere: as JSON, and as the last
-/// event of a stream.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
-pub(crate) struct Answer {
-    /// The answer without labels, or in an abstention why there is none.
-    answer: String,
-    /// The answer's sentences; none in an abstention.
-    sentences: Vec<Sentence>,
-    /// What the sentences cite, in order of first use.
-    citations: Vec<Citation>,
-    /// True when the evidence does not carry an answer.
-    abstained: bool,
-    /// Why, in an abstention.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "insufficient")]
-    reason: Option<&'static str>,
-    /// Names the stored episode: `anamnesis replay` repeats it.
-    trace_id: String,
-    /// The snapshot that was searched.
-    snapshot: String,
-    /// Where the time went.
-    timings: Timings,
-    /// What a reader should know; absent when there is nothing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-    /// What this is, and what it is not. To be shown with every answer.
-    notice: &'static str,
-}
-
-/// A sentence of an answer.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Sentence {
-    /// The sentence.
-    text: String,
-    /// Labels of what supports it.
-    #[schema(example = json!(["E1"]))]
-    cites: Vec<String>,
-    /// What it cites says of it; absent where it cites nothing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finding: Option<Finding>,
-}
-
-/// What cited passages say of a sentence, by rule: by its words, amounts and direction. It sees no paraphrase.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Finding {
-    /// support, contradict or neutral.
-    #[schema(example = "support")]
-    label: &'static str,
-    /// Amounts and numbers that no cited passage has.
-    missing: Vec<String>,
-    /// What a reader should look at, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    concern: Option<String>,
-}
-
-impl From<&agent::check::Finding> for Finding {
-    fn from(finding: &agent::check::Finding) -> Self {
-        Self { label: finding.label.name(), missing: finding.missing.clone(), concern: finding.concern() }
-    }
-}
-
-/// A cited chunk, with the sentence of it that supports what cites it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Citation {
-    /// What sentences cite it by.
-    #[schema(example = "E1")]
-    label: String,
-    /// The document.
-    document: String,
-    /// The chunk: `/v1/chunks/{id}` has its text.
-    chunk: String,
-    /// PubMed id.
-    pmid: Option<String>,
-    /// The document's title.
-    title: String,
-    /// Year of publication.
-    year: Option<u16>,
-    /// Journal, book or site.
-    journal: Option<String>,
-    /// Kind of study.
-    level: Level,
-    /// What publishers say of it.
-    status: Status,
-    /// A sentence of the chunk, word for word.
-    quote: String,
-}
-
-/// Milliseconds.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
-pub(crate) struct Timings {
-    /// The whole episode.
-    total_ms: f64,
-    /// In the policy.
-    policy_ms: f64,
-    /// In retrieval.
-    retrieval_ms: f64,
-}
-
-impl Answer {
-    /// The answer that an episode came to.
-    pub(crate) fn of(trace: &Trace) -> Self {
-        let reason = match trace.answer.outcome {
-            Outcome::Answered => None,
-            Outcome::Abstained(code) => Some(code.as_str()),
-        };
-        let sentence = |sentence: &agent::Sentence| Sentence {
-            text: sentence.text.clone(),
-            cites: labels(&sentence.cites),
-            finding: sentence.finding.as_ref().map(Finding::from),
-        };
-        let agent::trace::Timings { total_ms, policy_ms, retrieval_ms } = trace.timings;
-        Self {
-            answer: trace.answer.text.clone(),
-            sentences: trace.answer.sentences.iter().map(sentence).collect(),
-            citations: trace.answer.citations.iter().map(Citation::from).collect(),
-            abstained: reason.is_some(),
-            reason,
-            trace_id: trace.id.to_string(),
-            snapshot: trace.snapshot.clone(),
-            timings: Timings { total_ms, policy_ms, retrieval_ms },
-            warnings: Vec::new(),
-            notice: NOTICE,
-        }
-    }
-
-    /// The same with what a reader should know besides.
-    pub(crate) fn with_warnings(mut self, warnings: Vec<String>) -> Self {
-        self.warnings = warnings;
-        self
-    }
-}
-
-impl From<&agent::Citation> for Citation {
-    fn from(citation: &agent::Citation) -> Self {
-        Self {
-            label: citation.label.to_string(),
-            document: citation.document.to_string(),
-            chunk: citation.chunk.to_string(),
-            pmid: citation.pmid.clone(),
-            title: citation.title.clone(),
-            year: citation.year,
-            journal: citation.journal.clone(),
-            level: citation.level.into(),
-            status: citation.status.into(),
-            quote: citation.quote.clone(),
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Answer, Citation, Contribution, Failure, Finding, Level, Status, labels};
+use super::{Answer, Citation, Contribution, Failure, Level, Status, Verdict, labels};
 
 /// One server-sent event: the variant is its name, the content its data. The last is `final`, which
 /// repeats the whole answer, or `error`.
@@ -64,8 +64,8 @@ pub(crate) enum Event {
     Verdict {
         /// Its place in the answer, from 1.
         sentence: usize,
-        /// By rule.
-        finding: Finding,
+        /// The verdict.
+        verdict: Verdict,
     },
     /// Something a reader should know.
     #[schema(title = "warning")]
@@ -139,7 +139,7 @@ impl Event {
             }
             agent::Event::Answer { text, cites } => Self::Answer { text, cites: labels(&cites) },
             agent::Event::Citation { citation } => Self::Citation((&citation).into()),
-            agent::Event::Verdict { sentence, finding } => Self::Verdict { sentence, finding: (&finding).into() },
+            agent::Event::Verdict { sentence, finding } => Self::Verdict { sentence, verdict: (&finding).into() },
             agent::Event::Warning { message } => Self::Warning { message },
             agent::Event::Text { .. } | agent::Event::Final { .. } | agent::Event::Error { .. } => return None,
         })

@@ -1,0 +1,133 @@
+//! How an answer leaves: what it cites nothing for is looked up, what is not borne out is mended once, and the rest is settled.
+
+use corpus::sentence::sentences;
+use retriever::Query;
+use retriever::evidence::{Admission, Label};
+
+use super::{Done, Episode, Phase};
+use crate::answer::Sentence;
+use crate::protocol::{self, Cited, Fault};
+use crate::review::settle;
+use crate::session::Observation;
+use crate::trace::{Search, StopReason, milliseconds};
+use crate::{Answer, Event, Result};
+
+/// Hits that are read for a sentence that cites nothing.
+const LATER: usize = 3;
+
+impl Episode<'_> {
+    /// What the policy wrote, examined. Sentences that cite nothing are looked up first, where answers are reviewed.
+    pub(super) fn draft(&mut self, cited: &[Cited]) -> Result<Answer> {
+        let apart = self.task.review.as_ref().map(|_| apart(cited));
+        let mut answer = Answer::draft(apart.as_deref().unwrap_or(cited), &self.record.ledger);
+        self.record.faults.extend((0..answer.struck).map(|_| (self.turn, Fault::UnknownLabel)));
+        self.record.faults.extend((0..answer.uncited).map(|_| (self.turn, Fault::Uncited)));
+        let judge = self.task.review.as_ref().and_then(|terms| terms.judge.clone());
+        answer.examine(&self.record.ledger, judge.as_deref())?;
+        if self.task.review.is_some() && answer.uncited > 0 {
+            for sentence in answer.sentences.iter_mut().filter(|sentence| sentence.cites.is_empty()) {
+                self.look_up(sentence)?;
+            }
+            answer.uncited = answer.sentences.iter().filter(|sentence| sentence.cites.is_empty()).count();
+            answer.cite(&self.record.ledger);
+        }
+        Ok(answer)
+    }
+
+    /// Looks for evidence of a sentence that cites none; what supports it, it cites from now on.
+    fn look_up(&mut self, sentence: &mut Sentence) -> Result<()> {
+        self.cancel.check()?;
+        let before = (self.clock)();
+        let query = Query { text: sentence.text.clone(), k: LATER, ..self.task.query.clone() };
+        let hits = self.retriever.retrieve(&query)?;
+        let ids: Vec<_> = hits.iter().map(|hit| hit.chunk).collect();
+        let mut labels: Vec<Label> = Vec::new();
+        for chunk in self.retriever.read(&ids)?.into_iter().flatten() {
+            match self.record.ledger.admit(chunk) {
+                Admission::New(label) | Admission::Known(label) => labels.push(label),
+                Admission::OverBudget => {}
+            }
+        }
+        self.record.timings.retrieval_ms += milliseconds((self.clock)().saturating_sub(before));
+        let judge = self.task.review.as_ref().and_then(|terms| terms.judge.as_deref());
+        for label in &labels {
+            let evidence = self.record.ledger.get(*label).into_iter().collect();
+            let claim = crate::review::Claim { text: &sentence.text, evidence };
+            let finding = crate::review::examine(&[claim], judge)?.into_iter().flatten().next();
+            if let Some(finding) = finding.filter(crate::check::Finding::is_support) {
+                (sentence.cites, sentence.finding, sentence.found_later) = (vec![*label], Some(finding), true);
+                break;
+            }
+        }
+        let query = sentence.text.clone();
+        self.record.searches.push(Search { turn: self.turn, query, hits, evidence: labels });
+        Ok(())
+    }
+
+    /// Asks the policy to mend an answer that is not borne out: once, and only with time and tokens left. Says whether it did.
+    pub(super) fn asks_to_mend(&mut self, answer: &Answer) -> Result<bool> {
+        let repairs = self.task.review.as_ref().is_some_and(|terms| terms.repair);
+        let faulty: Vec<&Sentence> = answer.sentences.iter().filter(|sentence| !sentence.is_supported()).collect();
+        let spent = self.time_left().is_zero() || self.tokens >= self.task.budget.generated_tokens;
+        if !repairs || self.draft.is_some() || faulty.is_empty() || spent {
+            return Ok(false);
+        }
+        self.warn(format!(
+            "{} not borne out by the evidence: the policy is asked once to mend them",
+            count(faulty.len())
+        ));
+        let text = protocol::repair(self.task.profile, &faulty);
+        self.phase = Phase::Final;
+        self.draft = Some(answer.clone());
+        self.observe(&Observation::Repair(&text))?;
+        Ok(true)
+    }
+
+    /// The episode ends without a new answer: with the draft where there is one.
+    pub(super) fn unanswered(mut self, abstention: Answer, stop: StopReason) -> Result<Done> {
+        match self.draft.take() {
+            Some(draft) => self.leave(draft, StopReason::Answered),
+            None => self.leave(abstention, stop),
+        }
+    }
+
+    /// Settles an answer and tells it.
+    pub(super) fn leave(mut self, mut answer: Answer, stop: StopReason) -> Result<Done> {
+        let (unknown, uncited) = (answer.struck, answer.uncited);
+        if let Some(terms) = &self.task.review {
+            answer = settle(answer, self.task, terms, &self.record.ledger)?;
+        }
+        if unknown > 0 {
+            self.warn(format!("{unknown} cites were struck: no evidence has that label"));
+        }
+        if uncited > 0 {
+            self.warn(format!("{uncited} sentences cite no evidence"));
+        }
+        for sentence in &answer.sentences {
+            (self.events)(Event::Answer { text: sentence.text.clone(), cites: sentence.cites.clone() });
+        }
+        for citation in &answer.citations {
+            (self.events)(Event::Citation { citation: citation.clone() });
+        }
+        for (number, sentence) in answer.sentences.iter().enumerate() {
+            if let Some(finding) = sentence.finding.clone() {
+                (self.events)(Event::Verdict { sentence: number + 1, finding });
+            }
+        }
+        self.record.timings.total_ms = milliseconds(self.elapsed());
+        Ok(Done { record: self.record, answer, stop })
+    }
+}
+
+/// Each sentence by itself: a cite after several is of each of them, so that none leaves unexamined.
+fn apart(cited: &[Cited]) -> Vec<Cited> {
+    let split = |part: &Cited| -> Vec<Cited> {
+        let spans = sentences(&part.text);
+        spans.map(|span| Cited { text: part.text[span].trim().to_owned(), cites: part.cites.clone() }).collect()
+    };
+    cited.iter().flat_map(split).filter(|part| !part.text.is_empty() || !part.cites.is_empty()).collect()
+}
+
+fn count(sentences: usize) -> String {
+    if sentences == 1 { "1 sentence is".to_owned() } else { format!("{sentences} sentences are") }
+}

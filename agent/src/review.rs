@@ -1,0 +1,185 @@
+//! [`Review`]: what becomes of an answer before it leaves, and what its reader should know beside it.
+//!
+//! In order: every sentence is [examined](examine()) against what it cites; a policy that can is asked once to mend what is not
+//! borne out; what still is not is marked or struck by the [`Terms`], and struck in any case where a [`Risk`] raises the bar; then
+//! [`conflicts`], [`Marks`], the question as it was [`Understood`], and where the evidence is thin, wider questions.
+//!
+//! An episode that trains is not reviewed: a reward must see what the policy wrote.
+
+mod conflict;
+mod examine;
+mod marks;
+mod question;
+mod risk;
+mod verify;
+
+use std::sync::Arc;
+
+use retriever::Ledger;
+use serde::{Deserialize, Serialize};
+
+pub use self::conflict::{Conflict, conflicts};
+pub use self::examine::{Claim, examine};
+pub use self::marks::{Marks, Seen, Strength, Support, marks};
+pub use self::question::{Understood, is_fragment, understand};
+pub use self::risk::{Risk, risks};
+pub use self::verify::{Verified, verify};
+use crate::answer::{Answer, Citation, Outcome, Sentence};
+use crate::judge::Judge;
+use crate::protocol::AbstainCode;
+use crate::{Ask, Result};
+
+/// Nearest evidence that an abstention shows.
+const NEAREST: usize = 3;
+
+/// What happens to sentences that the evidence does not bear out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unsupported {
+    /// They stay, and say so.
+    #[default]
+    Mark,
+    /// They are taken out, and listed apart.
+    Strike,
+}
+
+/// How answers are reviewed.
+#[derive(Clone, Debug, Default)]
+pub struct Terms {
+    /// What happens to sentences that are not borne out.
+    pub unsupported: Unsupported,
+    /// Whether the policy is asked once to mend them.
+    pub repair: bool,
+    /// Who reads the evidence, beside the rules.
+    pub judge: Option<Arc<Judge>>,
+}
+
+/// The terms as a trace keeps them, so that a replay can tell whether it has the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reviewed {
+    /// What happened to sentences that were not borne out.
+    pub unsupported: Unsupported,
+    /// Whether the policy was asked to mend them.
+    pub repair: bool,
+    /// Fingerprint of the scorer; absent where rules alone decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<String>,
+}
+
+impl From<&Terms> for Reviewed {
+    fn from(terms: &Terms) -> Self {
+        let judge = terms.judge.as_ref().map(|judge| judge.fingerprint().to_owned());
+        Self { unsupported: terms.unsupported, repair: terms.repair, judge }
+    }
+}
+
+/// What a reader should know beside an answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Review {
+    /// How the question was understood.
+    pub understood: Understood,
+    /// Matters in which an error would do the most harm, the gravest first.
+    pub risks: Vec<Risk>,
+    /// Sentences that were taken out.
+    pub struck: Vec<Struck>,
+    /// Where other evidence says the opposite.
+    pub conflicts: Vec<Conflict>,
+    /// Evidence strength and support; none in an abstention.
+    pub marks: Option<Marks>,
+    /// In an abstention, the evidence that came nearest.
+    pub nearest: Vec<Citation>,
+    /// A question back, where a topic is all that was given.
+    pub suggestion: Option<String>,
+    /// Wider questions, where the evidence is thin.
+    pub wider: Vec<String>,
+}
+
+/// A sentence that was taken out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Struck {
+    /// The sentence.
+    pub text: String,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// Marks or strikes what the evidence does not bear out, and adds the [`Review`]. Sentences are examined already.
+///
+/// # Errors
+/// Those of the scorer.
+pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger) -> Result<Answer> {
+    let mut review = Review {
+        understood: understand(&task.question),
+        risks: risks(&task.question, &answer.text),
+        ..Review::default()
+    };
+    if answer.is_answered() {
+        let strikes = terms.unsupported == Unsupported::Strike || !review.risks.is_empty();
+        let (kept, out): (Vec<Sentence>, Vec<Sentence>) =
+            std::mem::take(&mut answer.sentences).into_iter().partition(|sentence| !strikes || sentence.is_supported());
+        review.struck =
+            out.into_iter().map(|sentence| Struck { why: sentence.concern(), text: sentence.text }).collect();
+        answer.keep(kept);
+        let beside = review.risks.iter().find(|risk| !speaks_of(&answer, ledger, **risk, &task.question));
+        if answer.sentences.is_empty() {
+            let text = "nothing of the draft is borne out by the evidence it cites";
+            answer = Answer::abstained(AbstainCode::Insufficient, text);
+        } else if let Some(risk) = beside {
+            let text = format!("the evidence found does not speak of {}", risk.matter());
+            let why = "its evidence speaks of others than the question asks about".to_owned();
+            let drafted = answer.sentences.into_iter().map(|sentence| Struck { text: sentence.text, why: why.clone() });
+            review.struck.extend(drafted);
+            answer = Answer::abstained(AbstainCode::Insufficient, text);
+        } else {
+            review.conflicts = conflicts(&answer.sentences, ledger, terms.judge.as_deref())?;
+            review.marks = Some(marks(&Seen {
+                sentences: &answer.sentences,
+                citations: &answer.citations,
+                struck: review.struck.len(),
+                conflicts: review.conflicts.len(),
+                understood: &review.understood,
+                year: task.started.to_zoned(jiff::tz::TimeZone::UTC).year(),
+            }));
+        }
+    }
+    if let Outcome::Abstained(code) = &mut answer.outcome {
+        let nearest = ledger.entries().iter().take(NEAREST);
+        review.nearest = nearest.map(|evidence| Citation::new(evidence, &task.question)).collect();
+        if is_fragment(&task.question) && *code == AbstainCode::Insufficient {
+            *code = AbstainCode::NeedsClarification;
+        }
+        if *code == AbstainCode::NeedsClarification {
+            review.suggestion = review.understood.suggestion();
+        }
+    }
+    if is_thin(&answer, &review) {
+        review.wider = review.understood.wider(&task.question);
+    }
+    answer.review = Some(Box::new(review));
+    Ok(answer)
+}
+
+/// Whether what an answer cites speaks of a matter that the question names and that must not be answered from evidence about
+/// others. Titles and headings count: they say of whom a text is.
+fn speaks_of(answer: &Answer, ledger: &Ledger, risk: Risk, question: &str) -> bool {
+    if !risk.is_of_whom() || !risk.is_named_in(question) {
+        return true;
+    }
+    let cited = answer.citations.iter().filter_map(|citation| ledger.get(citation.label));
+    cited.into_iter().any(|one| [&one.title, &one.heading, &one.text].into_iter().any(|text| risk.is_named_in(text)))
+}
+
+/// Whether a wider question might find more.
+fn is_thin(answer: &Answer, review: &Review) -> bool {
+    let is_weak = |marks: &Marks| matches!(marks.strength, Strength::VeryLow | Strength::Low);
+    !answer.is_answered()
+        || answer.documents().is_empty()
+        || !review.struck.is_empty()
+        || review.marks.as_ref().is_some_and(is_weak)
+}
+
+#[cfg(test)]
+mod tests;

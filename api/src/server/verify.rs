@@ -1,0 +1,49 @@
+//! `POST /v1/verify`: any text against the corpus, sentence by sentence.
+
+use std::sync::Arc;
+
+use agent::review;
+use axum::Json;
+use axum::extract::State;
+use retriever::{Query, Retrieve};
+use tokio::time::timeout;
+
+use super::Service;
+use super::body::Body;
+use super::error::ApiError;
+use super::wire::{Failure, Verified, VerifyRequest, VerifyResponse};
+
+/// Judge a text.
+///
+/// Each sentence is searched for, and held against what is found: supported, contradicted or neither, with the sentence of the
+/// literature that says so. Neither says only that this corpus does not bear it out.
+#[utoipa::path(
+    post,
+    path = "/v1/verify",
+    tag = "answers",
+    request_body = VerifyRequest,
+    responses(
+        (status = 200, description = "a verdict for each sentence", body = VerifyResponse),
+        (status = 400, description = "the request is not in order", body = Failure),
+        (status = 413, description = "the body is too large", body = Failure),
+        (status = 415, description = "the body is not JSON by its media type", body = Failure),
+        (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
+        (status = 503, description = "no index is open", body = Failure),
+        (status = 504, description = "it took too long", body = Failure),
+    ),
+)]
+pub(super) async fn verify(
+    State(service): State<Arc<Service>>,
+    Body(request): Body<VerifyRequest>,
+) -> Result<Json<VerifyResponse>, ApiError> {
+    let (text, query): (String, Query) = request.into_domain()?;
+    let retriever = service.current.pin()?;
+    let judge = service.review.judge.clone();
+    let work = service.workers.submit(move |cancel| {
+        let verified = review::verify(&text, &query, retriever.as_ref(), judge.as_deref(), cancel)?;
+        let sentences = verified.iter().map(Verified::from).collect();
+        Ok::<_, ApiError>(VerifyResponse::new(retriever.snapshot().to_owned(), sentences))
+    })?;
+    let response = timeout(service.timeout, work).await.map_err(|_| ApiError::timeout())???;
+    Ok(Json(response))
+}
