@@ -13,9 +13,10 @@ mod question;
 mod risk;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use retriever::Ledger;
+use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
 pub use self::conflict::{Conflict, conflicts};
@@ -26,11 +27,14 @@ pub use self::risk::{Risk, risks};
 pub use self::verify::{Verified, verify};
 use crate::answer::{Answer, Citation, Outcome, Sentence};
 use crate::judge::Judge;
+use crate::matching::{overlap, stems};
 use crate::protocol::AbstainCode;
 use crate::{Ask, Result};
 
 /// Nearest evidence that an abstention shows.
 const NEAREST: usize = 3;
+/// Share of the question's words that such evidence has: less, and it is about something else.
+const NEAR: f64 = 0.5;
 
 /// What happens to sentences that the evidence does not bear out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +150,9 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger) ->
         }
     }
     if let Outcome::Abstained(code) = &mut answer.outcome {
-        let nearest = ledger.entries().iter().take(NEAREST);
+        let wanted: BTreeSet<_> = stems(&task.question).into_iter().collect();
+        let is_near = |one: &&Evidence| overlap(&wanted, &format!("{} {}", one.title, one.text)) >= NEAR;
+        let nearest = ledger.entries().iter().filter(is_near).take(NEAREST);
         review.nearest = nearest.map(|evidence| Citation::new(evidence, &task.question)).collect();
         if is_fragment(&task.question) && *code == AbstainCode::Insufficient {
             *code = AbstainCode::NeedsClarification;

@@ -10,5 +10,6 @@ mod model;
 mod openapi;
 mod overload;
 mod refusals;
+mod review;
 mod routes;
 mod stream;

@@ -63,8 +63,9 @@ fn an_episode_is_told_in_order_and_ends_with_the_whole_answer() {
     let mut sentences = told_of("answer");
     for verdict in told_of("verdict") {
         let sentence = verdict["sentence"].as_u64().unwrap() as usize;
-        assert_eq!(verdict["finding"]["label"], "support", "{verdict}");
-        sentences[sentence - 1]["finding"] = verdict["finding"].clone();
+        assert_eq!(verdict["verdict"]["label"], "support", "{verdict}");
+        sentences[sentence - 1]["verdict"] = verdict["verdict"].clone();
+        sentences[sentence - 1]["standing"] = "kept".into();
     }
     assert_eq!(json!(sentences), answer["sentences"]);
     assert_eq!(json!(told_of("citation")), answer["citations"]);
