@@ -13,6 +13,7 @@
 
 mod card;
 mod label;
+pub mod measure;
 mod windows;
 
 use std::ops::Range;

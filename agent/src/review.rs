@@ -6,6 +6,7 @@
 //!
 //! An episode that trains is not reviewed: a reward must see what the policy wrote.
 
+mod agreement;
 mod conflict;
 mod examine;
 mod marks;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
+pub use self::agreement::{Agreement, Judged, agreement};
 pub use self::conflict::{Conflict, conflicts};
 pub use self::examine::{Claim, examine};
 pub use self::marks::{Marks, Seen, Strength, Support, marks};

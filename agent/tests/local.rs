@@ -137,7 +137,7 @@ fn a_model_searches_reads_and_answers() {
         _ => None,
     });
     assert_eq!(texts.collect::<Vec<_>>()[..3], ["<search>", "metformin acidosis", "</search>"]);
-    let replayed = agent::replay::replay(&trace, &library(), &|| Duration::ZERO, &Cancel::new()).unwrap();
+    let replayed = agent::replay::replay(&trace, &library(), None, &|| Duration::ZERO, &Cancel::new()).unwrap();
     assert_eq!((replayed.difference, replayed.trace.sequence()), (None, trace.sequence()));
 }
 

@@ -5,13 +5,16 @@
 //! [`judge`](crate::judge) says of windows; the rules then can take support back (a number that no source has, a direction or a
 //! denial turned round) and never give it. Without a scorer the rules decide alone.
 
+use std::ops::Range;
+
+use corpus::sentence::sentences;
 use retriever::Evidence;
 
 use crate::Result;
 use crate::check::{By, Finding, Place, Quote, Source, look};
 use crate::judge::{Judge, Label, Pair};
 
-/// A sentence and what it rests on.
+/// A sentence and the evidence it cites.
 #[derive(Clone, Debug)]
 pub struct Claim<'a> {
     /// One sentence, without labels.
@@ -20,77 +23,89 @@ pub struct Claim<'a> {
     pub evidence: Vec<&'a Evidence>,
 }
 
-/// A finding for each claim, in order; none for one that cites nothing.
+/// A finding for each claim, in order, with its quote; none for one that cites nothing.
 ///
 /// # Errors
 /// Those of the scorer.
 pub fn examine(claims: &[Claim<'_>], judge: Option<&Judge>) -> Result<Vec<Option<Finding>>> {
-    let mut findings: Vec<Option<Finding>> = claims.iter().map(by_rule).collect();
-    let Some(judge) = judge else {
-        return Ok(findings);
+    let cited: Vec<(&str, Vec<Source<'_>>)> =
+        claims.iter().map(|claim| (claim.text, claim.evidence.iter().copied().map(source).collect())).collect();
+    let quoted = |(claim, read): (&Claim<'_>, Option<(Finding, Option<Place>)>)| {
+        let (mut finding, place) = read?;
+        finding.quote = place.map(|place| quote(claim.evidence[place.passage], place.span));
+        Some(finding)
     };
-    let is_open = |claim: &&Claim<'_>| claim.evidence.iter().all(|one| verbatim(claim.text, &one.text).is_none());
-    let open: Vec<usize> = (0..claims.len()).filter(|place| is_open(&&claims[*place])).collect();
-    let pairs: Vec<Pair<'_>> = open
-        .iter()
-        .flat_map(|place| {
-            let Claim { text: claim, evidence } = &claims[*place];
-            evidence.iter().map(move |one| Pair { claim, evidence: &one.text })
-        })
-        .collect();
-    let mut verdicts = judge.judge(&pairs)?.into_iter();
-    for place in open {
-        let claim = &claims[place];
-        let read: Vec<_> = claim.evidence.iter().zip(verdicts.by_ref()).collect();
-        let strength = |probabilities: [f32; 3]| probabilities[0].max(probabilities[1]);
-        // The first of equals.
-        let decisive = read
+    Ok(claims.iter().zip(read(&cited, judge)?).map(quoted).collect())
+}
+
+/// What the sources of each sentence say of it, and where; none where there are no sources.
+///
+/// # Errors
+/// Those of the scorer.
+pub(crate) fn read(
+    cited: &[(&str, Vec<Source<'_>>)],
+    judge: Option<&Judge>,
+) -> Result<Vec<Option<(Finding, Option<Place>)>>> {
+    let mut read: Vec<_> = cited.iter().map(|(text, sources)| by_rule(text, sources)).collect();
+    let Some(judge) = judge else {
+        return Ok(read);
+    };
+    let is_open =
+        |(text, sources): &(&str, Vec<Source<'_>>)| sources.iter().all(|one| verbatim(text, one.text).is_none());
+    let open: Vec<usize> = (0..cited.len()).filter(|at| is_open(&cited[*at])).collect();
+    let pairs = open.iter().flat_map(|at| {
+        let (claim, sources) = &cited[*at];
+        sources.iter().map(move |one| Pair { claim, evidence: one.text })
+    });
+    let mut verdicts = judge.judge(&pairs.collect::<Vec<_>>())?.into_iter();
+    for at in open {
+        let own: Vec<_> = verdicts.by_ref().take(cited[at].1.len()).enumerate().collect();
+        let strength = |[support, contradict, _]: [f32; 3]| support.max(contradict);
+        // The last of equals is taken, so the last comes first.
+        let decisive = own
             .into_iter()
             .rev()
             .max_by(|(_, left), (_, right)| strength(left.probabilities).total_cmp(&strength(right.probabilities)));
-        let (Some((evidence, verdict)), Some(finding)) = (decisive, &mut findings[place]) else { continue };
+        let (Some((passage, verdict)), Some((finding, place))) = (decisive, &mut read[at]) else { continue };
         let taken_back = !finding.missing.is_empty() || finding.reversal.is_some();
+        let index = Label::ALL.iter().position(|label| *label == verdict.label).unwrap_or_default();
         finding.by = By::Scorer;
         finding.label = if verdict.label == Label::Support && taken_back { Label::Neutral } else { verdict.label };
-        let index = Label::ALL.iter().position(|label| *label == verdict.label).unwrap_or_default();
         finding.confidence = Some(verdict.probabilities[index]);
         if !verdict.span.is_empty() {
-            finding.quote = Some(quote(evidence, verdict.span));
+            *place = Some(Place { passage, span: verdict.span, share: 0.0 });
         }
     }
-    Ok(findings)
+    Ok(read)
 }
 
-fn by_rule(claim: &Claim<'_>) -> Option<Finding> {
-    if claim.evidence.is_empty() {
+fn by_rule(text: &str, sources: &[Source<'_>]) -> Option<(Finding, Option<Place>)> {
+    if sources.is_empty() {
         return None;
     }
-    let sources: Vec<_> = claim.evidence.iter().map(|one| Source { title: &one.title, text: &one.text }).collect();
-    let (mut finding, place) = look(claim.text, &sources);
-    let exact = claim
-        .evidence
+    let (mut finding, place) = look(text, sources);
+    let exact = sources
         .iter()
         .enumerate()
-        .find_map(|(passage, one)| Some(Place { passage, span: verbatim(claim.text, &one.text)?, share: 1.0 }));
+        .find_map(|(passage, one)| Some(Place { passage, span: verbatim(text, one.text)?, share: 1.0 }));
     if exact.is_some() {
         (finding.label, finding.reversal, finding.unnamed) = (Label::Support, None, None);
         finding.missing.clear();
     }
-    let place = exact.or(place);
-    finding.quote = place.map(|place| quote(claim.evidence[place.passage], place.span));
-    Some(finding)
+    Some((finding, exact.or(place)))
 }
 
-/// Where `text` has `claim` word for word and whole: not a part of a word or a sentence that goes on to deny it.
-fn verbatim(claim: &str, text: &str) -> Option<std::ops::Range<usize>> {
+/// Where `text` has `claim` word for word as a sentence of its own: a part of one may go on to deny it.
+fn verbatim(claim: &str, text: &str) -> Option<Range<usize>> {
     let claim = claim.trim();
-    if claim.is_empty() {
-        return None;
-    }
-    corpus::sentence::sentences(text).into_iter().find(|span| text[span.clone()].trim() == claim)
+    sentences(text).find(|span| !claim.is_empty() && text[span.clone()].trim() == claim)
 }
 
-fn quote(evidence: &Evidence, span: std::ops::Range<usize>) -> Quote {
+fn source(evidence: &Evidence) -> Source<'_> {
+    Source { title: &evidence.title, text: &evidence.text }
+}
+
+fn quote(evidence: &Evidence, span: Range<usize>) -> Quote {
     Quote {
         evidence: evidence.label,
         start: evidence.span.start + span.start,

@@ -17,6 +17,7 @@ use crate::output::{Output, STRONG};
 use crate::progress::Progress;
 
 mod answers;
+mod judge;
 
 /// What can be measured.
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Retrieval(RetrievalArgs),
     /// Share of questions answered with the gold document among those cited
     Ask(answers::Args),
+    /// How often verdicts on claims and evidence are those that people gave
+    Judge(judge::Args),
 }
 
 /// What `eval retrieval` takes.
@@ -63,6 +66,7 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
     match command {
         Command::Retrieval(args) => retrieval(home, &args, output),
         Command::Ask(args) => answers::run(home, &args, output),
+        Command::Judge(args) => judge::run(home, &args, output),
     }
 }
 

@@ -17,10 +17,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use agent::journal::{Entry, Heldout};
+use agent::judge::measure::calibration_error;
 use agent::judge::{self, Card, Label, Pair};
 use nn::{BertConfig, Classifier, Gradients, Packed};
 
-use self::calibration::{calibration_error, likelihood, probabilities, temperature};
+use self::calibration::{likelihood, probabilities, temperature};
 pub use self::data::{Example, Examples, Row, Set};
 pub use self::report::Report;
 pub use self::section::ScorerSection;

@@ -1,13 +1,10 @@
-//! Calibration: a temperature that makes probabilities mean what they say, and how far they are from it.
+//! Calibration: a temperature that makes probabilities mean what they say.
 //!
-//! Temperature scaling and expected calibration error as in "On Calibration of Modern Neural Networks"
-//! (arXiv 1706.04599): logits are divided by one number, which moves no argmax, and confidences are compared with
-//! how often they are right.
+//! Temperature scaling as in "On Calibration of Modern Neural Networks" (arXiv 1706.04599): logits are divided by one number,
+//! which moves no argmax. How far confidences are from how often they are right is measured in [`agent::judge::measure`].
 
 use crate::objective::classes::softmax;
 
-/// Confidences are compared in so many bins of equal width.
-pub const BINS: usize = 15;
 /// The least and the greatest temperature that is looked for.
 const RANGE: (f64, f64) = (0.05, 20.0);
 /// Golden sections of the range, after which less than a millionth of it is left.
@@ -55,34 +52,11 @@ pub fn temperature(rows: &[Vec<f64>], labels: &[usize]) -> f64 {
     f64::midpoint(low, high).exp()
 }
 
-/// The expected calibration error: how far confidences and their accuracy are apart in [`BINS`] bins, weighted by
-/// how many fall in each; 0 of none. Each is a confidence in [0, 1] and whether it was right.
-pub fn calibration_error(answers: &[(f64, bool)]) -> f64 {
-    let mut bins = [(0.0, 0.0); BINS];
-    for (confidence, is_right) in answers {
-        // The upper bound of a bin belongs to it.
-        let bin = ((confidence * BINS as f64).ceil() as usize).clamp(1, BINS) - 1;
-        bins[bin].0 += confidence;
-        bins[bin].1 += f64::from(*is_right);
-    }
-    bins.iter().map(|(confidence, right)| (confidence - right).abs()).sum::<f64>() / answers.len().max(1) as f64
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use agent::judge::measure::calibration_error;
 
-    #[test]
-    fn the_error_is_that_by_hand() {
-        assert_eq!(calibration_error(&[]), 0.0);
-        // One bin each: 0.9 and right half of the time, 0.6 and always right.
-        let answers = [(0.9, true), (0.9, false), (0.6, true), (0.6, true)];
-        assert!((calibration_error(&answers) - f64::midpoint(0.4, 0.4)).abs() < 1e-12);
-        // 0.61 and 0.66 share a bin, in which their errors cancel; 0.6 is the upper bound of the one below.
-        assert!((calibration_error(&[(0.61, true), (0.66, false)]) - 0.5 * (1.27 - 1.0)).abs() < 1e-12);
-        assert!((calibration_error(&[(0.6, true), (0.66, false)]) - 0.5 * (0.4 + 0.66)).abs() < 1e-12);
-        assert_eq!(calibration_error(&[(1.0, true), (0.0, false)]), 0.0);
-    }
+    use super::*;
 
     #[test]
     fn a_known_temperature_is_found() {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use agent::judge::Label;
+use agent::judge::measure::{calibration_error, macro_f1};
 use serde::{Deserialize, Serialize};
 
 use super::data::Set;
-use crate::stages::scorer::calibration::{calibration_error, probabilities};
+use crate::stages::scorer::calibration::probabilities;
 
 /// Predictions of one label over this share, where the set itself is not so, are told: a scorer that has collapsed
 /// rewards everything alike.
@@ -96,17 +97,6 @@ impl Report {
 pub(super) fn likeliest(values: &[f64]) -> usize {
     let greatest = |best: usize, at: usize| if values[at] > values[best] { at } else { best };
     (0..values.len()).reduce(greatest).unwrap_or_default()
-}
-
-/// The mean F1 of all labels; that of a label that neither occurs nor is predicted is 0.
-fn macro_f1(confusion: &[Vec<usize>]) -> f64 {
-    let f1 = |label: usize| {
-        let right = confusion[label][label];
-        let there: usize = confusion[label].iter().sum();
-        let predicted: usize = confusion.iter().map(|row| row[label]).sum();
-        2.0 * right as f64 / (there + predicted).max(1) as f64
-    };
-    (0..confusion.len()).map(f1).sum::<f64>() / confusion.len().max(1) as f64
 }
 
 #[cfg(test)]
