@@ -17,24 +17,27 @@
 mod leave;
 mod search;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use retriever::evidence::estimate_tokens;
-use retriever::{Ledger, Query, Retrieve};
+use retriever::evidence::{Label, estimate_tokens};
+use retriever::{Evidence, Ledger, Query, Retrieve};
 
 use crate::policy::Policy;
 use crate::protocol::{self, AbstainCode, Action, Fault, Parser, Profile, Progress, TokenParser, Turn};
 use crate::review::{Reviewed, Terms};
 use crate::session::{Act, ActLimits, Observation, Session, Task};
 use crate::trace::{Author, Search, Segment, StopReason, Timings, VERSION, milliseconds};
-use crate::{Answer, Budget, Cancel, Event, Result, Trace, TraceId};
+use crate::{Answer, Budget, Cancel, Earlier, Event, Result, Trace, TraceId};
 
 /// A question and the terms it is asked on.
 #[derive(Clone, Debug)]
 pub struct Ask {
     /// The question, as the user wrote it.
     pub question: String,
+    /// What it goes on from, where it is a follow-up.
+    pub earlier: Option<Earlier>,
     /// What may be evidence; also which arms look and how they are fused. Text and `k` are not used.
     pub query: Query,
     /// The bounds of the episode.
@@ -59,6 +62,7 @@ impl Ask {
     pub fn new(question: impl Into<String>, started: jiff::Timestamp) -> Self {
         Self {
             question: question.into(),
+            earlier: None,
             query: Query::new(""),
             budget: Budget::default(),
             profile: Profile::default(),
@@ -92,15 +96,18 @@ pub fn ask(
     events: &mut dyn FnMut(Event),
 ) -> Result<Trace> {
     let outcome = task.budget.check().and_then(|()| {
+        let earlier = task.earlier.as_ref().map(|earlier| current(earlier, retriever)).transpose()?;
         let open = Task {
             question: &task.question,
+            earlier: earlier.as_ref(),
             budget: &task.budget,
             profile: task.profile,
             seed: task.seed,
             started: task.started,
         };
         let session = policy.open(&open)?;
-        Episode::new(task, session, retriever, clock, cancel, events).run()
+        let evidence = earlier.map(|earlier| earlier.evidence).unwrap_or_default();
+        Episode::new(task, session, evidence, retriever, clock, cancel, events).run()
     });
     match outcome {
         Ok(done) => {
@@ -142,6 +149,8 @@ struct Episode<'a> {
     corrections: u32,
     tokens: usize,
     asked: Vec<String>,
+    /// Evidence of the earlier episode that no search of this one has found yet: finding it is news.
+    unfound: BTreeSet<Label>,
     /// An answer that the policy was asked to mend.
     draft: Option<Answer>,
     record: Record,
@@ -168,6 +177,7 @@ impl<'a> Episode<'a> {
     fn new(
         task: &'a Ask,
         session: Box<dyn Session>,
+        evidence: Vec<Evidence>,
         retriever: &'a dyn Retrieve,
         clock: &'a dyn Fn() -> Duration,
         cancel: &'a Cancel,
@@ -177,7 +187,7 @@ impl<'a> Episode<'a> {
             opening: session.opening().map(<[u32]>::to_vec),
             segments: Vec::new(),
             searches: Vec::new(),
-            ledger: Ledger::new(task.budget.evidence_tokens),
+            ledger: Ledger::going_on(evidence, task.budget.evidence_tokens),
             faults: Vec::new(),
             timings: Timings::default(),
         };
@@ -194,6 +204,7 @@ impl<'a> Episode<'a> {
             corrections: 0,
             tokens: 0,
             asked: Vec::new(),
+            unfound: record.ledger.entries().iter().map(|evidence| evidence.label).collect(),
             draft: None,
             record,
         }
@@ -317,6 +328,19 @@ impl<'a> Episode<'a> {
     }
 }
 
+/// The earlier episode as it may be used now: what was retracted, removed or set aside since keeps its label and loses its text.
+fn current(earlier: &Earlier, retriever: &dyn Retrieve) -> Result<Earlier> {
+    let ids: Vec<_> = earlier.evidence.iter().map(|evidence| evidence.chunk).collect();
+    let mut earlier = earlier.clone();
+    for (evidence, found) in earlier.evidence.iter_mut().zip(retriever.read(&ids)?) {
+        if found.is_none() {
+            evidence.text.clear();
+            evidence.span.end = evidence.span.start;
+        }
+    }
+    Ok(earlier)
+}
+
 fn environment(turn: u32, text: String, token_ids: Option<Vec<u32>>) -> Segment {
     Segment { turn, author: Author::Environment, text, token_ids, logprobs: None, version: None }
 }
@@ -351,6 +375,7 @@ impl Done {
             version: VERSION,
             id: TraceId::new(task.started, &salt),
             question: task.question.clone(),
+            follows: task.earlier.clone(),
             policy: policy.name(),
             sampling: policy.sampling(),
             profile: task.profile,

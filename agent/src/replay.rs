@@ -13,7 +13,7 @@ use crate::policy::{Extractive, Policy, Scripted};
 use crate::review::{Reviewed, Terms};
 use crate::session::{Act, Tokens};
 use crate::trace::{Author, CHECKED, QUOTED, Segment};
-use crate::{Ask, Cancel, Error, Judge, Result, Trace};
+use crate::{Ask, Cancel, Earlier, Error, Judge, Result, Trace};
 
 /// An episode repeated.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,6 +50,7 @@ pub fn replay(
 ) -> Result<Replay> {
     let task = Ask {
         question: recorded.question.clone(),
+        earlier: Earlier::before(recorded),
         query: recorded.query.clone(),
         budget: recorded.budget,
         profile: recorded.profile,

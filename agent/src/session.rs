@@ -6,13 +6,15 @@ use std::time::Duration;
 use retriever::Evidence;
 
 use crate::protocol::{Profile, SearchQuery};
-use crate::{Budget, Cancel, Result};
+use crate::{Budget, Cancel, Earlier, Result};
 
 /// What a policy is told when an episode opens.
 #[derive(Clone, Copy, Debug)]
 pub struct Task<'a> {
     /// The question, as the user wrote it.
     pub question: &'a str,
+    /// What it goes on from, where it is a follow-up.
+    pub earlier: Option<&'a Earlier>,
     /// The bounds of the episode.
     pub budget: &'a Budget,
     /// The grammar to write in.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Fault, Profile};
 use crate::review::Reviewed;
-use crate::{Answer, Budget, Error, Result};
+use crate::{Answer, Budget, Earlier, Error, Result};
 
 /// The version that [`Trace::version`] has now.
 ///
@@ -34,6 +34,9 @@ pub struct Trace {
     pub id: TraceId,
     /// The question, as the user wrote it.
     pub question: String,
+    /// What it goes on from, where it is a follow-up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<Earlier>,
     /// Name of the policy.
     pub policy: String,
     /// How it chose tokens, where it was this program that did.

@@ -72,6 +72,11 @@ impl Ledger {
         Self { entries: Vec::new(), budget, spent: 0 }
     }
 
+    /// A ledger that begins with the evidence of an earlier one, by label, which costs nothing of the budget.
+    pub fn going_on(evidence: Vec<Evidence>, budget: usize) -> Self {
+        Self { entries: evidence, budget, spent: 0 }
+    }
+
     /// Admits a chunk under the next label, unless it is known or does not fit.
     pub fn admit(&mut self, found: ChunkInContext) -> Admission {
         if let Some(known) = self.entries.iter().find(|entry| entry.chunk == found.chunk.id) {

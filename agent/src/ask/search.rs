@@ -46,7 +46,8 @@ impl Episode<'_> {
         let text = protocol::information(self.task.profile, &found, &new);
         let token_ids = self.session.observe(&Observation::Information { text: &text, found: &found })?;
         self.record.segments.push(super::environment(self.turn, text, token_ids));
-        Ok(!new.is_empty())
+        let found = results.iter().flat_map(|(_, labels)| labels).filter(|label| self.unfound.remove(label)).count();
+        Ok(!new.is_empty() || found > 0)
     }
 
     /// Labels of what one query found, best first; those never shown before are added to `new`.

@@ -2,6 +2,7 @@
 //! first evidence names, and answers in quoted sentences; or says that the evidence does not carry one.
 //!
 //! * [`decompose`]: comparative, conjunctive and two-hop questions become needs;
+//! * [`follow`]: a follow-up question as one that can be understood alone;
 //! * [`pool`]: the evidence seen, sentence by sentence, and how much of a need a sentence covers;
 //! * [`bridge`]: what the first evidence names, when a need describes a thing instead of naming it;
 //! * [`select`]: the sentences that answer, or none;
@@ -11,6 +12,7 @@
 
 mod bridge;
 mod decompose;
+mod follow;
 mod pool;
 mod select;
 mod vocabulary;
@@ -41,14 +43,20 @@ impl Policy for Extractive {
     }
 
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
-        let vocabulary = Vocabulary::default();
-        let needs = decompose::decompose(task.question, &vocabulary);
+        let mut vocabulary = Vocabulary::default();
+        let whole = task.earlier.and_then(|earlier| follow::standalone(earlier, task.question));
+        let needs = decompose::decompose(whole.as_deref().unwrap_or(task.question), &vocabulary);
+        let mut pool = Pool::default();
+        for evidence in task.earlier.iter().flat_map(|earlier| &earlier.evidence) {
+            vocabulary.learn(&evidence.text);
+            pool.add(evidence);
+        }
         Ok(Box::new(Reading {
             profile: task.profile,
             queries: task.budget.queries_per_turn,
             vocabulary,
             needs,
-            pool: Pool::default(),
+            pool,
             step: Step::Open,
         }))
     }

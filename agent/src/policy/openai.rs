@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::policy::Policy;
-use crate::protocol::{self, Profile, escape, system_prompt};
+use crate::protocol::{self, Profile, asked, system_prompt};
 use crate::session::{Act, ActLimits, Finish, Observation, Session, Task};
 use crate::{Cancel, Result};
 
@@ -141,13 +141,12 @@ impl Policy for OpenAi {
 
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
         let system = Message { role: "system", content: system_prompt(task.profile, task.budget) };
-        let question = escape(task.profile, task.question);
         Ok(Box::new(Chat {
             policy: self.clone(),
             profile: task.profile,
             queries: task.budget.queries_per_turn,
             seed: task.seed,
-            messages: vec![system, Message { role: "user", content: format!("Question: {question}") }],
+            messages: vec![system, Message { role: "user", content: asked(task) }],
         }))
     }
 }

@@ -9,7 +9,7 @@ use retriever::evidence::Label;
 
 use super::profile::{Kind, Marks};
 use super::{Action, Fault, Profile, SearchQuery};
-use crate::session::Found;
+use crate::session::{Found, Task};
 use crate::{Budget, NOTICE, Sentence};
 
 /// Names that are tags to this protocol or to chat templates, lower case.
@@ -128,6 +128,24 @@ pub fn information(profile: Profile, found: &[Found<'_>], new: &[Label]) -> Stri
     }
     out.push_str(marks.close);
     out.push_str("\n\n");
+    out
+}
+
+/// What a language model is asked: the question, after the earlier one, its answer and the evidence it showed where this one
+/// follows it.
+pub fn asked(task: &Task<'_>) -> String {
+    let profile = task.profile;
+    let mut out = String::new();
+    if let Some(earlier) = task.earlier {
+        let _ = writeln!(out, "Earlier question: {}", escape_line(profile, &earlier.question));
+        let _ = writeln!(out, "Earlier answer: {}", escape_line(profile, &earlier.answer));
+        out.push_str("Evidence shown before:\n");
+        for evidence in earlier.evidence.iter().filter(|evidence| !evidence.text.is_empty()) {
+            block(profile, evidence, &mut out);
+        }
+        out.push('\n');
+    }
+    let _ = write!(out, "Question: {}", escape(profile, task.question));
     out
 }
 

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::matching::{is_stop_word, words};
+use crate::matching::{is_stop_word, stems, words};
 
 /// The parts of a clinical question (PICO; Richardson et al. 1995), in the question's own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -212,7 +212,8 @@ impl Understood {
             let asked = question.trim().trim_end_matches('?');
             let cut = self.population.as_ref().and_then(|whom| {
                 let at = asked.find(whom.as_str())?;
-                Some(asked[..at].rsplit_once(' ')?.0.rsplit_once(' ')?.0.to_owned() + "?")
+                let rest = asked[..at].rsplit_once(' ')?.0.rsplit_once(' ')?.0;
+                (!stems(rest).is_empty()).then(|| rest.to_owned() + "?")
             });
             return cut.into_iter().collect();
         };

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use agent::ask::ask;
-use agent::{Ask, Budget, Cancel, Event, Trace};
-use anyhow::{Result, bail};
+use agent::{Ask, Budget, Cancel, Earlier, Event, Trace, TraceId};
+use anyhow::{Context, Result, bail};
 use corpus::starter;
 use indexes::VectorKind;
 use retriever::{Query, Retrieve};
@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Seed of a policy that samples
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// The trace of the answer that this question goes on from: its evidence keeps its labels
+    #[arg(long, value_name = "TRACE")]
+    follow: Option<TraceId>,
     /// Do not keep the trace of this episode
     #[arg(long)]
     no_trace: bool,
@@ -52,7 +55,9 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         prepare_starter(home, output)?;
     }
     let retriever = home.retriever()?;
+    let earlier = args.follow.as_ref().map(|id| earlier(home, id)).transpose()?;
     let task = Ask {
+        earlier,
         query: Query { filter: args.filter.to_filter()?, ..Query::new("") },
         budget: Budget { turns: args.turns, ..Budget::default() },
         seed: args.seed,
@@ -90,6 +95,12 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         show_answer(&trace, output)?;
     }
     Ok(if trace.answer.is_answered() { Outcome::Done } else { Outcome::Nothing })
+}
+
+fn earlier(home: &Home, id: &TraceId) -> Result<Earlier> {
+    let stored = home.read_store()?.trace(id.as_str())?;
+    let stored = stored.with_context(|| format!("no trace {id} in this home: see `anamnesis replay --list`"))?;
+    Ok(Earlier::of(&Trace::from_json(&stored)?))
 }
 
 /// Time since the first call in this process.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use agent::{Ask, Cancel};
+use agent::{Ask, Cancel, Earlier, Trace, TraceId};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{KeepAlive, Sse};
@@ -89,6 +89,7 @@ fn accepts_events(headers: &HeaderMap) -> bool {
 struct Episode {
     service: Arc<Service>,
     retriever: Arc<Hybrid>,
+    follows: Option<TraceId>,
     task: Ask,
 }
 
@@ -105,6 +106,8 @@ impl Episode {
         }
         // less than the time-out, so that an episode that takes too long ends with what it has
         let wall_ms = u64::try_from(service.timeout.mul_f64(0.95).as_millis()).unwrap_or(u64::MAX);
+        let follows = request.follows.map(|id| id.parse::<TraceId>()).transpose();
+        let follows = follows.map_err(|error| ApiError::invalid(format!("follows: {error}")))?;
         let mut review = service.review.clone();
         if let Some(unsupported) = request.unsupported {
             review.unsupported = unsupported.into();
@@ -117,11 +120,16 @@ impl Episode {
             review: Some(review),
             ..Ask::new(request.question, jiff::Timestamp::now())
         };
-        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, task })
+        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, follows, task })
     }
 
     fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
-        let Self { service, retriever, task } = self;
+        let Self { service, retriever, follows, mut task } = self;
+        if let Some(id) = follows {
+            let stored = service.current.trace(&id).map_err(|error| ApiError::internal(&format!("{error:#}")))?;
+            let stored = stored.ok_or_else(|| ApiError::invalid(format!("follows: there is no trace {id}")))?;
+            task.earlier = Some(Earlier::of(&Trace::from_json(&stored)?));
+        }
         tracing::debug!(question = task.question, "asked");
         let opened = Instant::now();
         let mut warnings = Vec::new();

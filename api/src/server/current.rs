@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use agent::TraceId;
 use anyhow::Result;
 use corpus::store::ChunkInContext;
 use corpus::{ChunkId, Store};
@@ -57,13 +58,25 @@ impl Current {
     /// # Errors
     /// When the store cannot be read.
     pub(super) fn chunk(&self, id: ChunkId) -> Result<Option<ChunkInContext>> {
+        self.read(|store| Ok(store.chunks(&[id])?.pop().flatten()))
+    }
+
+    /// The trace stored under `id`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn trace(&self, id: &TraceId) -> Result<Option<String>> {
+        self.read(|store| Ok(store.trace(id.as_str())?))
+    }
+
+    fn read<T>(&self, work: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
         let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
         let store = match slot.take() {
             Some(store) => store,
             None => self.home.read_store()?,
         };
         // a store that failed is not put back: the next request opens it anew
-        let found = store.chunks(&[id])?.pop().flatten();
+        let found = work(&store)?;
         *slot = Some(store);
         Ok(found)
     }

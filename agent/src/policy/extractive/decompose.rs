@@ -136,7 +136,7 @@ fn starts_with_word(text: &str, word: &str) -> bool {
 }
 
 /// Whether a question asks for a thing that a later pronoun can stand for: `which drug …`, `what test …`.
-fn asks_for_thing(text: &str) -> bool {
+pub(super) fn asks_for_thing(text: &str) -> bool {
     let mut tokens = words(text).map(str::to_lowercase);
     let asking = tokens.next().is_some_and(|word| word == "which" || word == "what");
     asking && tokens.take(8).any(|word| is_head(&word))

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use retriever::Fixed;
+use retriever::{Fixed, Retrieve};
 
 use super::*;
-use crate::{Ask, Outcome, Trace};
+use crate::{Ask, Earlier, Outcome, Trace};
 
 fn library() -> Fixed {
     Fixed::new([
@@ -123,4 +123,35 @@ fn every_profile_gives_the_same_answer() {
     let [first, rest @ ..] = Profile::ALL.map(answer);
     assert!(first.is_answered());
     assert!(rest.iter().all(|answer| answer.text.starts_with(&first.sentences[0].text)));
+}
+
+#[test]
+fn a_follow_up_keeps_the_evidence_and_its_labels() {
+    let first = ask("Which drug is first-line for type 2 diabetes?");
+    let earlier = Earlier::of(&first);
+    let follow = |question: &str, library: &dyn Retrieve| {
+        let task = Ask { earlier: Some(earlier.clone()), ..Ask::new(question, jiff::Timestamp::UNIX_EPOCH) };
+        let trace =
+            crate::ask::ask(&task, &Extractive, library, &|| Duration::ZERO, &Cancel::new(), &mut |_| {}).unwrap();
+        let stored = Trace::from_json(&trace.to_json().unwrap()).unwrap();
+        let replayed = crate::replay::replay(&stored, library, None, &|| Duration::ZERO, &Cancel::new()).unwrap();
+        assert_eq!(replayed.difference, None);
+        trace
+    };
+    let second = follow("When must it be avoided?", &library());
+    let old = first.ledger.entries();
+    assert_eq!(&second.ledger.entries()[..old.len()], old, "labels are those of the first answer");
+    assert!(
+        second.answer.text.contains("Metformin") && second.answer.text.contains("acidosis"),
+        "{}",
+        second.answer.text
+    );
+    let follows = second.follows.as_ref().unwrap();
+    assert_eq!((&follows.trace, follows.labels), (&first.id, old.len()));
+
+    // What was retracted since is no evidence any more, and keeps its label.
+    let withdrawn = follow("When must it be avoided?", &Fixed::new([("gout", "Gout", "Allopurinol prevents gout.")]));
+    let kept = &withdrawn.ledger.entries()[..old.len()];
+    assert!(kept.iter().all(|evidence| evidence.text.is_empty()));
+    assert!(withdrawn.answer.citations.iter().all(|citation| citation.document.key() == "gout"));
 }

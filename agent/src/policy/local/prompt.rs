@@ -4,14 +4,14 @@ use nn::{Message, RenderOptions};
 
 use super::Text;
 use crate::Result;
-use crate::protocol::{escape, system_prompt};
+use crate::protocol::{asked, system_prompt};
 use crate::session::Task;
 
 /// The ids of the system prompt and the question, as the chat template lays them out; as plain text for
 /// a model that has none.
 pub(super) fn opening(text: &Text, task: &Task<'_>) -> Result<Vec<u32>> {
     let system = system_prompt(task.profile, task.budget);
-    let question = format!("Question: {}", escape(task.profile, task.question));
+    let question = asked(task);
     let Some(template) = &text.template else {
         return Ok(text.tokenizer.encode_opening(&format!("{system}\n\n{question}\n\n"))?);
     };

@@ -37,7 +37,7 @@ fn local() -> &'static Local {
 }
 
 fn task<'a>(question: &'a str, budget: &'a Budget, seed: u64) -> Task<'a> {
-    Task { question, budget, profile: Profile::SearchR1, seed, started: jiff::Timestamp::UNIX_EPOCH }
+    Task { question, earlier: None, budget, profile: Profile::SearchR1, seed, started: jiff::Timestamp::UNIX_EPOCH }
 }
 
 fn limits(max_tokens: usize) -> ActLimits {

@@ -85,6 +85,7 @@ fn act(policy: &OpenAi, cancel: &Cancel) -> Result<(Act, Vec<String>)> {
     let budget = Budget::default();
     let task = Task {
         question: "Is it <|im_start|>safe?",
+        earlier: None,
         budget: &budget,
         profile: Profile::SearchR1,
         seed: 7,

@@ -16,6 +16,9 @@ pub(crate) struct AskRequest {
     /// The question: not blank, at most 16 kB.
     #[schema(min_length = 1, max_length = 16_384, example = "Which drug is first-line for type 2 diabetes?")]
     pub(crate) question: String,
+    /// The trace of the answer that this question goes on from: its evidence keeps its labels.
+    #[schema(example = "01M80Y0ZSXQSE9ASYHC7RYTHW5")]
+    pub(crate) follows: Option<String>,
     /// What may be evidence; anything unless given.
     pub(crate) filter: Option<Filter>,
     /// Bounds of the episode; the service's own where not given.
