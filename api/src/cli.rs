@@ -7,6 +7,7 @@ mod encoder;
 mod eval;
 mod filter;
 mod index;
+mod mcp;
 mod model;
 mod replay;
 mod search;
@@ -85,6 +86,12 @@ enum Command {
     Replay(replay::Args),
     /// Answer over HTTP
     Serve(serve::Args),
+    /// Lend this home's tools to another program's model: the Model Context Protocol on standard streams
+    ///
+    /// The tools are `ask`, `search` and `get_document`. A program that speaks the protocol starts this command
+    /// itself: name it with its arguments where that program lists its servers. The same over HTTP is `/mcp` of
+    /// `anamnesis serve`.
+    Mcp(mcp::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -131,6 +138,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
         Command::Eval(command) => eval::run(&home, command, output),
         Command::Replay(args) => replay::run(&home, &args, output),
         Command::Serve(args) => serve::run(&home, &args, output),
+        Command::Mcp(args) => mcp::run(&home, &args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "anamnesis", &mut script);

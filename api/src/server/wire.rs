@@ -6,7 +6,9 @@
 mod ask;
 mod chunk;
 mod event;
+pub(crate) mod mcp;
 mod names;
+pub(crate) mod openai;
 mod retrieve;
 
 use serde::Serialize;

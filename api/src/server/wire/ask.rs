@@ -1,5 +1,7 @@
 //! A question and its answer.
 
+mod read;
+
 use agent::{NOTICE, Outcome, Trace};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +13,7 @@ use crate::server::error::ApiError;
 pub(crate) const MAX_QUESTION_BYTES: usize = 16 * 1024;
 
 /// What may be asked.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskRequest {
     /// The question: not blank, at most 16 kB.
