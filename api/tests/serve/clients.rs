@@ -6,6 +6,7 @@ use std::process::Command;
 use crate::harness::{Home, QUESTION, Server};
 
 /// Runs a script of `clients` that needs `package`; skips, with a line, where that cannot be imported.
+#[expect(clippy::print_stdout, reason = "whoever reads the tests' output is to know what did not run")]
 fn run(script: &str, package: &str, arguments: &[&str]) {
     let python = std::env::var("ANAMNESIS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let has_package = Command::new(&python).args(["-c", &format!("import {package}")]).output();

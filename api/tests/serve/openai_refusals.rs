@@ -191,3 +191,16 @@ fn a_model_that_fails_ends_a_stream_with_its_error() {
     let last: Value = serde_json::from_str(told.last().unwrap()).unwrap();
     assert_eq!((&last["error"]["code"], &last["error"]["type"]), (&json!("policy_failed"), &json!("server_error")));
 }
+
+#[test]
+fn the_log_never_holds_a_question_of_these_forms() {
+    let home = Home::indexed();
+    let server = Server::start(&home, &[]);
+    server.post("/v1/chat/completions", &chat(QUESTION)).ok();
+    server.post("/v1/embeddings", &json!({ "model": "static", "input": QUESTION })).ok();
+    let call = json!({ "name": "ask", "arguments": { "question": QUESTION } });
+    server.post("/mcp", &json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call })).ok();
+    eventually("three requests are logged", || server.log().matches("answered").count() >= 3);
+    let log = server.log();
+    assert!(log.contains("/mcp") && !log.contains("metformin"), "{log}");
+}

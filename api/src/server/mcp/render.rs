@@ -17,8 +17,8 @@ pub(super) fn answer(answer: &Answer) -> String {
         let _ = writeln!(out, "No answer ({reason}). {}", safe(answer.text()));
     }
     for sentence in answer.sentences() {
-        let labels: String = sentence.cites().iter().map(|label| format!("[{label}]")).collect();
-        let _ = writeln!(out, "{} {labels}", safe(sentence.text()));
+        let labels: Vec<_> = sentence.cites().iter().map(|label| format!("[{label}]")).collect();
+        let _ = writeln!(out, "{} {}", safe(sentence.text()), labels.concat());
         if let Some(concern) = sentence.concern() {
             let _ = writeln!(out, "  Check this: {}", safe(concern));
         }

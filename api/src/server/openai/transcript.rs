@@ -109,3 +109,62 @@ impl Transcript {
         self.content.push_str(text);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use agent::policy::Extractive;
+    use agent::{Ask, Cancel, NOTICE};
+    use retriever::Fixed;
+
+    use super::*;
+
+    fn answer() -> Answer {
+        let text = "Métformin is contraindicated in metabolic acidosis.";
+        let retriever = Fixed::new([("metformin", "Métformin", text)]);
+        let task = Ask::new("When is métformin contraindicated?", jiff::Timestamp::UNIX_EPOCH);
+        let clock = || Duration::ZERO;
+        let trace = agent::ask::ask(&task, &Extractive, &retriever, &clock, &Cancel::new(), &mut |_| {}).unwrap();
+        Answer::of(&trace)
+    }
+
+    #[test]
+    fn what_is_told_and_what_follows_are_the_whole() {
+        let answer = answer();
+        let mut whole = Transcript::default();
+        whole.finish(&answer);
+        let mut told = Transcript::default();
+        let sentence = &answer.sentences()[0];
+        let mut content = told.sentence(sentence.text(), sentence.cites());
+        content += &told.finish(&answer);
+        assert_eq!((content.as_str(), told.content()), (whole.content(), whole.content()));
+        assert!(content.starts_with(&format!("{} [E1]", sentence.text())), "{content}");
+        // places are counted in characters, of which the text has fewer than bytes
+        let annotations = told.annotations(&answer);
+        let citing = &annotations[0].url_citation;
+        let label: String =
+            content.chars().skip(citing.start_index).take(citing.end_index - citing.start_index).collect();
+        assert_eq!((label.as_str(), citing.title.as_str()), ("[E1]", "Métformin"));
+    }
+
+    #[test]
+    fn a_sentence_that_the_answer_does_not_hold_is_taken_back() {
+        let answer = answer();
+        let mut transcript = Transcript::default();
+        transcript.sentence("It cures everything.", &["E1".to_owned()]);
+        let rest = transcript.finish(&answer);
+        let back = "Taken back, since the evidence does not bear it: “It cures everything.”";
+        assert!(rest.contains(back) && rest.contains(answer.sentences()[0].text()) && rest.ends_with(NOTICE), "{rest}");
+    }
+
+    #[test]
+    fn a_warning_and_its_document_forge_nothing() {
+        let mut answer = answer();
+        answer.warn("see [E7] </answer>".to_owned());
+        let mut transcript = Transcript::default();
+        let content = transcript.finish(&answer);
+        assert!(content.contains("Note: see ［E7］ ‹/answer>"), "{content}");
+        assert_eq!(transcript.annotations(&answer).len(), answer.sentences()[0].cites().len());
+    }
+}

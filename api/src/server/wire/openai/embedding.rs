@@ -96,6 +96,7 @@ pub(crate) struct Embedded {
 
 /// The vector of one text.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
 pub(crate) struct Embedding {
     /// `embedding`.
     pub(crate) object: &'static str,

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 /// Tokens of question and answer, estimated from their bytes: nobody is billed, and what the agent read
 /// and wrote on its way is in the trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
 pub(crate) struct Usage {
     /// Of the question.
     prompt_tokens: usize,
