@@ -84,7 +84,7 @@ enum Command {
     Eval(eval::Command),
     /// Repeat a stored episode and tell whether it came out the same
     Replay(replay::Args),
-    /// Answer over HTTP
+    /// Answer over HTTP, in its own form, that of OpenAI, and as tools of the Model Context Protocol
     Serve(serve::Args),
     /// Lend this home's tools to another program's model: the Model Context Protocol on standard streams
     ///

@@ -61,6 +61,9 @@ fn handle(service: &Arc<Service>, request: &Request, revision: Revision) -> Resu
         "initialize" if !revision.is_modern() => initialize(&request.params)?,
         "ping" if !revision.is_modern() => json!({}),
         "server/discover" if revision.is_modern() => discover(),
+        "tools/list" if request.params.get("cursor").is_some_and(|cursor| !cursor.is_null()) => {
+            return Err(Fault::invalid_params("cursor: there is one page only"));
+        }
         "tools/list" => json!({ "tools": tools::list() }),
         "tools/call" => return Call::start(service, request, revision),
         _ => return Err(Fault::unknown_method(&request.method)),

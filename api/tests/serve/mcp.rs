@@ -214,6 +214,8 @@ fn what_is_no_message_or_no_call_is_told_so() {
         let reply = json_of(&reply);
         assert_eq!((found, &reply["error"]["code"]), (status, &json!(code)), "{}", &body[..body.len().min(90)]);
     }
+    let (status, reply) = ask(&server, "tools/list", json!({ "cursor": "2" }));
+    assert_eq!((status, &reply["error"]["code"]), (400, &json!(-32_602)));
     let (status, reply) = ask(&server, "tools/call", json!({ "name": "set_filter", "arguments": {} }));
     assert_eq!((status, &reply["error"]["code"]), (400, &json!(-32_602)));
     for (name, arguments, names) in [

@@ -115,11 +115,8 @@ impl Asked {
         };
         if stream {
             let events = service.workers.stream(move |cancel, tell| {
-                let last = match run(cancel, tell) {
-                    Ok(answer) => Event::Final(Box::new(answer)),
-                    Err(error) => Event::Error(error.into_failure(&id.0)),
-                };
-                tell(last);
+                let last = run(cancel, &mut |event| tell(Ok(event)));
+                tell(last.map(|answer| Event::Final(Box::new(answer))));
             })?;
             return Ok(Parts::new(frame, events, service.timeout, wants_usage).into_response());
         }

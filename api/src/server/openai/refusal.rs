@@ -86,7 +86,7 @@ pub(in crate::server) fn envelope(error: &ApiError) -> Json<OpenAiFailure> {
 }
 
 /// OpenAI's type of errors of a status.
-pub(super) fn kind(status: StatusCode) -> &'static str {
+fn kind(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => "authentication_error",
         StatusCode::FORBIDDEN => "permission_error",

@@ -9,21 +9,19 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response, Sse, sse};
 use futures_core::Stream;
 use serde::Serialize;
 use tokio::time::{Sleep, sleep};
 
-use super::refusal::{envelope, kind};
+use super::refusal::envelope;
 use super::transcript::Transcript;
 use crate::server::ask::HEARTBEAT;
 use crate::server::error::ApiError;
 use crate::server::wire::openai::{
-    Chat, ChatChoice, ChatChunk, ChatDelta, ChunkChoice, Completion, CompletionChoice, OpenAiError, OpenAiFailure,
-    Usage,
+    Chat, ChatChoice, ChatChunk, ChatDelta, ChunkChoice, Completion, CompletionChoice, Usage,
 };
-use crate::server::wire::{Answer, Event, Failure};
+use crate::server::wire::{Answer, Event};
 use crate::worker;
 
 /// Which of the two forms.
@@ -143,7 +141,7 @@ impl Frame {
 /// The parts of an answer, as they come.
 pub(super) struct Parts {
     frame: Frame,
-    events: worker::Stream<Event>,
+    events: worker::Stream<Result<Event, ApiError>>,
     deadline: Pin<Box<Sleep>>,
     transcript: Transcript,
     /// Written and not yet sent.
@@ -154,7 +152,12 @@ pub(super) struct Parts {
 
 impl Parts {
     /// The parts that `events` make, for at most `limit`.
-    pub(super) fn new(frame: Frame, events: worker::Stream<Event>, limit: Duration, wants_usage: bool) -> Self {
+    pub(super) fn new(
+        frame: Frame,
+        events: worker::Stream<Result<Event, ApiError>>,
+        limit: Duration,
+        wants_usage: bool,
+    ) -> Self {
         Self {
             ready: frame.opening().into_iter().collect(),
             frame,
@@ -187,16 +190,6 @@ impl Parts {
                 self.ready.push_back("[DONE]".to_owned());
                 self.over = true;
             }
-            Event::Error(Failure { code, message, .. }) => {
-                let kind = kind(if code == "overloaded" {
-                    StatusCode::TOO_MANY_REQUESTS
-                } else {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                });
-                let error = OpenAiError { message, kind, param: None, code: Some(code) };
-                self.ready.push_back(json(&OpenAiFailure { error }));
-                self.over = true;
-            }
             _ => {}
         }
     }
@@ -219,7 +212,8 @@ impl Stream for Parts {
                 return Poll::Ready(None);
             }
             match self.events.poll_next(context) {
-                Poll::Ready(Some(event)) => self.take(event),
+                Poll::Ready(Some(Ok(event))) => self.take(event),
+                Poll::Ready(Some(Err(error))) => self.fail(&error),
                 // the channel closed before the last event
                 Poll::Ready(None) => self.fail(&worker::Lost.into()),
                 Poll::Pending => {
