@@ -193,6 +193,19 @@ fn a_model_that_fails_ends_a_stream_with_its_error() {
 }
 
 #[test]
+fn a_question_that_the_model_cannot_hold_is_the_clients_fault_in_either_form() {
+    let home = Home::indexed();
+    home.run(&["model", "init", "tiny", "--shape", "tiny"]);
+    let server = Server::start(&home, &["--policy", "tiny", "--threads", "1"]);
+    let mut body = chat(&"ab ".repeat(5_400));
+    refused(&server, "/v1/chat/completions", &body, 400, None, "invalid_request");
+    body["stream"] = json!(true);
+    let told = data(&server, "/v1/chat/completions", &body);
+    let last: Value = serde_json::from_str(told.last().unwrap()).unwrap();
+    assert_eq!((told.len(), &last["error"]["type"]), (2, &json!("invalid_request_error")), "{last}");
+}
+
+#[test]
 fn the_log_never_holds_a_question_of_these_forms() {
     let home = Home::indexed();
     let server = Server::start(&home, &[]);

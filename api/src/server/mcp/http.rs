@@ -37,6 +37,7 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 #[utoipa::path(
     post,
     path = "/mcp",
+    operation_id = "mcp",
     tag = "mcp",
     request_body(content = Object, description = "a JSON-RPC message"),
     responses(

@@ -16,7 +16,7 @@ use crate::server::ask::Episode;
 use crate::server::body::Body;
 use crate::server::error::ApiError;
 use crate::server::guard::RequestId;
-use crate::server::wire::openai::{Chat, ChatChunk, ChatMessage, ChatRequest, OpenAiFailure, Role};
+use crate::server::wire::openai::{Chat, ChatChunk, ChatMessage, ChatRequest, ChatRole, OpenAiFailure};
 use crate::server::wire::{AskRequest, Event, MAX_QUESTION_BYTES};
 
 /// What a reader is told when earlier turns were not read.
@@ -32,6 +32,7 @@ const UNREAD: &str = "earlier messages of this conversation were not read: ask q
 #[utoipa::path(
     post,
     path = "/v1/chat/completions",
+    operation_id = "chat",
     tag = "openai",
     request_body = ChatRequest,
     responses(
@@ -127,10 +128,10 @@ impl Asked {
 
 /// The question, and what a reader should know of messages that are not read.
 fn question(messages: &[ChatMessage]) -> Result<(String, Option<&'static str>), Refusal> {
-    let Some(place) = messages.iter().rposition(|message| message.role == Role::User) else {
+    let Some(place) = messages.iter().rposition(|message| message.role == ChatRole::User) else {
         return Err(Refusal::invalid("messages", "messages: none is of the user"));
     };
-    let is_follow_up = messages[..place].iter().any(|message| message.role == Role::User);
+    let is_follow_up = messages[..place].iter().any(|message| message.role == ChatRole::User);
     Ok((text(place, &messages[place].content)?, is_follow_up.then_some(UNREAD)))
 }
 

@@ -22,6 +22,7 @@ use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, 
 #[utoipa::path(
     post,
     path = "/v1/completions",
+    operation_id = "completion",
     tag = "openai",
     request_body = CompletionRequest,
     responses(

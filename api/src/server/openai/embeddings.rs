@@ -30,6 +30,7 @@ const STEP: usize = 16;
 #[utoipa::path(
     post,
     path = "/v1/embeddings",
+    operation_id = "embeddings",
     tag = "openai",
     request_body = EmbeddingRequest,
     responses(

@@ -19,6 +19,7 @@ use crate::server::wire::openai::{Model, Models, OpenAiFailure};
 #[utoipa::path(
     get,
     path = "/v1/models",
+    operation_id = "models",
     tag = "openai",
     responses((status = 200, description = "the models", body = Models)),
 )]
@@ -30,6 +31,7 @@ pub(in crate::server) async fn list(State(service): State<Arc<Service>>) -> Json
 #[utoipa::path(
     get,
     path = "/v1/models/{model}",
+    operation_id = "model",
     tag = "openai",
     params(("model" = String, Path, description = "its name")),
     responses(

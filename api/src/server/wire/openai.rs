@@ -8,7 +8,7 @@ mod model;
 mod usage;
 
 pub(crate) use chat::{
-    Annotation, Chat, ChatChoice, ChatChunk, ChatDelta, ChatMessage, ChatRequest, ChunkChoice, Citing, Role,
+    Annotation, Chat, ChatChoice, ChatChunk, ChatDelta, ChatMessage, ChatRequest, ChatRole, ChunkChoice, Citing,
     StreamOptions,
 };
 pub(crate) use completion::{Completion, CompletionChoice, CompletionRequest, Prompt};

@@ -27,7 +27,7 @@ pub(crate) struct ChatRequest {
     /// All else: refused where it would change the answer (`n`, `tools`, `logprobs`, `response_format`, `stop`, …),
     /// else without effect (`temperature`, `max_tokens`, `user`, …).
     #[serde(flatten)]
-    #[schema(value_type = HashMap<String, Object>)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub(crate) rest: BTreeMap<String, Value>,
 }
 
@@ -35,17 +35,17 @@ pub(crate) struct ChatRequest {
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct ChatMessage {
     /// Who wrote it.
-    pub(crate) role: Role,
+    pub(crate) role: ChatRole,
     /// A text, or a list of parts `{"type": "text", "text": …}`.
     #[serde(default)]
-    #[schema(value_type = Object)]
+    #[schema(value_type = Value)]
     pub(crate) content: Value,
 }
 
 /// Who writes messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Role {
+pub(crate) enum ChatRole {
     /// Whoever built the client.
     System,
     /// The same under a newer name.
@@ -98,7 +98,7 @@ pub(crate) struct ChatChoice {
     /// The message.
     pub(crate) message: ChatDelta,
     /// Always null.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub(crate) logprobs: (),
     /// `stop`.
     pub(crate) finish_reason: &'static str,
@@ -147,7 +147,7 @@ pub(crate) struct ChunkChoice {
     /// What is new.
     pub(crate) delta: ChatDelta,
     /// Always null.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub(crate) logprobs: (),
     /// `stop` at the end.
     pub(crate) finish_reason: Option<&'static str>,

@@ -25,7 +25,7 @@ pub(crate) struct CompletionRequest {
     pub(crate) stream_options: Option<StreamOptions>,
     /// All else: refused where it would change the answer, else without effect.
     #[serde(flatten)]
-    #[schema(value_type = HashMap<String, Object>)]
+    #[schema(value_type = HashMap<String, Value>)]
     pub(crate) rest: BTreeMap<String, Value>,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct CompletionChoice {
     /// Sentences with labels of what supports them, then what a reader should know.
     pub(crate) text: String,
     /// Always null.
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value)]
     pub(crate) logprobs: (),
     /// `stop` at the end.
     pub(crate) finish_reason: Option<&'static str>,

@@ -34,6 +34,7 @@ pub(crate) struct EmbeddingRequest {
 /// One text or several.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(untagged, expecting = "send a text or a list of texts: tokens mean something to their own tokenizer only")]
+#[schema(as = EmbeddingInput)]
 pub(crate) enum Input {
     /// One.
     One(String),
@@ -44,6 +45,7 @@ pub(crate) enum Input {
 /// How a vector is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = EmbeddingEncoding)]
 pub(crate) enum Encoding {
     /// A list of numbers.
     Float,
@@ -54,6 +56,7 @@ pub(crate) enum Encoding {
 /// What a text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = EmbeddingUse)]
 pub(crate) enum Use {
     /// It asks.
     Query,
