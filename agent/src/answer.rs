@@ -95,6 +95,9 @@ pub struct Citation {
     pub chunk: ChunkId,
     /// PubMed id.
     pub pmid: Option<String>,
+    /// Digital object identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doi: Option<String>,
     /// The document's title.
     pub title: String,
     /// Year of publication.
@@ -242,6 +245,7 @@ impl Citation {
             document: evidence.document.clone(),
             chunk: evidence.chunk,
             pmid: evidence.identifiers.pmid.clone(),
+            doi: evidence.identifiers.doi.clone(),
             title: evidence.title.clone(),
             year: evidence.year,
             journal: evidence.journal.clone(),

@@ -8,6 +8,7 @@ mod encoder;
 mod eval;
 mod filter;
 mod index;
+mod mcp;
 mod model;
 mod replay;
 mod search;
@@ -87,8 +88,14 @@ enum Command {
     Eval(eval::Command),
     /// Repeat a stored episode and tell whether it came out the same
     Replay(replay::Args),
-    /// Answer over HTTP
+    /// Answer over HTTP, in its own form, that of OpenAI, and as tools of the Model Context Protocol
     Serve(serve::Args),
+    /// Lend this home's tools to another program's model: the Model Context Protocol on standard streams
+    ///
+    /// The tools are `ask`, `search` and `get_document`. A program that speaks the protocol starts this command
+    /// itself: name it with its arguments where that program lists its servers. The same over HTTP is `/mcp` of
+    /// `anamnesis serve`.
+    Mcp(mcp::Args),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -136,6 +143,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
         Command::Eval(command) => eval::run(&home, command, output),
         Command::Replay(args) => replay::run(&home, &args, output),
         Command::Serve(args) => serve::run(&home, &args, output),
+        Command::Mcp(args) => mcp::run(&home, &args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "anamnesis", &mut script);

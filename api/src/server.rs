@@ -3,6 +3,7 @@
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
 //! * `guard`: request ids, `Host` and `Origin`, the log;
 //! * `ask`, `retrieve`, `chunks`, `probe`: the routes;
+//! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol;
 //! * `current`: the snapshot that answers; `recorder`: the one writer of traces.
 //!
 //! **Invariants.** Handlers only check, hand over to [`Workers`] and wait: nothing here reads a file or
@@ -15,6 +16,8 @@ mod chunks;
 mod current;
 pub(crate) mod error;
 mod guard;
+pub(crate) mod mcp;
+mod openai;
 mod probe;
 mod recorder;
 mod retrieve;
@@ -24,7 +27,7 @@ pub(crate) mod wire;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use agent::Policy;
@@ -34,6 +37,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
 use axum::{Router, middleware};
+use retriever::Embed;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
@@ -41,7 +45,7 @@ use tokio::time::sleep;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::OpenApi;
 
-use self::current::Current;
+use self::current::{Current, Watch};
 use self::error::{ApiError, Code};
 use self::guard::RequestIds;
 use self::recorder::Recorder;
@@ -75,6 +79,34 @@ pub(crate) struct Service {
     review: Terms,
     timeout: Duration,
     request_ids: RequestIds,
+    /// The encoder that comes with the project, opened at first use.
+    bundled: OnceLock<Arc<dyn Embed>>,
+}
+
+impl Service {
+    /// All that answers, over any transport; what watches for new snapshots lives as long as the watch.
+    fn open(
+        home: &Home,
+        policy: Box<dyn Policy>,
+        review: Terms,
+        workers: usize,
+        queue: usize,
+        timeout: Duration,
+    ) -> Result<(Arc<Self>, Watch)> {
+        let current = Arc::new(Current::open(home.clone()));
+        let watch = Arc::clone(&current).watch()?;
+        let service = Self {
+            current,
+            workers: Workers::start(workers, queue)?,
+            recorder: Recorder::start(home.clone())?,
+            policy,
+            review,
+            timeout,
+            request_ids: RequestIds::new(jiff::Timestamp::now()),
+            bundled: OnceLock::new(),
+        };
+        Ok((Arc::new(service), watch))
+    }
 }
 
 /// Serves `home` until the process is told to end; `ready` hears the address once it is listened on.
@@ -88,17 +120,7 @@ pub(crate) fn serve(
     settings: &Settings,
     ready: impl FnOnce(SocketAddr) -> Result<()>,
 ) -> Result<()> {
-    let current = Arc::new(Current::open(home.clone()));
-    let _watch = Arc::clone(&current).watch()?;
-    let service = Arc::new(Service {
-        current,
-        workers: Workers::start(settings.workers, settings.queue)?,
-        recorder: Recorder::start(home.clone())?,
-        policy,
-        review,
-        timeout: settings.timeout,
-        request_ids: RequestIds::new(jiff::Timestamp::now()),
-    });
+    let (service, _watch) = Service::open(home, policy, review, settings.workers, settings.queue, settings.timeout)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(run(service, settings, ready));
     // connections that outlived the grace are dropped, which cancels what they asked for
@@ -141,6 +163,8 @@ fn router(service: Arc<Service>, settings: &Settings) -> Router {
         .route("/v1/verify", post(verify::verify))
         .route("/v1/chunks/{id}", get(chunks::chunk))
         .route("/retrieve", post(retrieve::search_r1))
+        .merge(openai::routes())
+        .merge(mcp::routes())
         .fallback(async || ApiError::new(Code::NotFound, "there is nothing here: GET / names what there is"))
         .method_not_allowed_fallback(async || {
             ApiError::new(Code::MethodNotAllowed, "this route has another method: see the header `allow`")
@@ -187,6 +211,12 @@ impl Signals {
         retrieve::search_r1,
         verify::verify,
         chunks::chunk,
+        openai::chat::complete,
+        openai::completions::complete,
+        openai::embeddings::embed,
+        openai::models::list,
+        openai::models::one,
+        mcp::http::post,
     )
 )]
 struct Interface;

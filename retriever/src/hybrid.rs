@@ -67,6 +67,11 @@ impl Hybrid {
         &self.snapshot
     }
 
+    /// The encoder of the pinned snapshot; none if it was built without.
+    pub fn encoder(&self) -> Option<&Arc<dyn Embed>> {
+        self.encoder.as_ref()
+    }
+
     /// Overrides the vector arm's share in min-max fusion, 0 to 1 (default: the encoder's own).
     #[must_use]
     pub fn with_vector_weight(mut self, weight: f64) -> Self {

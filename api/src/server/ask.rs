@@ -24,7 +24,7 @@ use super::wire::{self, Answer, AskRequest, Failure, MAX_QUESTION_BYTES};
 use crate::worker;
 
 /// How often a stream without news says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// Ask a question.
 ///
@@ -75,7 +75,8 @@ pub(super) async fn ask(
     Ok(Json(answer).into_response())
 }
 
-fn accepts_events(headers: &HeaderMap) -> bool {
+/// Whether a client reads server-sent events.
+pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
     let accepted = headers
         .get_all(header::ACCEPT)
         .iter()
@@ -86,7 +87,7 @@ fn accepts_events(headers: &HeaderMap) -> bool {
 }
 
 /// A question that is in order, and all that is needed to answer it on another thread.
-struct Episode {
+pub(super) struct Episode {
     service: Arc<Service>,
     retriever: Arc<Hybrid>,
     follows: Option<TraceId>,
@@ -94,7 +95,11 @@ struct Episode {
 }
 
 impl Episode {
-    fn new(service: &Arc<Service>, id: &RequestId, request: AskRequest) -> Result<Self, ApiError> {
+    /// An episode for `request`, on the snapshot that is current now.
+    ///
+    /// # Errors
+    /// When the request is not in order, or there is no snapshot.
+    pub(super) fn new(service: &Arc<Service>, id: &RequestId, request: AskRequest) -> Result<Self, ApiError> {
         if request.question.trim().is_empty() {
             return Err(ApiError::invalid("question: it is empty"));
         }
@@ -123,7 +128,11 @@ impl Episode {
         Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, follows, task })
     }
 
-    fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
+    /// Runs it to its end, on this thread, and stores its trace.
+    ///
+    /// # Errors
+    /// When the policy or the retriever fails, or it was cancelled.
+    pub(super) fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
         let Self { service, retriever, follows, mut task } = self;
         if let Some(id) = follows {
             let stored = service.current.trace(&id).map_err(|error| ApiError::internal(&format!("{error:#}")))?;

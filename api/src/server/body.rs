@@ -20,10 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
-            return Err(ApiError::new(Code::UnsupportedMediaType, "content-type: send application/json"));
-        }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))?;
+        let bytes = read(request, state).await?;
         match Json::from_bytes(&bytes) {
             Ok(Json(value)) => Ok(Self(value)),
             Err(JsonRejection::JsonDataError(error)) => Err(ApiError::invalid(place(&error))),
@@ -33,6 +30,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             Err(other) => Err(ApiError::invalid(other.body_text())),
         }
     }
+}
+
+/// A body that says it is JSON, as it came.
+///
+/// # Errors
+/// When it says something else, is too large or ends early.
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    if !is_json(request.headers()) {
+        return Err(ApiError::new(Code::UnsupportedMediaType, "content-type: send application/json"));
+    }
+    Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))
 }
 
 /// The innermost cause: which field or position, and what is wrong with it.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use agent::TraceId;
 use anyhow::Result;
-use corpus::store::ChunkInContext;
+use corpus::store::{ChunkInContext, Stored};
 use corpus::{ChunkId, Store};
 use retriever::{Hybrid, Retrieve};
 
@@ -77,6 +77,26 @@ impl Current {
         };
         // a store that failed is not put back: the next request opens it anew
         let found = work(&store)?;
+        *slot = Some(store);
+        Ok(found)
+    }
+
+    /// The document that `name` means, whatever its standing: our id, a PMID, a PMC id or a DOI. None where it
+    /// means nothing or several.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(super) fn document(&self, name: &str) -> Result<Option<Stored>> {
+        let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = match slot.take() {
+            Some(store) => store,
+            None => self.home.read_store()?,
+        };
+        // a store that failed is not put back: the next request opens it anew
+        let found = match store.resolve(name)?.as_slice() {
+            [id] => store.document(id)?,
+            _ => None,
+        };
         *slot = Some(store);
         Ok(found)
     }

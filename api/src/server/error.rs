@@ -97,8 +97,17 @@ impl ApiError {
         )
     }
 
+    /// The status that it is sent with.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.code.status()
+    }
+
+    /// Its name for programs.
+    pub(crate) fn name(&self) -> &'static str {
+        self.code.name()
+    }
+
     /// What the client reads.
-    #[cfg(test)]
     pub(crate) fn message(&self) -> &str {
         &self.message
     }

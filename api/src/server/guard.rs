@@ -17,8 +17,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
-use super::Service;
 use super::error::{ApiError, Code};
+use super::{Service, openai};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -39,7 +39,8 @@ impl RequestIds {
         Self { started: started.as_millisecond(), next: AtomicU64::new(1) }
     }
 
-    fn next(&self) -> RequestId {
+    /// The next of them.
+    pub(super) fn next(&self) -> RequestId {
         RequestId(format!("{:x}-{:x}", self.started, self.next.fetch_add(1, Ordering::Relaxed)))
     }
 }
@@ -56,16 +57,21 @@ pub(super) async fn guard(State(service): State<Arc<Service>>, mut request: Requ
         Ok(()) => next.run(request).instrument(span.clone()).await,
         Err(error) => error.into_response(),
     };
-    let response = identify(response, &id);
+    let response = identify(response, &id, &route);
     let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
     tracing::info!(parent: &span, %method, route, status, ms, "answered");
     response
 }
 
 /// Names the request in its response; an error gets its envelope here.
-fn identify(mut response: Response, id: &RequestId) -> Response {
+fn identify(mut response: Response, id: &RequestId, route: &str) -> Response {
     if let Some(error) = response.extensions_mut().remove::<ApiError>() {
-        let (parts, body) = Json(error.into_failure(&id.0)).into_response().into_parts();
+        let envelope = if openai::is_route(route) {
+            openai::envelope(&error).into_response()
+        } else {
+            Json(error.into_failure(&id.0)).into_response()
+        };
+        let (parts, body) = envelope.into_parts();
         response.headers_mut().extend(parts.headers);
         *response.body_mut() = body;
     }

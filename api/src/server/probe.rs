@@ -27,6 +27,8 @@ pub(super) async fn index() -> Json<Index> {
             "POST /v1/retrieve: hits for one query or several",
             "POST /retrieve: the same in the form of Search-R1",
             "GET /v1/chunks/{id}: what a citation points to",
+            "POST /v1/chat/completions, /v1/completions, /v1/embeddings, GET /v1/models: for clients of OpenAI's interface",
+            "POST /mcp: tools for other programs' models (Model Context Protocol)",
             "GET /healthz: the process lives",
             "GET /readyz: an index is open",
             "GET /openapi.json: all of this for programs",

@@ -96,7 +96,11 @@ async fn search<T: Send + 'static>(
     Ok((snapshot, results))
 }
 
-fn run<T>(
+/// Runs a batch on this thread; gives the hits of each query, shaped.
+///
+/// # Errors
+/// When the retriever fails, or it was cancelled.
+pub(super) fn run<T>(
     retriever: &dyn Retrieve,
     batch: Batch,
     cancel: &Cancel,

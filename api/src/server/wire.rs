@@ -7,7 +7,9 @@ mod answer;
 mod ask;
 mod chunk;
 mod event;
+pub(crate) mod mcp;
 mod names;
+pub(crate) mod openai;
 mod retrieve;
 mod verify;
 

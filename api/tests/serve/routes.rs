@@ -133,6 +133,9 @@ fn trainers_speak_the_form_of_search_r1() {
 
     let plain = server.post("/retrieve", &json!({ "queries": ["lithium"], "topk": null })).ok();
     assert_eq!(keys(&plain["result"][0][0]), ["contents", "id"]);
+    // a turn in which nobody searches
+    let nobody = json!({ "queries": [], "topk": 3, "return_scores": true });
+    assert_eq!(server.post("/retrieve", &nobody).ok(), json!({ "result": [] }));
     let whole_batch = json!({ "queries": vec!["asthma"; 2_560], "topk": 3, "return_scores": true });
     assert_eq!(server.post("/retrieve", &whole_batch).ok()["result"].as_array().unwrap().len(), 2_560);
 }

@@ -1,5 +1,7 @@
 //! An answer: sentences with verdicts, citations with quotes, and what a reader should know beside them.
 
+mod read;
+
 use agent::review::{Marks as ReviewMarks, Review, Understood as Parts};
 use agent::{NOTICE, Outcome, Trace};
 use serde::Serialize;
@@ -217,6 +219,8 @@ pub(crate) struct Citation {
     chunk: String,
     /// PubMed id.
     pmid: Option<String>,
+    /// Digital object identifier.
+    doi: Option<String>,
     /// The document's title.
     title: String,
     /// Year of publication.
@@ -360,6 +364,7 @@ impl From<&agent::Citation> for Citation {
             document: citation.document.to_string(),
             chunk: citation.chunk.to_string(),
             pmid: citation.pmid.clone(),
+            doi: citation.doi.clone(),
             title: citation.title.clone(),
             year: citation.year,
             journal: citation.journal.clone(),

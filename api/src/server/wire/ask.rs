@@ -10,7 +10,7 @@ use crate::server::error::ApiError;
 pub(crate) const MAX_QUESTION_BYTES: usize = 16 * 1024;
 
 /// What may be asked.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskRequest {
     /// The question: not blank, at most 16 kB.

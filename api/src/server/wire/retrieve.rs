@@ -126,6 +126,9 @@ impl RetrieveRequest {
             per_document: self.per_document.unwrap_or(usual.per_document),
             ..usual
         };
+        if queries.is_empty() {
+            return Err(ApiError::invalid(format!("queries: 0 given, 1 to {MAX_QUERIES} are allowed")));
+        }
         check("k", MAX_QUERIES, &queries, common.k)?;
         Ok(Batch { queries, common })
     }
@@ -133,8 +136,8 @@ impl RetrieveRequest {
 
 fn check(k_field: &str, most: usize, queries: &[String], k: usize) -> Result<(), ApiError> {
     let fail = |message: String| Err(ApiError::invalid(message));
-    if queries.is_empty() || queries.len() > most {
-        return fail(format!("queries: {} given, 1 to {most} are allowed", queries.len()));
+    if queries.len() > most {
+        return fail(format!("queries: {} given, at most {most} are allowed", queries.len()));
     }
     if let Some(index) = queries.iter().position(|query| query.len() > MAX_QUESTION_BYTES) {
         return fail(format!(
@@ -245,7 +248,7 @@ impl From<&retriever::Contribution> for Contribution {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchR1Request {
-    /// At most 4096, each at most 16 kB.
+    /// At most 4096, each at most 16 kB. None at all is answered by none: a turn in which nobody searched.
     #[schema(max_items = 4_096)]
     queries: Vec<String>,
     /// Hits of each query, at most 1000; 3 when absent, null or 0.
@@ -265,7 +268,7 @@ impl SearchR1Request {
     /// The queries, checked.
     ///
     /// # Errors
-    /// When there is none, or something is over its limit.
+    /// When something is over its limit.
     pub(crate) fn into_batch(self) -> Result<Batch, ApiError> {
         let k = self.topk.filter(|k| *k > 0).unwrap_or(3);
         check("topk", MAX_TRAINER_QUERIES, &self.queries, k)?;
@@ -311,7 +314,9 @@ pub(crate) struct SearchR1Document {
 impl From<ChunkInContext> for SearchR1Document {
     fn from(found: ChunkInContext) -> Self {
         let ChunkInContext { chunk, document } = found;
-        Self { id: chunk.id.to_string(), contents: format!("\"{}\"\n{}", document.title, chunk.text) }
+        // its clients take the first line for the title and the rest for the text
+        let title = document.title.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { id: chunk.id.to_string(), contents: format!("\"{title}\"\n{}", chunk.text) }
     }
 }
 
@@ -344,6 +349,7 @@ mod tests {
             return_scores: true,
         };
         assert_eq!(request(2_560, 0).into_batch().unwrap().common.k, 3);
+        assert!(request(0, 3).into_batch().unwrap().queries.is_empty());
         assert!(request(4_097, 3).into_batch().is_err());
         assert!(request(100, 1_000).into_batch().is_err());
     }

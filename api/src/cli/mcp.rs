@@ -1,0 +1,42 @@
+//! `anamnesis mcp`: this home as tools of another program's model, over standard streams.
+
+use std::num::{NonZeroU64, NonZeroUsize};
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Outcome;
+use super::ask::prepare_starter;
+use crate::home::Home;
+use crate::output::Output;
+use crate::policies::PolicyArgs;
+use crate::review::ReviewArgs;
+use crate::server::mcp;
+
+/// What `mcp` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Calls carried out at once [default: the number of cores]
+    #[arg(long, value_name = "N")]
+    workers: Option<NonZeroUsize>,
+    /// Longest that a call may take, in milliseconds, waiting included
+    #[arg(long, value_name = "MS", default_value = "60000")]
+    timeout_ms: NonZeroU64,
+    #[command(flatten)]
+    review: ReviewArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
+    let policy = args.policy.open(home)?;
+    let review = args.review.open(home, args.policy.is_model())?;
+    if home.is_empty()? {
+        prepare_starter(home, output)?;
+    }
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let workers = args.workers.map_or(cores, NonZeroUsize::get);
+    mcp::stdio(home, policy, review, workers, Duration::from_millis(args.timeout_ms.get()))?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,155 @@
+//! `POST /v1/chat/completions`: the last question of a conversation, answered by the agent.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::refusal::Refusal;
+use super::stream::{Form, Frame, Parts};
+use super::{check_agent, parameters};
+use crate::server::Service;
+use crate::server::ask::Episode;
+use crate::server::body::Body;
+use crate::server::error::ApiError;
+use crate::server::guard::RequestId;
+use crate::server::wire::openai::{Chat, ChatChunk, ChatMessage, ChatRequest, ChatRole, OpenAiFailure};
+use crate::server::wire::{AskRequest, Event, MAX_QUESTION_BYTES};
+
+/// What a reader is told when earlier turns were not read.
+const UNREAD: &str = "earlier messages of this conversation were not read: ask questions that stand for themselves";
+
+/// Answer the last question of a conversation.
+///
+/// Every sentence carries labels such as `[E1]`; annotations say where in the content which work is cited; the
+/// field `anamnesis` holds the whole answer, abstentions included. The last message of the user is the question.
+/// Earlier questions are not read, and the answer says so; system messages are not read.
+/// `seed` and `stream` have an effect. `temperature`, `top_p`, `max_tokens`, `user` and other fields that leave
+/// the meaning alone are taken without effect; `n` above 1, `tools`, `logprobs`, `stop` and other formats are refused.
+#[utoipa::path(
+    post,
+    path = "/v1/chat/completions",
+    operation_id = "chat",
+    tag = "openai",
+    request_body = ChatRequest,
+    responses(
+        (status = 200, description = "an answer, or an abstention; with `stream` as server-sent events", content(
+            (Chat = "application/json"),
+            (ChatChunk = "text/event-stream"),
+        )),
+        (status = 400, description = "the request is not in order, or asks for what is not there", body = OpenAiFailure),
+        (status = 404, description = "no model is called so", body = OpenAiFailure),
+        (status = 413, description = "the body is too large", body = OpenAiFailure),
+        (status = 415, description = "the body is not JSON by its media type", body = OpenAiFailure),
+        (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = OpenAiFailure),
+        (status = 502, description = "the language model behind the service failed", body = OpenAiFailure),
+        (status = 503, description = "no index is open", body = OpenAiFailure),
+        (status = 504, description = "it took too long", body = OpenAiFailure),
+    ),
+)]
+pub(in crate::server) async fn complete(
+    State(service): State<Arc<Service>>,
+    Extension(id): Extension<RequestId>,
+    Body(request): Body<ChatRequest>,
+) -> Result<Response, Refusal> {
+    let ChatRequest { model, messages, seed, stream, stream_options, rest } = request;
+    check_agent(&model)?;
+    parameters::check(&rest)?;
+    let (question, warning) = question(&messages)?;
+    let asked = Asked {
+        form: Form::Chat,
+        model,
+        question,
+        param: "messages",
+        seed,
+        warning,
+        stream: stream.unwrap_or(false),
+        wants_usage: stream_options.unwrap_or_default().include_usage.unwrap_or(false),
+    };
+    asked.answer(&service, id).await
+}
+
+/// A question of either form.
+pub(super) struct Asked {
+    pub(super) form: Form,
+    pub(super) model: String,
+    pub(super) question: String,
+    /// The field that holds the question.
+    pub(super) param: &'static str,
+    pub(super) seed: Option<i64>,
+    pub(super) warning: Option<&'static str>,
+    pub(super) stream: bool,
+    pub(super) wants_usage: bool,
+}
+
+impl Asked {
+    /// The answer, whole or in parts.
+    pub(super) async fn answer(self, service: &Arc<Service>, id: RequestId) -> Result<Response, Refusal> {
+        let Self { form, model, question, param, seed, warning, stream, wants_usage } = self;
+        if question.trim().is_empty() {
+            return Err(Refusal::invalid(param, format!("{param}: the question is empty")));
+        }
+        if question.len() > MAX_QUESTION_BYTES {
+            let length = question.len();
+            let message = format!("{param}: the question has {length} bytes, at most {MAX_QUESTION_BYTES} are allowed");
+            return Err(Refusal::invalid(param, message));
+        }
+        // a seed is only told from others: its sign is one more bit
+        let seed = seed.map(i64::cast_unsigned);
+        let episode =
+            Episode::new(service, &id, AskRequest { question: question.clone(), seed, ..AskRequest::default() })?;
+        let prefix = match form {
+            Form::Chat => "chatcmpl",
+            Form::Completion => "cmpl",
+        };
+        let created = jiff::Timestamp::now().as_second();
+        let frame = Frame { form, id: format!("{prefix}-{}", id.0), created, model, question };
+        let run = move |cancel: &agent::Cancel, tell: &mut dyn FnMut(Event)| {
+            let mut answer = episode.run(cancel, tell)?;
+            if let Some(warning) = warning {
+                answer.warn(warning.to_owned());
+            }
+            Ok::<_, ApiError>(answer)
+        };
+        if stream {
+            let events = service.workers.stream(move |cancel, tell| {
+                let last = run(cancel, &mut |event| tell(Ok(event)));
+                tell(last.map(|answer| Event::Final(Box::new(answer))));
+            })?;
+            return Ok(Parts::new(frame, events, service.timeout, wants_usage).into_response());
+        }
+        let answer = service.workers.submit(move |cancel| run(cancel, &mut |_| {}))?;
+        Ok(frame.whole(timeout(service.timeout, answer).await.map_err(|_| ApiError::timeout())???))
+    }
+}
+
+/// The question, and what a reader should know of messages that are not read.
+fn question(messages: &[ChatMessage]) -> Result<(String, Option<&'static str>), Refusal> {
+    let Some(place) = messages.iter().rposition(|message| message.role == ChatRole::User) else {
+        return Err(Refusal::invalid("messages", "messages: none is of the user"));
+    };
+    let is_follow_up = messages[..place].iter().any(|message| message.role == ChatRole::User);
+    Ok((text(place, &messages[place].content)?, is_follow_up.then_some(UNREAD)))
+}
+
+/// The text of the message at `place`.
+fn text(place: usize, content: &Value) -> Result<String, Refusal> {
+    let unreadable = |field: String| {
+        let message = format!("{field}: send a text, or parts of type `text`: nothing else can be read");
+        Refusal::unsupported(field, message)
+    };
+    let parts = match content {
+        Value::String(text) => return Ok(text.clone()),
+        Value::Array(parts) => parts,
+        _ => return Err(unreadable(format!("messages[{place}].content"))),
+    };
+    let part = |(number, part): (usize, &Value)| {
+        let is_text = part.get("type").and_then(Value::as_str) == Some("text");
+        let text = part.get("text").and_then(Value::as_str).filter(|_| is_text);
+        text.map(str::to_owned).ok_or_else(|| unreadable(format!("messages[{place}].content[{number}]")))
+    };
+    Ok(parts.iter().enumerate().map(part).collect::<Result<Vec<_>, _>>()?.join("\n"))
+}

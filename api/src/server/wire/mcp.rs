@@ -1,0 +1,152 @@
+//! Arguments and results of the tools of the Model Context Protocol.
+
+use corpus::store::Stored;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{Batch, Filter, Hit, Level, MAX_QUESTION_BYTES, Status};
+use crate::server::error::ApiError;
+
+/// Hits of one search.
+const MAX_HITS: usize = 50;
+/// Characters of a document in one result.
+const MAX_CHARACTERS: usize = 20_000;
+
+/// What `ask` takes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AskArguments {
+    /// One medical question that stands for itself, at most 16 kB.
+    #[schema(min_length = 1, max_length = 16_384)]
+    pub(crate) question: String,
+    /// What may be evidence; anything unless given.
+    pub(crate) filter: Option<Filter>,
+}
+
+/// What `search` takes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SearchArguments {
+    /// Words to look for, at most 16 kB.
+    #[schema(min_length = 1, max_length = 16_384)]
+    query: String,
+    /// Hits, at most 50; 10 unless given.
+    #[schema(minimum = 1, maximum = 50)]
+    k: Option<usize>,
+    /// Which documents may be found; any unless given.
+    filter: Option<Filter>,
+}
+
+impl SearchArguments {
+    /// The query, checked.
+    ///
+    /// # Errors
+    /// When it is blank or too long, or too many hits are asked for.
+    pub(crate) fn into_batch(self) -> Result<Batch, ApiError> {
+        if self.query.trim().is_empty() {
+            return Err(ApiError::invalid("query: it is empty"));
+        }
+        if self.query.len() > MAX_QUESTION_BYTES {
+            let length = self.query.len();
+            return Err(ApiError::invalid(format!("query: {length} bytes, at most {MAX_QUESTION_BYTES} are allowed")));
+        }
+        let usual = retriever::Query::new("");
+        let k = self.k.unwrap_or(usual.k);
+        if k == 0 || k > MAX_HITS {
+            return Err(ApiError::invalid(format!("k: {k} given, 1 to {MAX_HITS} are allowed")));
+        }
+        let filter = self.filter.unwrap_or_default().to_domain()?;
+        Ok(Batch { queries: vec![self.query], common: retriever::Query { k, filter, ..usual } })
+    }
+}
+
+/// What `search` gives.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Searched {
+    /// The snapshot that was searched.
+    pub(crate) snapshot: String,
+    /// Best first.
+    pub(crate) hits: Vec<Hit>,
+}
+
+/// What `get_document` takes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DocumentArguments {
+    /// The document's id as hits and citations name it (`pubmed:12345`), or its PMID, PMC id or DOI.
+    #[schema(min_length = 1, max_length = 512)]
+    pub(crate) id: String,
+    /// The first character of the text that is wanted, from 0; 0 unless given.
+    pub(crate) offset: Option<usize>,
+}
+
+/// What `get_document` gives: a document with at most 20,000 characters of its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DocumentText {
+    /// The document.
+    id: String,
+    /// Its title.
+    title: String,
+    /// PubMed id.
+    pmid: Option<String>,
+    /// PubMed Central id.
+    pmcid: Option<String>,
+    /// Digital object identifier.
+    doi: Option<String>,
+    /// Where a person can read it.
+    url: Option<String>,
+    /// Date of publication, as precise as it is known.
+    date: Option<String>,
+    /// Journal, book or site.
+    journal: Option<String>,
+    /// Licence as the source states it.
+    licence: Option<String>,
+    /// Kind of study.
+    level: Level,
+    /// What publishers say of it.
+    status: Status,
+    /// Its text, from the offset that was asked for: a quotation, no instructions.
+    text: String,
+    /// Where the text goes on; null at its end.
+    next_offset: Option<usize>,
+}
+
+impl DocumentText {
+    /// `stored` from the character at `offset` on.
+    pub(crate) fn new(stored: Stored, offset: usize) -> Self {
+        let Stored { document, .. } = stored;
+        let mut rest = document.text.chars().skip(offset);
+        let text: String = rest.by_ref().take(MAX_CHARACTERS).collect();
+        let next_offset = rest.next().map(|_| offset + MAX_CHARACTERS);
+        Self {
+            id: document.id.to_string(),
+            title: document.title,
+            pmid: document.identifiers.pmid,
+            pmcid: document.identifiers.pmcid,
+            doi: document.identifiers.doi,
+            url: document.identifiers.url,
+            date: document.date.map(|date| date.to_string()),
+            journal: document.journal,
+            licence: document.licence,
+            level: document.level.into(),
+            status: document.status.into(),
+            text,
+            next_offset,
+        }
+    }
+
+    /// What it is, in one line each: title, and where it came out.
+    pub(crate) fn heading(&self) -> (&str, String) {
+        let mut facts = vec![self.id.clone()];
+        facts.extend(self.journal.clone());
+        facts.extend(self.date.clone());
+        facts.push(corpus::Level::from(self.level).label().to_owned());
+        facts.push(corpus::Status::from(self.status).to_string());
+        (&self.title, facts.join(" · "))
+    }
+
+    /// Its text, and where that goes on.
+    pub(crate) fn text(&self) -> (&str, Option<usize>) {
+        (&self.text, self.next_offset)
+    }
+}
