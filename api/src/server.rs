@@ -2,7 +2,7 @@
 //!
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
 //! * `guard`: request ids, `Host` and `Origin`, the log;
-//! * `ask`, `retrieve`, `chunks`, `probe`: the routes;
+//! * `ask`, `retrieve`, `chunks`, `probe`: the routes; `page`: what browsers show;
 //! * `current`: the snapshot that answers; `recorder`: the one writer of traces.
 //!
 //! **Invariants.** Handlers only check, hand over to [`Workers`] and wait: nothing here reads a file or
@@ -15,6 +15,7 @@ mod chunks;
 mod current;
 pub(crate) mod error;
 mod guard;
+mod page;
 mod probe;
 mod recorder;
 mod retrieve;
@@ -128,6 +129,7 @@ async fn run(service: Arc<Service>, settings: &Settings, ready: impl FnOnce(Sock
 fn router(service: Arc<Service>, settings: &Settings) -> Router {
     Router::new()
         .route("/", get(probe::index))
+        .route("/assets/{name}", get(page::asset))
         .route("/healthz", get(probe::health))
         .route("/readyz", get(probe::ready))
         .route("/openapi.json", get(probe::openapi))
@@ -176,6 +178,7 @@ impl Signals {
         probe::health,
         probe::ready,
         probe::openapi,
+        page::asset,
         ask::ask,
         retrieve::retrieve,
         retrieve::search_r1,
