@@ -1,13 +1,15 @@
 // Citations as others want them: Vancouver, RIS, BibTeX, plain text with links.
 
-const DOI = /^10\.\d{4,9}\/\S+$/;
+// What is no identifier is not passed on as one.
+const isDoi = (text) => /^10\.\d{4,9}\/\S+$/.test(text ?? "");
+const isPmid = (text) => /^\d{1,9}$/.test(text ?? "");
 
 /** Where a work can be read: PubMed and its publisher, as far as it has identifiers. */
 export function links({ pmid, pmcid, doi, url }) {
   const found = [];
-  if (pmid && /^\d{1,9}$/.test(pmid)) found.push({ name: `PMID ${pmid}`, href: `https://pubmed.ncbi.nlm.nih.gov/${pmid}/` });
+  if (isPmid(pmid)) found.push({ name: `PMID ${pmid}`, href: `https://pubmed.ncbi.nlm.nih.gov/${pmid}/` });
   if (pmcid && /^PMC\d{1,9}$/i.test(pmcid)) found.push({ name: pmcid, href: `https://pmc.ncbi.nlm.nih.gov/articles/${pmcid}/` });
-  if (doi && DOI.test(doi)) found.push({ name: `doi:${doi}`, href: `https://doi.org/${encodeURI(doi)}` });
+  if (isDoi(doi)) found.push({ name: `doi:${doi}`, href: `https://doi.org/${encodeURI(doi)}` });
   if (url && /^https?:\/\//i.test(url)) found.push({ name: host(url), href: url });
   return found;
 }
@@ -26,7 +28,10 @@ function works(citations) {
   for (const citation of citations) {
     const known = seen.get(citation.document);
     if (known) known.labels.push(citation.label);
-    else seen.set(citation.document, { ...citation, labels: [citation.label] });
+    else {
+      const [doi, pmid] = [isDoi(citation.doi) ? citation.doi : null, isPmid(citation.pmid) ? citation.pmid : null];
+      seen.set(citation.document, { ...citation, doi, pmid, labels: [citation.label] });
+    }
   }
   return [...seen.values()];
 }

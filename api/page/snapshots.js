@@ -23,7 +23,7 @@ export async function showSnapshots(root) {
       h("div", { class: "item-main" }, h("strong", null, one.id, " ", one.id === current && h("span", { class: "level level-guideline" }, "answers now")),
         h("span", { class: "meta" }, [one.built && day(one.built), Number.isFinite(one.documents) && plural(one.documents, "document"), Number.isFinite(one.chunks) && plural(one.chunks, "chunk"),
           one.encoder && `encoder ${one.encoder?.name ?? one.encoder}`, bytes(one.bytes)].filter(Boolean).map((part) => h("span", null, part)))),
-      one.id !== current && h("button", { type: "button", class: "small", "aria-label": `Let snapshot ${one.id} answer`, on: { click: () => use(one.id) } }, "Let it answer"))));
+      one.id !== current && h("button", { type: "button", class: "small", "aria-label": `Let it answer: snapshot ${one.id}`, on: { click: () => use(one.id) } }, "Let it answer"))));
   }
 
   async function use(id) {

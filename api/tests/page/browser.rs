@@ -110,7 +110,9 @@ impl Browser {
 
     #[track_caller]
     pub(crate) fn click(&self, selector: &str) {
-        let found = self.wait(selector, &format!("return document.querySelector({})", json!(selector)));
+        // as a person would who does not click through what lies over it
+        let centred = "const one = document.querySelector($); one?.scrollIntoView({ block: 'center' }); return one";
+        let found = self.wait(selector, &centred.replace('$', &json!(selector).to_string()));
         let id = found.as_object().and_then(|element| element.values().next()).and_then(Value::as_str).unwrap();
         self.post(&format!("/element/{id}/click"), &json!({}));
     }

@@ -86,7 +86,7 @@ fn citations_come_in_the_forms_others_read() {
     let make = |name: &str| with(&browser, "cite.js", &format!("return m.{name}({work})")).as_str().unwrap().to_owned();
     assert_eq!(
         make("vancouver"),
-        "1. Doe J, Roe R. Dose & {risk}. Lancet. 2021. doi:10.1000/x1. PMID: 123.\n2. No journal. PMID: javascript:1."
+        "1. Doe J, Roe R. Dose & {risk}. Lancet. 2021. doi:10.1000/x1. PMID: 123.\n2. No journal."
     );
     let ris = make("ris");
     assert!(

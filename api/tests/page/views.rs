@@ -197,7 +197,7 @@ fn snapshots_and_their_jobs_are_shown_and_used() {
     assert_eq!(browser.run("return document.querySelector('.job progress').value"), json!(400));
     let told = browser.text("main");
     assert!(told.contains("answers now") && told.contains("10,000 documents"), "{told}");
-    browser.click("[aria-label='Let snapshot s-1 answer']");
+    browser.click("[aria-label='Let it answer: snapshot s-1']");
     browser.wait("it is told", "return window.asked.some((one) => one.name === 'POST /v1/snapshots/s-1/use')");
 }
 
@@ -206,7 +206,7 @@ fn a_run_is_drawn_and_told_in_numbers() {
     let Some((_home, _server, browser)) = stubbed() else { return };
     show(&browser, &places()[8]);
     let told = browser.text("main");
-    for part in ["At step 120 of 200", "grpo", "902.3 k", "a value was not finite", "step 100", "Reward"] {
+    for part in ["At step 120 of 200", "grpo", "902 k", "a value was not finite", "step 100", "Reward"] {
         assert!(told.contains(part), "{part} is missing in {told}");
     }
     browser.run("const one = [...document.querySelectorAll('.chart')].find((chart) => chart.textContent.startsWith('Loss')); one.querySelector('details').open = true");
