@@ -18,7 +18,7 @@ export function act(name, ids) {
   return new Promise((resolve) => {
     const wantsTag = name === "tag" || name === "untag";
     const tag = h("input", { id: "act-tag", type: "text", required: true, maxlength: 80, autocomplete: "off" });
-    const reason = h("textarea", { id: "act-reason", rows: 3, required: !wantsTag, maxlength: 1000 });
+    const reason = h("textarea", { id: "act-reason", rows: 3, required: true, maxlength: 600 });
     const trouble = h("p", { class: "trouble", role: "alert" });
     const doer = h("button", { class: ["remove", "retract"].includes(name) ? "danger" : "primary" }, words);
     const box = h("dialog", { class: "box", "aria-labelledby": "act-title" }, h("form", { on: { submit } },

@@ -55,7 +55,7 @@ export function answerView({ question, chip, open, actions }) {
       const sure = Number.isFinite(verdict.confidence) ? `, ${Math.round(verdict.confidence * 100)} % sure` : "";
       const by = { rules: "checked by rule", scorer: "judged by a model" }[verdict.by] ?? "";
       replace(shown.mark, h("span", { class: `verdict ${kind}`, title: by ? by + sure : undefined }, icon(picture), words));
-      if (verdict.concern) notes.push(capital(verdict.concern));
+      if (verdict.concern) notes.push(quoted(verdict.concern));
       else if (verdict.missing?.length) notes.push(`Not in its source: ${verdict.missing.join(", ")}`);
     } else if (answer && !(sentence.cites ?? []).length) {
       shown.node.classList.add("doubt");
@@ -81,7 +81,7 @@ export function answerView({ question, chip, open, actions }) {
     showWarnings();
     replace(before, risks(whole.risks), opening(whole));
     replace(after, struck(whole.struck), conflicts(whole.conflicts, open), marks(whole.marks), understood(whole, question, actions),
-      sources(whole, open), wider(whole.wider, actions), tools(whole, question));
+      sources(whole, open), wider(whole, actions), tools(whole, question));
   }
 
   return {
@@ -126,7 +126,7 @@ function struck(list) {
   if (!list?.length) return null;
   return h("details", { class: "fold" }, h("summary", null, list.length === 1 ? "One sentence was struck" : `${list.length} sentences were struck`),
     h("p", { class: "hint" }, "Taken out of the answer, because the evidence does not bear them out."),
-    h("ul", { class: "struck" }, list.map(({ text, why }) => h("li", null, h("s", null, text), h("p", { class: "concern" }, capital(why))))));
+    h("ul", { class: "struck" }, list.map(({ text, why }) => h("li", null, h("s", null, text), h("p", { class: "concern" }, quoted(why))))));
 }
 
 function conflicts(list, open) {
@@ -205,7 +205,7 @@ function sources(whole, open) {
   const list = cited.length ? cited : nearest;
   if (!list.length) return null;
   return h("section", { class: "sources", "aria-label": cited.length ? "Sources" : "The nearest evidence" },
-    h("h3", null, cited.length ? "Sources" : "The nearest evidence"), h("ol", null, list.map((work) => h("li", null,
+    h("h3", null, cited.length ? "Sources" : "The nearest evidence"), h("ol", null, list.map((work) => h("li", { class: "source-card" },
       h("button", { type: "button", class: "source", "aria-haspopup": "dialog", data: { label: work.label }, on: { click: (event) => open(work.label, event.currentTarget) } },
         h("span", { class: "source-label" }, work.label),
         h("span", { class: "source-body" },
@@ -220,10 +220,10 @@ function links(work) {
   return found.length ? h("p", { class: "links" }, found.map(({ name, href }) => away(href, name))) : null;
 }
 
-function wider(list, actions) {
-  if (!list?.length) return null;
-  return h("section", { class: "wider", "aria-label": "Wider questions" }, h("h3", null, "You could ask instead"),
-    list.map((question) => h("button", { type: "button", class: "suggested", on: { click: () => actions.wider(question) } }, h("span", null, question), icon("ask"))));
+function wider(whole, actions) {
+  if (!whole.wider?.length) return null;
+  return h("section", { class: "wider", "aria-label": "Wider questions" }, h("h3", null, whole.abstained ? "You could ask instead" : "You could also ask"),
+    whole.wider.map((question) => h("button", { type: "button", class: "suggested", on: { click: () => actions.wider(question) } }, h("span", null, question), icon("ask"))));
 }
 
 function tools(whole, question) {
@@ -237,6 +237,11 @@ function tools(whole, question) {
       formats.map(([name, what, make]) => h("button", { type: "button", class: "ghost small", on: { click: () => copy(make(), what) } }, name))),
     whole.trace_id && h("a", { class: "ghost small", href: `#/trace/${encodeURIComponent(whole.trace_id)}` }, "How this came about"),
     whole.snapshot && h("span", { class: "hint stamp" }, `${[ms(whole.timings?.total_ms), `snapshot ${whole.snapshot}`].filter(Boolean).join(" · ")}`));
+}
+
+/** A concern with proper quotation marks: the service sets words apart by backticks. */
+function quoted(text) {
+  return capital(text).replace(/`([^`]*)`/g, "“$1”");
 }
 
 function capital(text) {

@@ -16,8 +16,8 @@ export function composer({ ask, stop, again }) {
   const collectionField = h("div", { class: "field" }, h("label", { for: "filter-collections" }, "Collections"), named);
   const sources = h("input", { id: "filter-sources", type: "text", placeholder: "pubmed, pmc" });
   const count = h("span", { class: "count", hidden: true });
-  const opener = h("button", { type: "button", class: "ghost", "aria-expanded": "false", "aria-controls": "filters",
-    on: { click: () => open(filters.hidden) } }, icon("filter"), h("span", null, "Filters"), count);
+  const opener = h("button", { type: "button", class: "ghost", "aria-label": "Filters", "aria-expanded": "false", "aria-controls": "filters",
+    on: { click: () => open(filters.hidden) } }, icon("filter"), h("span", { class: "roomy" }, "Filters"), count);
   const filters = h("fieldset", { id: "filters", class: "filters", hidden: true, on: { input: tally } },
     h("legend", null, "What may be evidence"),
     h("div", { class: "years" },
@@ -30,7 +30,7 @@ export function composer({ ask, stop, again }) {
     h("div", { class: "row end" }, h("button", { type: "button", class: "ghost", on: { click: reset } }, "Clear filters")));
   const follows = h("input", { type: "checkbox", id: "follows", checked: true });
   const followed = h("label", { class: "toggle", for: "follows", hidden: true }, follows, h("span", null, "Follow up", h("span", { class: "roomy" }, " on this answer")));
-  const anew = h("button", { type: "button", class: "ghost", hidden: true, on: { click: again } }, "New", h("span", { class: "roomy" }, " question"));
+  const anew = h("button", { type: "button", class: "ghost", hidden: true, on: { click: again } }, h("span", null, "New", h("span", { class: "roomy" }, " question")));
   const asker = h("button", { class: "primary", type: "submit" }, icon("ask"), h("span", null, "Ask"));
   const stopper = h("button", { class: "primary stop", type: "button", hidden: true, on: { click: stop } }, icon("stop"), h("span", null, "Stop"));
   const trouble = h("p", { class: "trouble", role: "alert" });

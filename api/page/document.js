@@ -6,6 +6,7 @@ import { get } from "./api.js";
 import * as cite from "./cite.js";
 import { away, h, icon, replace } from "./dom.js";
 import { STANDINGS, STATUSES, wordFor } from "./words.js";
+import { indicesOfBytes } from "./quote.js";
 import { auditTable } from "./records.js";
 
 export async function showDocument(root, id) {
@@ -34,6 +35,16 @@ export async function showDocument(root, id) {
 
 function text(one) {
   if (typeof one.text !== "string") return null;
-  return h("section", { "aria-label": "Text" }, h("h2", null, "Text"), h("div", { class: "passage tall", tabindex: "0", role: "region", "aria-label": "Text of the document" },
-    h("p", { class: "passage-text" }, one.text)));
+  return h("section", { "aria-label": "Text" }, h("h2", null, "Text"), one.cut && h("p", { class: "hint" }, "This document is long: its beginning is shown."),
+    h("div", { class: "passage tall", tabindex: "0", role: "region", "aria-label": "Text of the document" },
+      parts(one).map(([heading, piece]) => [heading && h("h3", null, heading), h("p", { class: "passage-text" }, piece.trim())])));
+}
+
+/** The text cut where sections begin. */
+function parts({ text: whole, sections }) {
+  const starts = indicesOfBytes(whole, (sections ?? []).map((section) => section.start));
+  const cuts = (sections ?? []).map(({ heading }, place) => ({ heading, at: starts[place] })).filter(({ at }) => at >= 0);
+  const pieces = cuts.map(({ heading, at }, place) => [heading, whole.slice(at, cuts[place + 1]?.at)]);
+  const before = whole.slice(0, cuts[0]?.at);
+  return before.trim() ? [["", before], ...pieces] : pieces;
 }

@@ -2,46 +2,59 @@
 
 import { explain, get, query } from "./api.js";
 import { lineChart, short } from "./chart.js";
-import { append, h, icon, plural, replace } from "./dom.js";
+import { append, h, icon, plural } from "./dom.js";
 import { view as traceView } from "./trace.js";
 import { bytes, day, readable } from "./words.js";
 
-export async function show(root, [id]) {
-  if (id) return run(root, id);
-  const { runs = [] } = await get("/v1/runs");
-  root.append(h("div", { class: "page narrow" }, h("h1", { tabindex: "-1" }, "Training runs"),
-    runs.length ? h("div", { class: "list" }, runs.map((one) => h("div", { class: "item" }, h("a", { class: "item-main", href: `#/runs/${encodeURIComponent(one.id)}` },
-      h("strong", null, one.id), h("span", { class: "meta" }, facts(one).map((fact) => h("span", null, fact)))))))
-      : h("p", { class: "plain" }, "There are no runs yet. ", h("code", null, "anamnesis-train"), " writes them into the folder ", h("code", null, "runs"), " of the home directory.")));
+export async function show(root, [id], params) {
+  if (id) return run(root, id, params?.get("stage") ?? null);
+  const list = h("div", { class: "list" });
+  const more = h("button", { type: "button", hidden: true, on: { click: () => load() } }, "More");
+  const page = h("div", { class: "page narrow" }, h("h1", { tabindex: "-1" }, "Training runs"), list, more);
+  root.append(page);
+  let after = null;
+  await load();
+  if (!list.childElementCount) {
+    more.before(h("p", { class: "plain" }, "There are no runs yet. ", h("code", null, "anamnesis-train"), " writes them into the folder ", h("code", null, "runs"), " of the home directory."));
+  }
   return undefined;
+
+  async function load() {
+    const { runs = [], next = null } = await get(`/v1/runs${query({ after })}`);
+    after = next;
+    more.hidden = !next;
+    append(list, runs.map((one) => h("div", { class: "item" }, h("a", { class: "item-main", href: address(one.id) }, h("strong", null, one.id),
+      h("span", { class: "meta" }, facts(one).map((fact) => h("span", null, fact))),
+      one.stages?.map((stage) => h("span", { class: "meta" }, h("span", null, stage.name), facts(stage).map((fact) => h("span", null, fact))))))));
+  }
 }
+
+const address = (id, stage) => `#/runs/${encodeURIComponent(id)}${query({ stage })}`;
 
 function facts(one) {
-  const began = one.started ?? one.at;
-  const steps = Number.isFinite(one.steps) ? `${one.step ?? 0} of ${plural(one.steps, "step")}` : Number.isFinite(one.step) ? plural(one.step, "step") : null;
-  return [one.stage, steps, one.state && readable(one.state), began && day(began)].filter(Boolean);
+  const steps = one.steps ? `step ${one.step} of ${one.steps}` : one.step ? `step ${one.step}` : null;
+  return [one.kind, steps, one.started && (one.ended ? "ended" : "not ended"), one.started && day(one.started)].filter(Boolean);
 }
 
-async function run(root, id) {
+async function run(root, id, stage) {
   const path = `/v1/runs/${encodeURIComponent(id)}`;
-  const whole = await get(path);
-  const lines = whole.entries ?? whole.journal ?? whole.lines ?? [];
-  const of = (kind) => lines.filter((line) => line.kind === kind);
-  const [starts, steps, heldout, notices] = ["start", "step", "heldout", "notice"].map(of);
+  const whole = await get(`${path}${query({ stage })}`);
+  const { starts = [], steps = [], heldout = [], checkpoints = [], notices = [], stages = [], end } = whole;
   const start = starts.at(-1);
   const last = steps.at(-1);
-  const ended = of("end").at(-1);
-  const best = of("checkpoint").filter((line) => line.best).at(-1);
-  const state = ended ? `Ended after ${plural(ended.step, "step")}` : last ? `At step ${last.step}${start ? ` of ${start.steps}` : ""}` : "Not begun";
-  const told = [["Stage", last?.stage ?? start?.stage], ["Values that learn", start && short(start.parameters)], ["Samples", start && short(start.samples)],
-    ["Held out", start && short(start.heldout)], ["Best checkpoint", best && `step ${best.step}`], ["Memory", start && bytes(start.peak_bytes ?? start.forecast_bytes)]];
-  append(root, [h("div", { class: "page" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, "Training runs"), ` / ${id}`),
-    h("h1", { tabindex: "-1" }, id), h("p", { class: "meta" }, [state, start && `begun ${day(start.at)}`].filter(Boolean).map((part) => h("span", null, part))),
-    start && !ended && h("progress", { max: start.steps, value: last?.step ?? 0, "aria-label": "Steps done" }),
-    h("dl", { class: "told" }, told.filter(([, value]) => value).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value)))),
+  const best = checkpoints.filter((one) => one.best).at(-1);
+  const state = end ? `Ended after ${plural(end.step, "step")}` : last ? `At step ${last.step}${start ? ` of ${start.steps}` : ""}` : stages.length ? plural(stages.length, "stage") : "Not begun";
+  const told = [["Kind", start?.kind], ["Values that learn", start && short(start.parameters)], ["Samples", start && short(start.samples)],
+    ["Held out", start && short(start.heldout)], ["Best checkpoint", best && `step ${best.step}`], ["Memory", start && bytes(start.peak_bytes ?? start.forecast_bytes)]]
+    .filter(([, value]) => value);
+  append(root, [h("div", { class: "page" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, "Training runs"), " / ", stage ? h("a", { href: address(id) }, id) : id, stage && ` / ${stage}`),
+    h("h1", { tabindex: "-1" }, stage ? `${id}: ${stage}` : id), h("p", { class: "meta" }, [state, start && `begun ${day(start.at)}`].filter(Boolean).map((part) => h("span", null, part))),
+    stages.length > 0 && h("nav", { class: "tabs", "aria-label": "Stages" }, stages.map((name) => h("a", { href: address(id, name), "aria-current": name === stage ? "page" : null }, name))),
+    start && !end && h("progress", { max: start.steps, value: last?.step ?? 0, "aria-label": "Steps done" }),
+    told.length > 0 && h("dl", { class: "told" }, told.map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value)))),
     notices.length > 0 && h("section", { class: "stack", "aria-label": "Notices" }, h("h2", null, "Notices"),
       notices.map((line) => h("p", { class: "banner doubt" }, icon("warning"), h("span", null, h("strong", null, `Step ${line.step}. `), line.text)))),
-    charts(steps, heldout), episodes(path, steps))]);
+    charts(steps, heldout), episodes(path, stage))]);
 }
 
 /** The curves that are looked at first come first; the others wait behind a fold. */
@@ -78,23 +91,29 @@ function measured(once) {
       h("td", null, `${readable(phase)}, step ${step}`))))));
 }
 
-function episodes(path, steps) {
+function episodes(path, stage) {
   const place = h("div", { class: "list" });
   const said = h("p", { class: "hint", role: "status" });
-  const field = h("input", { id: "episode-step", type: "number", min: 1, max: steps.at(-1)?.step ?? 1, placeholder: "the last" });
-  const form = h("form", { class: "row controls", on: { submit: (event) => { event.preventDefault(); load(); } } },
+  const field = h("input", { id: "episode-step", type: "number", min: 1, placeholder: "the last" });
+  const more = h("button", { type: "button", hidden: true, on: { click: () => load(next) } }, "More");
+  const form = h("form", { class: "row controls", on: { submit: (event) => { event.preventDefault(); load(null); } } },
     h("label", { for: "episode-step" }, "Step"), field, h("button", null, "Show its episodes"));
-  return h("section", { "aria-label": "Episodes" }, h("h2", null, "Episodes"), form, said, place);
+  let next = null;
+  return h("section", { "aria-label": "Episodes" }, h("h2", null, "Episodes"), form, said, place, more);
 
-  async function load() {
+  async function load(after) {
     said.textContent = "Fetching";
+    if (!after) place.replaceChildren();
     try {
-      const { episodes: found = [] } = await get(`${path}/episodes${query({ step: field.value, limit: 50 })}`);
-      said.textContent = found.length ? plural(found.length, "episode") : "There are no episodes of this step.";
-      replace(place, found.map(episode));
+      const found = await get(`${path}/episodes${query({ step: field.value, stage, limit: 20, after })}`);
+      next = found.next ?? null;
+      more.hidden = !next;
+      append(place, (found.episodes ?? []).map(({ episode: one }) => episode(one)));
+      const kept = found.steps ?? [];
+      said.textContent = place.childElementCount ? `Step ${found.step}. Episodes are kept of steps ${kept[0]} to ${kept.at(-1)}.` : "There are no episodes of this step.";
     } catch (error) {
-      said.textContent = explain(error);
-      place.replaceChildren();
+      more.hidden = true;
+      said.textContent = error.status === 404 ? "No episodes are kept: they are where a policy learns from rewards." : explain(error);
     }
   }
 }
@@ -110,7 +129,7 @@ function episode(one) {
       h("thead", null, h("tr", null, ["Term", "Value", "Weight", "Counts", "Why"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", null, (reward?.terms ?? []).map((term) => h("tr", null, h("th", { scope: "row" }, readable(term.name)),
         [short(term.value) || "unknown", short(term.weight), short(term.value * term.weight)].map((value) => h("td", { class: "number" }, value)), h("td", null, term.reason)))))),
-    trace && traceView(trace)]);
+    trace && h("div", { class: "page trace" }, traceView(trace))]);
   });
   return details;
 }

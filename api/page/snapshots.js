@@ -13,6 +13,9 @@ export async function showSnapshots(root) {
   root.append(h("div", { class: "row spread" }, h("p", { class: "lead left" }, "A snapshot is what is searched. It is built aside and never changed; the old one answers meanwhile."), builder), jobs, list);
   let waiting = 0;
   let running = new Set();
+  const seen = new Set();
+  // jobs that were over before this view was opened are no news
+  let isFollowing = false;
   await load();
   watch();
   return () => clearTimeout(waiting);
@@ -22,15 +25,15 @@ export async function showSnapshots(root) {
     replace(list, snapshots.length === 0 && h("p", { class: "plain" }, "There is no snapshot yet."), snapshots.map((one) => h("div", { class: "item" },
       h("div", { class: "item-main" }, h("strong", null, one.id, " ", one.id === current && h("span", { class: "level level-guideline" }, "answers now")),
         h("span", { class: "meta" }, [one.built && day(one.built), Number.isFinite(one.documents) && plural(one.documents, "document"), Number.isFinite(one.chunks) && plural(one.chunks, "chunk"),
-          one.encoder && `encoder ${one.encoder?.name ?? one.encoder}`, bytes(one.bytes)].filter(Boolean).map((part) => h("span", null, part)))),
-      one.id !== current && h("button", { type: "button", class: "small", "aria-label": `Let it answer: snapshot ${one.id}`, on: { click: () => use(one.id) } }, "Let it answer"))));
+          one.encoder && `encoder ${one.encoder}`, bytes(one.bytes)].filter(Boolean).map((part) => h("span", null, part))), one.damage && h("span", { class: "concern" }, one.damage)),
+      one.id !== current && !one.damage && h("button", { type: "button", class: "small", "aria-label": `Let it answer: snapshot ${one.id}`, on: { click: () => use(one.id) } }, "Let it answer"))));
   }
 
   async function use(id) {
     try {
       await post(`/v1/snapshots/${encodeURIComponent(id)}/use`, {});
-      toast("This snapshot answers now");
-      await load();
+      announce("The snapshot is looked over, then it answers");
+      await watch();
     } catch (error) {
       toast(explain(error));
     }
@@ -63,10 +66,14 @@ export async function showSnapshots(root) {
     running = now;
     builder.disabled = now.size > 0;
     replace(jobs, found.slice(0, 5).map(job));
-    if (ended.length) {
-      for (const one of found.filter((job) => ended.includes(job.id))) toast(one.state === "done" ? "The job is done" : `The job ${one.state}`);
+    // what is over before it is first seen ends no less
+    const quick = found.filter((one) => OVER.includes(one.state) && !seen.has(one.id));
+    for (const one of found) seen.add(one.id);
+    if (ended.length || (isFollowing && quick.length)) {
+      for (const one of found.filter((job) => ended.includes(job.id) || (isFollowing && quick.includes(job)))) toast(one.state === "done" ? "The job is done" : `The job ${one.state}`);
       await load();
     }
+    isFollowing = true;
     if (now.size && root.isConnected) waiting = setTimeout(watch, 700);
   }
 

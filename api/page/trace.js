@@ -12,24 +12,24 @@ export async function show(root, [id]) {
   }
   const answered = await get(`/v1/traces/${encodeURIComponent(id)}`);
   const whole = answered.trace && typeof answered.trace === "object" ? answered.trace : answered;
-  root.append(view(whole));
+  root.append(h("div", { class: "page trace" }, h("p", { class: "crumb" }, h("a", { href: "#/traces" }, "Traces"), ` / ${whole.id}`),
+    h("h1", { tabindex: "-1" }, whole.question), view(whole),
+    h("div", { class: "row" }, h("button", { type: "button", on: { click: () => copy(JSON.stringify(whole, null, 2), "Trace") } }, "Copy as JSON"),
+      h("span", { class: "hint" }, h("code", null, `anamnesis replay ${whole.id}`), " repeats it."))));
 }
 
 /** A trace as the agent stores it, laid out in time. The trainer's episodes hold the same. */
 export function view(trace) {
   const evidence = trace.ledger?.entries ?? [];
   const turns = [...new Set([...trace.segments, ...trace.searches].map((part) => part.turn))].sort((a, b) => a - b);
-  return h("div", { class: "page trace" },
-    h("p", { class: "crumb" }, h("a", { href: "#/traces" }, "Traces"), ` / ${trace.id}`),
-    h("h1", { tabindex: "-1" }, trace.question),
+  return [
     h("p", { class: "meta" }, [day(trace.started), `policy ${trace.policy}`, `seed ${trace.seed}`, `snapshot ${trace.snapshot}`].map((part) => h("span", null, part))),
     times(trace.timings),
     h("ol", { class: "timeline" }, turns.map((turn) => h("li", { class: "turn" }, h("h2", null, `Turn ${turn}`), moves(trace, turn))),
       h("li", { class: "turn end" }, h("h2", null, "The end"), h("p", { class: "hint" }, `${readable(trace.stop)}.`), ending(trace.answer))),
     evidence.length > 0 && h("section", { "aria-label": "Evidence" }, h("h2", null, plural(evidence.length, "piece", "pieces"), " of evidence"),
       h("div", { class: "list" }, evidence.map(piece))),
-    h("div", { class: "row" }, h("button", { type: "button", on: { click: () => copy(JSON.stringify(trace, null, 2), "Trace") } }, "Copy as JSON"),
-      h("span", { class: "hint" }, h("code", null, `anamnesis replay ${trace.id}`), " repeats it.")));
+  ];
 }
 
 /** What happened in a turn: searches stand between what the policy wrote and what the environment answered. */

@@ -90,7 +90,7 @@ fn every_part_of_an_answer_is_shown() {
     let concerns = browser.run(
         "return [...document.querySelectorAll('.sentence .concern')].map((one) => one.hidden ? '' : one.textContent)",
     );
-    assert!(concerns[1].as_str().unwrap().starts_with("Says `raises` where its source says `lowers`"), "{concerns}");
+    assert!(concerns[1].as_str().unwrap().starts_with("Says “raises” where its source says “lowers”"), "{concerns}");
     assert_eq!(concerns[2], "Not in its source: 25 mg");
     let text = browser.run("for (const one of document.querySelectorAll('.answer details')) one.open = true; return document.querySelector('.answer').innerText");
     let text = text.as_str().unwrap();
@@ -114,7 +114,7 @@ fn every_part_of_an_answer_is_shown() {
         "Compared with",
         "Expression of concern",
         "PMID 26378978",
-        "You could ask instead",
+        "You could also ask",
         "One source was left out.",
         "1.2 s",
     ] {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::answers;
 use crate::browser::{Browser, skip, tell};
 use crate::harness::{Home, Server};
-use crate::views;
+use crate::stubs;
 
 /// Where axe-core's `axe.min.js` lies.
 const AXE: &str = "ANAMNESIS_AXE";
@@ -59,9 +59,9 @@ fn no_view_shuts_anybody_out() {
     browser.click("[aria-label='Close the evidence']");
     look("an answer on a phone");
     browser.resize(1280, 900);
-    browser.stub(&views::answers());
-    for place in views::places() {
-        views::show(&browser, &place);
+    browser.stub(&stubs::answers());
+    for place in stubs::places() {
+        stubs::show(&browser, &place);
         look(&place.0);
     }
     browser.stub(&json!({ "GET /v1/runs": { "wanted": "Bearer never", "json": Value::Null } }));
