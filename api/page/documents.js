@@ -1,9 +1,10 @@
 // The list of documents, a page at a time: a page is as quick with ten documents as with a million.
 
 import { ACTS, act } from "./acts.js";
+import { add } from "./adding.js";
 import { level, status } from "./answer.js";
 import { explain, get, query } from "./api.js";
-import { announce, h, plural, replace } from "./dom.js";
+import { announce, append, h, plural, replace } from "./dom.js";
 import { STANDINGS, STATUSES, wordFor } from "./words.js";
 
 const PAGE = 50;
@@ -26,6 +27,7 @@ export async function showDocuments(root, params) {
   h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Documents" }, h("table", { class: "documents" }, h("caption", { class: "unseen" }, "Documents"),
     h("thead", null, h("tr", null, h("th", { scope: "col" }, all), ["Document", "Kind", "Date", "Standing", "Tags"].map((name) => h("th", { scope: "col" }, name)))), rows)),
   h("div", { class: "row pages" }, before, after, said));
+  append(summary, adder());
   // where each page began: what is before a page cannot be asked for, only remembered
   let starts = [null];
   let next = null;
@@ -39,12 +41,22 @@ export async function showDocuments(root, params) {
   async function collectionsOf() {
     try {
       const { collections = [] } = await get("/v1/collections");
-      collection.append(...collections.map((one) => h("option", { value: one.name }, one.name)));
-      replace(summary, collections.map((one) => h("button", { type: "button", class: "card", on: { click: () => { collection.value = one.name; first(); } } },
+      const chosen = collection.value;
+      replace(collection, h("option", { value: "" }, "Any collection"), collections.map((one) => h("option", { value: one.name }, one.name)));
+      collection.value = chosen;
+      replace(summary, adder(), collections.map((one) => h("button", { type: "button", class: "card", on: { click: () => { collection.value = one.name; first(); } } },
         h("strong", null, one.name), h("span", { class: "hint" }, [plural(one.documents ?? 0, "document"), plural(one.chunks ?? 0, "chunk"), one.withdrawn && `${one.withdrawn} withdrawn`].filter(Boolean).join(" · ")))));
     } catch {
       // the list says what is wrong
     }
+  }
+
+  function adder() {
+    return h("button", { type: "button", class: "primary", on: { click: async () => {
+      if (!await add()) return;
+      collectionsOf();
+      load();
+    } } }, "Add documents");
   }
 
   function later() {

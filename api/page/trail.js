@@ -32,7 +32,7 @@ export function trail({ chip }) {
     },
     query({ turn, query }) {
       step(turn, query);
-      summary.textContent = plural(steps.size, "search", "searches");
+      summary.textContent = `Searching · ${plural(steps.size, "query", "queries")}`;
     },
     hits({ turn, query, hits }) {
       for (const hit of hits) seen.add(hit.chunk);

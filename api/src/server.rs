@@ -2,7 +2,8 @@
 //!
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
 //! * `guard`: request ids, `Host` and `Origin`, the log;
-//! * `ask`, `retrieve`, `chunks`, `probe`: the routes; `page`: what browsers show;
+//! * `page`: what browsers show;
+//! * `ask`, `retrieve`, `chunks`, `probe`: the routes;
 //! * `current`: the snapshot that answers; `recorder`: the one writer of traces.
 //!
 //! **Invariants.** Handlers only check, hand over to [`Workers`] and wait: nothing here reads a file or

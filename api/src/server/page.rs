@@ -26,6 +26,7 @@ static PAGE: LazyLock<File> =
 static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
     vec![
         File::new("acts.js", SCRIPT, include_bytes!("../../page/acts.js")),
+        File::new("adding.js", SCRIPT, include_bytes!("../../page/adding.js")),
         File::new("answer.js", SCRIPT, include_bytes!("../../page/answer.js")),
         File::new("api.js", SCRIPT, include_bytes!("../../page/api.js")),
         File::new("app.js", SCRIPT, include_bytes!("../../page/app.js")),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use crate::browser::Browser;
+use crate::browser::{Browser, ENTER};
 use crate::harness::{Home, Server};
 
 fn page() -> (Home, Server) {
@@ -176,6 +176,34 @@ fn an_abstention_and_a_question_back_lead_further() {
 }
 
 #[test]
+fn a_question_can_be_stopped_and_what_was_told_stays() {
+    let (_home, server) = page();
+    let Some(browser) = Browser::open(&server, "/") else { return };
+    let whole = stream(&full());
+    let begun = whole.split("event: final").next().unwrap();
+    browser.stub(&json!({ "POST /v1/ask": { "endless": begun } }));
+    browser.click("#question");
+    browser.keys("Does it help?");
+    browser.keys(ENTER);
+    browser.wait("it is being answered", "return document.querySelectorAll('.sentence').length === 3");
+    assert_eq!(
+        browser
+            .run("return [document.querySelector('.trail').open, document.querySelector('[aria-busy=true]') !== null]"),
+        json!([true, true])
+    );
+    browser.click(".stop");
+    browser.answered();
+    assert!(browser.text(".trouble-place").contains("Stopped."), "{}", browser.text(".trouble-place"));
+    assert_eq!(browser.run("return document.querySelectorAll('.sentence').length"), json!(3));
+    // half an answer is not kept as one
+    assert_eq!(browser.run("return localStorage.getItem('anamnesis.history')"), Value::Null);
+    assert!(
+        browser.run("return !document.querySelector('[type=submit]').hidden") == json!(true),
+        "the next one can be asked"
+    );
+}
+
+#[test]
 fn what_fails_is_told_and_a_key_is_asked_for() {
     let (_home, server) = page();
     let Some(browser) = Browser::open(&server, "/") else { return };
@@ -188,10 +216,10 @@ fn what_fails_is_told_and_a_key_is_asked_for() {
     browser.stub(&json!({ "POST /v1/ask": { "wanted": "Bearer k-1", "events": stream(&full()) } }));
     browser.click("#question");
     browser.keys("Anything?");
-    browser.keys(crate::browser::ENTER);
+    browser.keys(ENTER);
     browser.wait("a key is asked for", "return document.querySelector('dialog[open] #key-field')");
     browser.keys("k-1");
-    browser.keys(crate::browser::ENTER);
+    browser.keys(ENTER);
     browser.answered();
     assert!(browser.text(".exchange:last-child .sentences").contains("It lowers the risk."));
     assert_eq!(

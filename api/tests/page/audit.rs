@@ -64,6 +64,11 @@ fn no_view_shuts_anybody_out() {
         stubs::show(&browser, &place);
         look(&place.0);
     }
+    stubs::show(&browser, &("#/curate".to_owned(), ".collections .primary"));
+    browser.click(".collections .primary");
+    browser.wait("the form", "return document.querySelector('dialog[open] #add-content')");
+    look("the form for documents");
+    browser.run("document.querySelector('dialog[open]').close()");
     browser.stub(&json!({ "GET /v1/runs": { "wanted": "Bearer never", "json": Value::Null } }));
     browser.view("#/runs");
     browser.wait("a key is asked for", "return document.querySelector('dialog[open] #key-field')");

@@ -110,3 +110,18 @@ fn citations_come_in_the_forms_others_read() {
     );
     assert_eq!(corrected, json!(["Is aspirin safe in children, as to bleeding?", "Is it safe?"]));
 }
+
+#[test]
+fn a_file_is_known_by_its_name_and_beginning() {
+    let (_home, server) = page();
+    let Some(browser) = Browser::open(&server, "/") else { return };
+    for (name, beginning, format) in [
+        ("a.md", "# Metformin", "text"),
+        ("a.xml", "<?xml version=\"1.0\"?><PubmedArticleSet><PubmedArticle>", "pubmed"),
+        ("a.nxml", "<?xml version=\"1.0\"?>\n<!DOCTYPE article>\n<article article-type=\"x\">", "jats"),
+        ("a.jsonl", "{\"text\": \"see <article >\"}", "jsonl"),
+    ] {
+        let found = with(&browser, "adding.js", &format!("return m.formatOf({}, {})", json!(name), json!(beginning)));
+        assert_eq!(found, format, "{name}");
+    }
+}

@@ -104,6 +104,33 @@ fn a_document_is_set_aside_and_what_cited_it_is_found() {
 }
 
 #[test]
+fn documents_are_added_and_what_was_rejected_is_told() {
+    let home = Home::indexed();
+    let server = Server::start(&home, &[]);
+    let Some(browser) = Browser::open(&server, "/#/curate") else { return };
+    if !has(&server, "/v1/documents") {
+        return;
+    }
+    browser.wait("the documents", "return document.querySelectorAll('.documents tbody tr').length === 4");
+    browser.click(".collections .primary");
+    let lines =
+        r#"{"id":"gout","title":"Gout","text":"Colchicine is a first-line treatment of acute gout."}\nnonsense"#;
+    browser.run(&format!(
+        "for (const [id, value] of [['content', {}], ['collection', 'mine'], ['reason', 'asked for']]) document.querySelector('#add-' + id).value = value",
+        json!(lines.replace("\\n", "\n"))
+    ));
+    browser.run("document.querySelector('dialog[open] form').requestSubmit()");
+    browser.wait(
+        "it is told",
+        "return document.querySelector('dialog[open] [role=status]').innerText.includes('1 document added')",
+    );
+    assert!(browser.text("dialog[open]").contains("1 rejected"), "{}", browser.text("dialog[open]"));
+    browser.run("document.querySelector('dialog[open]').close()");
+    browser.wait("it is listed", "return document.querySelectorAll('.documents tbody tr').length === 5");
+    browser.wait("its collection too", "return document.querySelector('.collections').innerText.includes('mine')");
+}
+
+#[test]
 fn a_snapshot_is_built_while_one_looks_on() {
     let home = Home::indexed();
     let server = Server::start(&home, &[]);
@@ -130,8 +157,8 @@ fn a_run_is_read_from_its_journal() {
     let home = Home::with_documents();
     let folder = home.path().join("runs/first");
     fs::create_dir_all(folder.join("traces")).unwrap();
-    let lines: String = stubs::journal().iter().map(|line| format!("{line}\n")).collect();
-    fs::write(folder.join("journal.jsonl"), lines).unwrap();
+    let lines: Vec<_> = stubs::journal().iter().map(ToString::to_string).collect();
+    fs::write(folder.join("journal.jsonl"), lines.join("\n") + "\n").unwrap();
     fs::write(folder.join("traces/step-00000120.jsonl"), format!("{}\n", stubs::episode())).unwrap();
     let server = Server::start(&home, &[]);
     let Some(browser) = Browser::open(&server, "/#/runs") else { return };
