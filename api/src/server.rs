@@ -1,8 +1,8 @@
 //! The HTTP service: routes, limits, start and end.
 //!
+//! * `page`: what browsers show;
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
 //! * `guard`: request ids, `Host` and `Origin`, the log;
-//! * `page`: what browsers show;
 //! * `ask`, `retrieve`, `chunks`, `probe`: the routes;
 //! * `current`: the snapshot that answers; `recorder`: the one writer of traces.
 //!
