@@ -1,5 +1,6 @@
 //! The HTTP service: routes, limits, start and end.
 //!
+//! * `page`: what browsers show;
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
 //! * `guard`: request ids, `Host` and `Origin`, the log;
 //! * `ask`, `retrieve`, `chunks`, `probe`: the routes;
@@ -18,6 +19,7 @@ pub(crate) mod error;
 mod guard;
 pub(crate) mod mcp;
 mod openai;
+mod page;
 mod probe;
 mod recorder;
 mod retrieve;
@@ -155,6 +157,7 @@ async fn run(service: Arc<Service>, settings: &Settings, ready: impl FnOnce(Sock
 fn router(service: Arc<Service>, settings: &Settings) -> Router {
     Router::new()
         .route("/", get(probe::index))
+        .route("/assets/{name}", get(page::asset))
         .route("/healthz", get(probe::health))
         .route("/readyz", get(probe::ready))
         .route("/openapi.json", get(probe::openapi))
@@ -206,6 +209,7 @@ impl Signals {
         probe::health,
         probe::ready,
         probe::openapi,
+        page::asset,
         ask::ask,
         retrieve::retrieve,
         retrieve::search_r1,

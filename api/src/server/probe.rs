@@ -5,24 +5,37 @@ use std::sync::Arc;
 use agent::NOTICE;
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use retriever::Retrieve;
 
-use super::Service;
 use super::error::ApiError;
 use super::wire::{Failure, Health, Index};
+use super::{Service, page};
 
 /// The interface, as checked in.
 const OPENAPI: &str = include_str!("../../openapi.json");
 
 /// Find your way.
-#[utoipa::path(get, path = "/", tag = "service", responses((status = 200, description = "what is where", body = Index)))]
-pub(super) async fn index() -> Json<Index> {
-    Json(Index {
+///
+/// A browser, which accepts `text/html`, is answered with the page.
+#[utoipa::path(
+    get,
+    path = "/",
+    tag = "service",
+    responses((status = 200, description = "what is where", content((Index = "application/json"), (String = "text/html")))),
+)]
+pub(super) async fn index(headers: HeaderMap) -> impl IntoResponse {
+    let answer = if page::is_wanted(&headers) { page::page(&headers) } else { Json(routes()).into_response() };
+    ([(header::VARY, "accept")], answer)
+}
+
+fn routes() -> Index {
+    Index {
         name: "anamnesis",
         version: env!("CARGO_PKG_VERSION"),
         routes: vec![
+            "GET /: this list, or for a browser the page",
             "POST /v1/ask: a question, answered with citations (JSON or server-sent events)",
             "POST /v1/retrieve: hits for one query or several",
             "POST /retrieve: the same in the form of Search-R1",
@@ -34,7 +47,7 @@ pub(super) async fn index() -> Json<Index> {
             "GET /openapi.json: all of this for programs",
         ],
         notice: NOTICE,
-    })
+    }
 }
 
 /// Does the process live?
