@@ -3,6 +3,7 @@
 //! * [`run`]: the command line, one file a verb under `cli`;
 //! * `home`: what lies where on disk, and how it is opened;
 //! * `server`: the axum service; async ends in `worker`, where requests cross to blocking threads;
+//! * `keys`: who may use a service;
 //! * `output` and `progress`: stdout is data, stderr is progress.
 //!
 //! **Invariants.** No optimiser is linked here and no tensor is named. Standard output holds results
@@ -11,6 +12,7 @@
 
 mod cli;
 mod home;
+mod keys;
 mod output;
 mod policies;
 mod progress;

@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::wire::{Failure, Health, Index};
 
 /// The interface, as checked in.
-const OPENAPI: &str = include_str!("../../openapi.json");
+pub(super) const OPENAPI: &str = include_str!("../../openapi.json");
 
 /// Find your way.
 #[utoipa::path(get, path = "/", tag = "service", responses((status = 200, description = "what is where", body = Index)))]
@@ -30,6 +30,8 @@ pub(super) async fn index() -> Json<Index> {
             "GET /healthz: the process lives",
             "GET /readyz: an index is open",
             "GET /openapi.json: all of this for programs",
+            "GET /reference: the same for people",
+            "GET /metrics: what the service counts and measures",
         ],
         notice: NOTICE,
     })
