@@ -2,10 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot set up its input has failed its test")]
 
+mod client;
 mod guard;
 mod harness;
+mod keys;
 mod lifecycle;
+mod limits;
 mod local;
+mod matrix;
 mod model;
 mod openapi;
 mod overload;
