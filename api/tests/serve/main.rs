@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot set up its input has failed its test")]
 
+mod audit;
 mod client;
+mod config;
 mod guard;
 mod harness;
 mod keys;
@@ -10,9 +12,11 @@ mod lifecycle;
 mod limits;
 mod local;
 mod matrix;
+mod metrics;
 mod model;
 mod openapi;
 mod overload;
+mod reference;
 mod refusals;
 mod routes;
 mod stream;

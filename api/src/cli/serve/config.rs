@@ -141,10 +141,26 @@ pub(super) fn example() -> String {
         let _ = write!(text, "\n[{section}]\n");
         for arg in command.get_arguments().filter(|arg| is_key(arg) && section_of(arg) == section) {
             let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            let _ = write!(text, "# {}\n#{} = {}\n", help.replace('\n', "\n# "), arg.get_id(), shown(arg));
+            comment(&mut text, &help);
+            let _ = writeln!(text, "#{} = {}", arg.get_id(), shown(arg));
         }
     }
     text
+}
+
+/// Lines of comment, none much longer than a terminal is wide.
+fn comment(text: &mut String, help: &str) {
+    let mut width = 0;
+    for word in help.split_whitespace() {
+        let begins = width == 0 || width + word.len() > 100;
+        if begins && width > 0 {
+            text.push('\n');
+        }
+        text.push_str(if begins { "# " } else { " " });
+        text.push_str(word);
+        width = if begins { 0 } else { width } + word.len() + 1;
+    }
+    text.push('\n');
 }
 
 /// The default as TOML, or an example where there is none.
