@@ -86,7 +86,7 @@ struct ServiceArgs {
 struct AccessArgs {
     /// A name that the service is reached by, besides localhost and the address it listens on; may be
     /// given several times
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_host)]
     host: Vec<String>,
     /// An origin whose pages may use the service, such as https://page.example.org; may be given several
     /// times [default: none but the service's own]
@@ -159,6 +159,13 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let numeric = numeric.as_deref().unwrap_or(text);
     numeric.parse().map_err(|_| format!("`{text}` is no address with a port: write 127.0.0.1:8080"))
+}
+
+/// A name without scheme and port.
+fn parse_host(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let wrong = || format!("`{text}` is no name: write it without scheme and port, such as evidence.example.org");
+    fits.then(|| text.to_owned()).ok_or_else(wrong)
 }
 
 /// `https://host[:port]`, as browsers write it.

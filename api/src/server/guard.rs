@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Json;
+use axum::body::to_bytes;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::access::{self, Effect, Found, Who};
@@ -21,6 +23,9 @@ use super::origin::Peer;
 use super::{Service, headers};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a refused request may still send before its connection ends.
+const DRAIN_BYTES: usize = 64 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(1);
 /// Where no route matched.
 const NO_ROUTE: &str = "none";
 
@@ -77,7 +82,12 @@ pub(super) async fn guard(State(service): State<Arc<Service>>, mut request: Requ
             }
             (next.run(request).instrument(span.clone()).await, caller, effect)
         }
-        Admission::Answer(response, caller) => (*response, caller, Effect::Reads),
+        Admission::Answer(mut response, caller) => {
+            if !drained(request).await {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            (*response, caller, Effect::Reads)
+        }
     };
     let (mut response, code) = identify(response, &id);
     response.headers_mut().extend(permission);
@@ -91,6 +101,15 @@ pub(super) async fn guard(State(service): State<Arc<Service>>, mut request: Requ
         service.ledger.write(Line::new(&id.0, caller, &method, &route, status.as_u16(), code.map(Code::name)));
     }
     response
+}
+
+/// Reads what came with a refused request, so that its connection serves on; false when that is much, or
+/// slow, or was not sent yet.
+async fn drained(request: Request) -> bool {
+    if request.headers().contains_key(header::EXPECT) {
+        return false;
+    }
+    matches!(timeout(DRAIN_TIME, to_bytes(request.into_body(), DRAIN_BYTES)).await, Ok(Ok(_)))
 }
 
 fn peer(request: &Request) -> Option<Peer> {

@@ -3,17 +3,16 @@
 //! Who, when, which route and how it ended; never a question, a key or a path as the client wrote it.
 //! One thread appends what waits, in one write, and syncs it to disk before it waits again: a line is on
 //! disk a moment after its response, and a kill loses at most what was answered in that moment. When
-//! lines come faster than the disk takes them, or when somebody without a key is refused too often,
-//! lines are left out and counted in the next one, so that noise cannot wash out what matters.
+//! lines come faster than the disk takes them, when it is full, or when somebody without a key is refused
+//! too often, lines are left out and counted in the next one, so that noise cannot wash out what matters.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -90,7 +89,7 @@ impl Line {
 pub(super) struct Ledger {
     lines: SyncSender<Option<Line>>,
     unknown: Mutex<Bucket>,
-    left_out: AtomicU64,
+    left_out: Arc<AtomicU64>,
 }
 
 /// The thread that writes.
@@ -108,9 +107,11 @@ impl Ledger {
     pub(super) fn start(folder: &Path, keep: Keep) -> Result<(Self, Writer)> {
         let mut book = Book::open(folder, keep)?;
         let (lines, received) = sync_channel(PLACES);
-        let thread = thread::Builder::new().name("audit".to_owned()).spawn(move || book.follow(&received))?;
+        let left_out = Arc::new(AtomicU64::new(0));
+        let lost = Arc::clone(&left_out);
+        let thread = thread::Builder::new().name("audit".to_owned()).spawn(move || book.follow(&received, &lost))?;
         let unknown = Mutex::new(Bucket::full(UNKNOWN_A_MINUTE, Instant::now()));
-        let ledger = Self { lines: lines.clone(), unknown, left_out: AtomicU64::new(0) };
+        let ledger = Self { lines: lines.clone(), unknown, left_out };
         Ok((ledger, Writer { lines, thread }))
     }
 
@@ -156,24 +157,31 @@ impl Book {
         Ok(Self { path, keep, file, bytes })
     }
 
-    /// Writes what comes until it is told to end.
-    fn follow(&mut self, lines: &Receiver<Option<Line>>) {
+    /// Writes what comes until it is told to end; adds to `lost` what could not be written.
+    fn follow(&mut self, lines: &Receiver<Option<Line>>, lost: &AtomicU64) {
         let mut is_failing = false;
         while let Ok(Some(first)) = lines.recv() {
-            let mut batch = Vec::new();
+            let (mut batch, mut count) = (Vec::new(), first.left_out + 1);
             encode(&first, &mut batch);
             let mut ends = false;
             for next in lines.try_iter().take(PLACES) {
-                match next {
-                    Some(line) => encode(&line, &mut batch),
-                    None => ends = true,
+                if let Some(line) = next {
+                    count += line.left_out + 1;
+                    encode(&line, &mut batch);
+                } else {
+                    ends = true;
                 }
             }
             let written = self.write(&batch);
-            if let Err(error) = &written
-                && !is_failing
-            {
-                tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
+            if let Err(error) = &written {
+                if !is_failing {
+                    tracing::error!(%error, path = %self.path.display(), "the audit log cannot be written");
+                }
+                lost.fetch_add(count, Ordering::Relaxed);
+                // opened anew, so that a line that was cut short is ended before the next
+                if let Ok((file, bytes)) = append(&self.path) {
+                    (self.file, self.bytes) = (file, bytes);
+                }
             }
             is_failing = written.is_err();
             if ends {
@@ -286,6 +294,24 @@ mod tests {
         }
         let expect: Vec<_> = (60 - seen.len() as u32..60).collect();
         assert_eq!(seen, expect, "the newest lines, in order");
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut book = Book::open(folder.path(), KEEP).unwrap();
+        book.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let (sender, lines) = sync_channel(8);
+        let lost = AtomicU64::new(0);
+        for entry in [Some(line("ward", 0)), Some(Line { left_out: 4, ..line("ward", 1) }), None] {
+            sender.send(entry).unwrap();
+        }
+        book.follow(&lines, &lost);
+        assert_eq!(lost.into_inner(), 6);
+        sender.send(Some(line("ward", 2))).unwrap();
+        drop(sender);
+        book.follow(&lines, &AtomicU64::new(0));
+        assert_eq!(read(&folder.path().join("audit.jsonl"))[0]["request"], "2");
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Connections: how many, how slow they may be, and how they end.
 //!
-//! A connection has `idle` to send the head of a request, the first one and each that follows, so that
-//! slow or silent clients hold no place; bodies and answers have the time-out of requests. Connections
-//! beyond the limit are told so and closed.
+//! A connection has `idle` to send the head of a request, the first one and each that follows, and to take
+//! what is written to it, so that slow or silent clients hold no place; bodies and answers have the time-out
+//! of requests. Connections beyond the limit are told so and closed.
+
+mod patient;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -22,6 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::time::sleep;
 use tower_service::Service as _;
 
+use self::patient::Patient;
 use super::metrics::Metrics;
 use super::origin::Peer;
 
@@ -72,7 +75,7 @@ pub(super) async fn serve(
             request.extensions_mut().insert(peer);
             router.clone().call(request)
         });
-        let served = open.watch(http.serve_connection(TokioIo::new(stream), service));
+        let served = open.watch(http.serve_connection(TokioIo::new(Patient::new(stream, idle)), service));
         let connected = metrics.connected();
         tokio::spawn(async move {
             if let Err(error) = served.await {

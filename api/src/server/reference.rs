@@ -63,7 +63,7 @@ fn page(document: &Value) -> String {
             writeln!(html, "<li><a href=\"#{}\"><code>{}</code></a> {}</li>", route.anchor, route.name, route.summary);
     }
     html.push_str("</ul>\n</nav>\n<main>\n<h2 id=\"routes\">Routes</h2>\n");
-    routes.iter().for_each(|route| html.push_str(&route.html));
+    html.extend(routes.iter().map(|route| route.html.as_str()));
     html.push_str("<h2 id=\"schemas\">Schemas</h2>\n");
     for (name, schema) in object(&document["components"]["schemas"]) {
         html.push_str(&named(name, schema));

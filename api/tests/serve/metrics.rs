@@ -28,7 +28,7 @@ fn parse(text: &str) -> Samples {
             assert!(name.starts_with("anamnesis_") && is_name(name), "{line}");
             if name != family {
                 assert!(!types.contains_key(name), "{name} comes twice");
-                family = name.to_owned();
+                name.clone_into(&mut family);
             }
             if kind == "TYPE" {
                 assert!(["counter", "gauge", "histogram"].contains(&said), "{line}");

@@ -14,9 +14,9 @@ pub(super) fn named(name: &str, schema: &Value) -> String {
     if object(&schema["properties"]).is_empty() {
         let kinds = list(&schema["oneOf"]);
         if kinds.is_empty() {
-            html.push_str(&format!("<p>{}</p>\n", shown(schema)));
+            html = html + "<p>" + &shown(schema) + "</p>\n";
         } else {
-            html.push_str(&format!("<ul>\n{}</ul>\n", kinds.iter().map(kind).collect::<String>()));
+            html = html + "<ul>\n" + &kinds.iter().map(kind).collect::<String>() + "</ul>\n";
         }
     } else {
         html.push_str(&fields(&format!("Fields of {name}"), schema));
