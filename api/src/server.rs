@@ -50,6 +50,7 @@ use tokio::time::sleep;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::OpenApi;
 
+use self::access::Keyed;
 use self::current::Current;
 use self::error::{ApiError, Code};
 use self::guard::RequestIds;
@@ -212,6 +213,7 @@ impl Signals {
 
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&Keyed),
     info(
         title = "Anamnesis",
         description = "Answers medical questions from indexed literature, every sentence tied to the passage that supports it, or abstains. \

@@ -1,9 +1,13 @@
 //! Who may use which route: one table for all of them. What is not in it is refused.
 
+mod interface;
+
 use axum::http::Method;
 
 use super::error::{ApiError, Code};
 use crate::keys::Role;
+
+pub(super) use self::interface::Keyed;
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,6 +184,16 @@ mod tests {
             }
         }
         assert!(seen >= 8, "{seen} routes found");
+    }
+
+    #[test]
+    fn the_interface_says_which_routes_ask_for_a_key() {
+        let document = serde_json::to_value(crate::openapi()).unwrap();
+        assert_eq!(document["components"]["securitySchemes"]["key"]["scheme"], "bearer");
+        let asks = |path: &str, method: &str| document["paths"][path][method]["security"][0]["key"].is_array();
+        assert!(asks("/v1/ask", "post") && asks("/v1/chunks/{id}", "get") && asks("/metrics", "get"));
+        assert!(!asks("/healthz", "get") && !asks("/", "get"));
+        assert!(document["paths"]["/v1/ask"]["post"]["responses"]["401"].is_object());
     }
 
     #[test]

@@ -47,3 +47,48 @@ impl<R: Retrieve> Retrieve for Scoped<R> {
         self.inner.snapshot()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use retriever::Fixed;
+
+    use super::*;
+
+    /// Documents that have come into other collections than a filter goes by: each into one of its title.
+    struct Moved(Fixed);
+
+    impl Retrieve for Moved {
+        fn retrieve(&self, query: &Query) -> Result<Vec<Hit>> {
+            self.0.retrieve(query)
+        }
+
+        fn read(&self, chunks: &[ChunkId]) -> Result<Vec<Option<ChunkInContext>>> {
+            let mut found = self.0.read(chunks)?;
+            for found in found.iter_mut().flatten() {
+                found.document.collections = vec![found.document.title.clone()];
+            }
+            Ok(found)
+        }
+
+        fn snapshot(&self) -> &str {
+            self.0.snapshot()
+        }
+    }
+
+    #[test]
+    fn the_collections_of_now_decide_whatever_the_index_says() {
+        let moved = || Arc::new(Moved(Fixed::new([("a", "own", "lithium"), ("b", "foreign", "lithium")])));
+        let query = Query::new("lithium");
+        let all = Scoped::new(moved(), &Caller::local()).retrieve(&query).unwrap();
+        assert_eq!(all.len(), 2);
+        let caller = Caller { collections: Some(vec!["own".to_owned()]), ..Caller::local() };
+        let scoped = Scoped::new(moved(), &caller);
+        let hits = scoped.retrieve(&query).unwrap();
+        assert_eq!(hits.len(), 1);
+        let chunks: Vec<_> = all.iter().map(|hit| hit.chunk).collect();
+        let titles: Vec<_> =
+            scoped.read(&chunks).unwrap().into_iter().map(|found| found.map(|found| found.document.title)).collect();
+        assert_eq!(titles.iter().flatten().collect::<Vec<_>>(), ["own"]);
+        assert_eq!(hits[0].chunk, chunks[titles.iter().position(Option::is_some).unwrap()]);
+    }
+}
