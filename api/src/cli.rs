@@ -8,6 +8,7 @@ mod encoder;
 mod eval;
 mod filter;
 mod index;
+mod key;
 mod mcp;
 mod model;
 mod replay;
@@ -20,7 +21,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::home::Home;
 use crate::output::Output;
@@ -96,6 +97,9 @@ enum Command {
     /// itself: name it with its arguments where that program lists its servers. The same over HTTP is `/mcp` of
     /// `anamnesis serve`.
     Mcp(mcp::Args),
+    /// Make, list and revoke the keys that the service asks for
+    #[command(subcommand)]
+    Key(key::Command),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -116,10 +120,10 @@ enum Outcome {
 /// found or abstained, 2 error.
 #[must_use]
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
-    start_logging(cli.verbose);
+    let matches = Cli::command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let output = Output::new(cli.json, cli.color.into());
-    match dispatch(cli, &output) {
+    match configured(cli, &matches).and_then(|cli| dispatch(cli, &output)) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Nothing) => ExitCode::from(1),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -130,7 +134,18 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The same with what a configuration file says besides. Only `serve` has one.
+fn configured(cli: Cli, matches: &ArgMatches) -> Result<Cli> {
+    let (Command::Serve(args), Some(given)) = (&cli.command, matches.subcommand_matches("serve")) else {
+        return Ok(cli);
+    };
+    let home = Home::new(cli.home.clone())?;
+    let said = serve::config::arguments(args, given, &home)?;
+    Ok(Cli::try_parse_from(std::env::args_os().chain(said))?)
+}
+
 fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
+    start_logging(cli.verbose, if let Command::Serve(args) = &cli.command { args.log } else { LogFormat::Text });
     let home = Home::new(cli.home)?;
     match cli.command {
         Command::Ask(args) => ask::run(&home, &args, output),
@@ -144,6 +159,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
         Command::Replay(args) => replay::run(&home, &args, output),
         Command::Serve(args) => serve::run(&home, &args, output),
         Command::Mcp(args) => mcp::run(&home, &args, output),
+        Command::Key(command) => key::run(&home, command, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "anamnesis", &mut script);
@@ -153,7 +169,16 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
     }
 }
 
-fn start_logging(verbose: u8) {
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// An object a line, with its time
+    Json,
+}
+
+fn start_logging(verbose: u8, format: LogFormat) {
     let level = match verbose {
         0 => "warn",
         1 => "info",
@@ -163,14 +188,14 @@ fn start_logging(verbose: u8) {
     let filter = format!(
         "warn,anamnesis={level},api={level},agent={level},retriever={level},indexes={level},corpus={level},nn={level}"
     );
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .without_time()
-        .finish();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // a second call in one process (tests) keeps the first subscriber
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = match format {
+        LogFormat::Text => tracing::subscriber::set_global_default(
+            log.with_ansi(std::io::stderr().is_terminal()).without_time().finish(),
+        ),
+        LogFormat::Json => tracing::subscriber::set_global_default(log.json().flatten_event(true).finish()),
+    };
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -1,6 +1,6 @@
 //! [`Home`]: what a user's data directory holds, and how it is opened.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
@@ -9,7 +9,9 @@ use etcetera::BaseStrategy;
 use indexes::{Snapshot, SnapshotId, Snapshots};
 use retriever::{Embed, Hybrid};
 
-/// A data directory: `corpus.db`, `snapshots/`, `models/`, `cache/`.
+use crate::keys::KeysFile;
+
+/// A data directory: `corpus.db`, `snapshots/`, `models/`, `cache/`; with a service `keys.json` and `audit.jsonl`.
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     root: PathBuf,
@@ -46,6 +48,16 @@ impl Home {
     /// Encoders a user keeps here, a folder each.
     pub(crate) fn models(&self) -> PathBuf {
         self.root.join("models")
+    }
+
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Who may use a service of this home.
+    pub(crate) fn keys(&self) -> KeysFile {
+        KeysFile::new(&self.root)
     }
 
     /// Opens the store for writing, making it when there is none.

@@ -2,8 +2,10 @@
 //!
 //! * `page`: what browsers show;
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
-//! * `guard`: request ids, `Host` and `Origin`, the log;
-//! * `ask`, `retrieve`, `chunks`, `probe`: the routes;
+//! * `listen`: connections; `guard`: what every request passes, with `origin` (`Host`, `Origin`, CORS),
+//!   `keyring` and `limits` (keys), `access` (who may use which route), `caller` and `scoped` (who asks, and
+//!   what they may read), `headers`, `ledger` (the audit log) and `metrics`;
+//! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes;
 //! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol;
 //! * `current`: the snapshot that answers; `recorder`: the one writer of traces.
 //!
@@ -11,22 +13,32 @@
 //! computes on a thread that serves connections. What a client may make the service hold is bounded:
 //! bodies, questions, batches, hits, budgets, the queue and the time of everything.
 
+mod access;
 mod ask;
 mod body;
+pub(crate) mod caller;
 mod chunks;
 mod current;
 pub(crate) mod error;
 mod guard;
+mod headers;
+mod keyring;
+mod ledger;
+mod limits;
+mod listen;
 pub(crate) mod mcp;
+pub(crate) mod metrics;
 mod openai;
+mod origin;
 mod page;
 mod probe;
 mod recorder;
+mod reference;
 mod retrieve;
+pub(crate) mod scoped;
 mod verify;
 pub(crate) mod wire;
 
-use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -37,7 +49,6 @@ use agent::review::Terms;
 use anyhow::{Context, Result};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use axum::{Router, middleware};
 use retriever::Embed;
 use tokio::net::TcpListener;
@@ -47,18 +58,26 @@ use tokio::time::sleep;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::OpenApi;
 
+use self::access::Keyed;
 use self::current::{Current, Watch};
 use self::error::{ApiError, Code};
-use self::guard::RequestIds;
+use self::guard::{Door, RequestIds};
+use self::keyring::Keyring;
+use self::ledger::Ledger;
+use self::metrics::Metrics;
 use self::recorder::Recorder;
 use crate::home::Home;
 use crate::worker::Workers;
+
+pub(crate) use self::keyring::may_listen;
+pub(crate) use self::ledger::Keep;
+pub(crate) use self::origin::Names;
 
 /// How long requests may go on once the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What can be set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Where to listen.
     pub(crate) listen: SocketAddr,
@@ -70,6 +89,16 @@ pub(crate) struct Settings {
     pub(crate) max_body: usize,
     /// The longest that a request may take, waiting included.
     pub(crate) timeout: Duration,
+    /// Connections at once.
+    pub(crate) connections: usize,
+    /// How long a connection may take to send the head of a request.
+    pub(crate) idle: Duration,
+    /// What the service is called, and whom it knows.
+    pub(crate) names: Names,
+    /// Wrong keys that are heard from one address in a minute.
+    pub(crate) wrong_keys: u32,
+    /// How much of the audit log is kept.
+    pub(crate) keep: Keep,
 }
 
 /// What handlers share.
@@ -83,6 +112,7 @@ pub(crate) struct Service {
     request_ids: RequestIds,
     /// The encoder that comes with the project, opened at first use.
     bundled: OnceLock<Arc<dyn Embed>>,
+    metrics: Arc<Metrics>,
 }
 
 impl Service {
@@ -97,15 +127,20 @@ impl Service {
     ) -> Result<(Arc<Self>, Watch)> {
         let current = Arc::new(Current::open(home.clone()));
         let watch = Arc::clone(&current).watch()?;
+        let metrics = Arc::new(Metrics::default());
+        let workers = Workers::start(workers, queue)?;
+        let observer = Arc::clone(&metrics);
+        workers.observe(move |wait| observer.waited(wait));
         let service = Self {
             current,
-            workers: Workers::start(workers, queue)?,
+            workers,
             recorder: Recorder::start(home.clone())?,
             policy,
             review,
             timeout,
             request_ids: RequestIds::new(jiff::Timestamp::now()),
             bundled: OnceLock::new(),
+            metrics,
         };
         Ok((Arc::new(service), watch))
     }
@@ -114,7 +149,8 @@ impl Service {
 /// Serves `home` until the process is told to end; `ready` hears the address once it is listened on.
 ///
 /// # Errors
-/// When the address cannot be listened on or the system gives no threads.
+/// When the keys cannot be read or do not allow the address, it cannot be listened on, the audit log
+/// cannot be written, or the system gives no threads.
 pub(crate) fn serve(
     home: &Home,
     policy: Box<dyn Policy>,
@@ -122,45 +158,53 @@ pub(crate) fn serve(
     settings: &Settings,
     ready: impl FnOnce(SocketAddr) -> Result<()>,
 ) -> Result<()> {
+    let keyring = Arc::new(Keyring::open(home.keys(), settings.listen, settings.wrong_keys)?);
+    let (ledger, writer) = Ledger::start(home.root(), settings.keep)?;
     let (service, _watch) = Service::open(home, policy, review, settings.workers, settings.queue, settings.timeout)?;
+    let _keys = Arc::clone(&keyring).watch()?;
+    let door = Arc::new(Door { service, names: settings.names.clone(), keyring, ledger });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(run(service, settings, ready));
+    let served = runtime.block_on(run(door, settings, ready));
     // connections that outlived the grace are dropped, which cancels what they asked for
     runtime.shutdown_background();
+    writer.finish();
     served
 }
 
-async fn run(service: Arc<Service>, settings: &Settings, ready: impl FnOnce(SocketAddr) -> Result<()>) -> Result<()> {
+async fn run(door: Arc<Door>, settings: &Settings, ready: impl FnOnce(SocketAddr) -> Result<()>) -> Result<()> {
     let mut signals = Signals::listen()?;
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {}", settings.listen))?;
     let address = listener.local_addr()?;
-    // events are small and must not wait for one another
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     ready(address)?;
     let (stop, stopped) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router(service, settings)).with_graceful_shutdown(async { drop(stopped.await) });
-    let mut server = pin!(server.into_future());
+    let metrics = Arc::clone(&door.service.metrics);
+    let router = router(door, settings);
+    let stopped = async { drop(stopped.await) };
+    let mut server = pin!(listen::serve(listener, router, settings.connections, settings.idle, metrics, stopped));
     tokio::select! {
-        ended = &mut server => return Ok(ended?),
+        () = &mut server => return Ok(()),
         () = signals.next() => tracing::info!("stopping: requests that run may end"),
     }
     drop(stop);
     tokio::select! {
-        ended = server => ended?,
+        () = server => {}
         () = sleep(GRACE) => tracing::warn!(seconds = GRACE.as_secs(), "stopping: some requests did not end in time"),
         () = signals.next() => tracing::warn!("stopping at once: told twice"),
     }
     Ok(())
 }
 
-fn router(service: Arc<Service>, settings: &Settings) -> Router {
+fn router(door: Arc<Door>, settings: &Settings) -> Router {
+    let service = Arc::clone(&door.service);
     Router::new()
         .route("/", get(probe::index))
         .route("/assets/{name}", get(page::asset))
         .route("/healthz", get(probe::health))
         .route("/readyz", get(probe::ready))
         .route("/openapi.json", get(probe::openapi))
+        .route("/reference", get(reference::reference))
+        .route("/metrics", get(metrics::metrics))
         .route("/v1/ask", post(ask::ask))
         .route("/v1/retrieve", post(retrieve::retrieve))
         .route("/v1/verify", post(verify::verify))
@@ -174,7 +218,7 @@ fn router(service: Arc<Service>, settings: &Settings) -> Router {
         })
         .layer(DefaultBodyLimit::max(settings.max_body))
         .layer(RequestBodyTimeoutLayer::new(settings.timeout))
-        .layer(middleware::from_fn_with_state(Arc::clone(&service), guard::guard))
+        .layer(middleware::from_fn_with_state(door, guard::guard))
         .with_state(service)
 }
 
@@ -199,10 +243,12 @@ impl Signals {
 
 #[derive(OpenApi)]
 #[openapi(
+    modifiers(&Keyed),
     info(
         title = "Anamnesis",
         description = "Answers medical questions from indexed literature, every sentence tied to the passage that supports it, or abstains. \
-                       For research; no medical advice. Every response carries `x-request-id`; every error is a `Failure`.",
+                       For research; no medical advice. Where the service has keys, send yours as `Authorization: Bearer ana_…`: \
+                       without it the answer is 401, where its role does not reach 403. Every response carries `x-request-id`; every error is a `Failure`.",
     ),
     paths(
         probe::index,
@@ -210,6 +256,8 @@ impl Signals {
         probe::ready,
         probe::openapi,
         page::asset,
+        reference::reference,
+        metrics::metrics,
         ask::ask,
         retrieve::retrieve,
         retrieve::search_r1,

@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use std::{fmt, io, mem, thread};
 
 use agent::Cancel;
@@ -39,6 +40,18 @@ struct Shared {
     wake: Condvar,
     /// How much work may wait while all threads are busy.
     places: usize,
+    threads: usize,
+    /// Hears how long each piece of work waited.
+    observer: OnceLock<Box<dyn Fn(Duration) + Send + Sync>>,
+}
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Load {
+    /// Work that no thread has taken yet.
+    pub(crate) waiting: usize,
+    /// Threads that work.
+    pub(crate) busy: usize,
 }
 
 struct State {
@@ -50,6 +63,7 @@ struct State {
 
 struct Job {
     number: u64,
+    since: Instant,
     /// The request's, so that what the work logs carries its id.
     span: Span,
     run: Box<dyn FnOnce() + Send>,
@@ -68,12 +82,24 @@ impl Workers {
     /// When the system gives no more threads.
     pub(crate) fn start(threads: usize, places: usize) -> io::Result<Self> {
         let state = State { waiting: VecDeque::new(), idle: threads, next: 0, open: true };
-        let workers = Self { shared: Arc::new(Shared { state: Mutex::new(state), wake: Condvar::new(), places }) };
+        let (state, wake, observer) = (Mutex::new(state), Condvar::new(), OnceLock::new());
+        let workers = Self { shared: Arc::new(Shared { state, wake, places, threads, observer }) };
         for number in 0..threads {
             let shared = Arc::clone(&workers.shared);
             thread::Builder::new().name(format!("worker-{number}")).spawn(move || shared.work())?;
         }
         Ok(workers)
+    }
+
+    /// Has `observer` told how long each piece of work waits from now on. The first one stays.
+    pub(crate) fn observe(&self, observer: impl Fn(Duration) + Send + Sync + 'static) {
+        let _ = self.shared.observer.set(Box::new(observer));
+    }
+
+    /// How much there is to do now.
+    pub(crate) fn load(&self) -> Load {
+        let state = self.shared.lock();
+        Load { waiting: state.waiting.len(), busy: self.shared.threads - state.idle }
     }
 
     /// Has `work` done for one result.
@@ -115,7 +141,7 @@ impl Workers {
         }
         let number = state.next;
         state.next += 1;
-        state.waiting.push_back(Job { number, span: Span::current(), run });
+        state.waiting.push_back(Job { number, since: Instant::now(), span: Span::current(), run });
         drop(state);
         self.shared.wake.notify_one();
         Ok(Claim { number, cancel: claim_cancel, shared: Arc::clone(&self.shared) })
@@ -141,7 +167,10 @@ impl Shared {
 
     fn work(&self) {
         while let Some(job) = self.take() {
-            let Job { span, run, .. } = job;
+            let Job { since, span, run, .. } = job;
+            if let Some(observer) = self.observer.get() {
+                observer(since.elapsed());
+            }
             let outcome = span.in_scope(|| catch_unwind(AssertUnwindSafe(run)));
             if outcome.is_err() {
                 tracing::error!(parent: &span, "the work panicked");

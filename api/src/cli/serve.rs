@@ -1,25 +1,64 @@
 //! `anamnesis serve`: the service in the foreground, until it is told to end.
 
+mod check;
+pub(crate) mod config;
+
 use std::io::Write;
-use std::net::SocketAddr;
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::net::{IpAddr, SocketAddr};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
+use jiff::Timestamp;
 use serde_json::json;
 
-use super::Outcome;
 use super::ask::prepare_starter;
+use super::{LogFormat, Outcome};
 use crate::home::Home;
 use crate::output::Output;
 use crate::policies::PolicyArgs;
 use crate::review::ReviewArgs;
-use crate::server::{self, Settings};
+use crate::server::{self, Keep, Names, Settings};
 
-/// What `serve` takes.
+const TLS: &str = "\
+Without keys the service is for this machine only; `anamnesis key create` makes the first key.
+TLS is a reverse proxy's business (nginx, Caddy): let it pass requests on to --listen, name the proxy with
+--proxy, so that what it says of clients is believed, and the public name with --host.";
+
+/// What `serve` takes. Every option without one of `config`'s exceptions is also a key of the configuration
+/// file, in the section of its heading.
 #[derive(Debug, clap::Args)]
+#[command(after_help = TLS)]
 pub(crate) struct Args {
+    /// Read options from this file; those of the command line win
+    /// [default: anamnesis.toml of the home, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print an example of such a file, with a comment on every key
+    #[arg(long)]
+    print_config: bool,
+    /// Do not serve: tell whether configuration, keys, index, policy and address are in order
+    #[arg(long, conflicts_with = "print_config")]
+    check: bool,
+    #[command(flatten)]
+    service: ServiceArgs,
+    /// How the log is written on standard error
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Service")]
+    pub(super) log: LogFormat,
+    #[command(flatten)]
+    access: AccessArgs,
+    #[command(flatten)]
+    review: ReviewArgs,
+    #[command(flatten)]
+    policy: PolicyArgs,
+}
+
+/// Where, and how much at once.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Service")]
+struct ServiceArgs {
     /// Where to listen; port 0 takes any free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = parse_address)]
     listen: SocketAddr,
@@ -36,39 +75,60 @@ pub(crate) struct Args {
     /// Longest that a request may take, in milliseconds, waiting included
     #[arg(long, value_name = "MS", default_value = "60000")]
     timeout_ms: NonZeroU64,
-    #[command(flatten)]
-    review: ReviewArgs,
-    #[command(flatten)]
-    policy: PolicyArgs,
+    /// Connections at once; more are refused
+    #[arg(long, value_name = "N", default_value = "1024")]
+    connections: NonZeroU32,
+    /// Longest that a connection may take to send the head of its next request, in milliseconds
+    #[arg(long, value_name = "MS", default_value = "30000")]
+    idle_ms: NonZeroU64,
+}
+
+/// Who may come, and what is written down of it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Access")]
+struct AccessArgs {
+    /// A name that the service is reached by, besides localhost and the address it listens on; may be
+    /// given several times
+    #[arg(long, value_name = "NAME", value_parser = parse_host)]
+    host: Vec<String>,
+    /// An origin whose pages may use the service, such as https://page.example.org; may be given several
+    /// times [default: none but the service's own]
+    #[arg(long, value_name = "ORIGIN", value_parser = parse_origin)]
+    cors: Vec<String>,
+    /// Address of a reverse proxy that is believed when it names the client (X-Forwarded-For) and says
+    /// that it came by TLS (X-Forwarded-Proto); may be given several times
+    #[arg(long, value_name = "IP")]
+    proxy: Vec<IpAddr>,
+    /// Wrong keys that are heard from one address in a minute
+    #[arg(long, value_name = "N", default_value = "10")]
+    wrong_keys: NonZeroU32,
+    /// Bytes of the audit log (audit.jsonl of the home) before a new file is begun
+    #[arg(long, value_name = "BYTES", default_value = "16777216")]
+    audit_bytes: NonZeroU64,
+    /// Files of the audit log that are kept
+    #[arg(long, value_name = "N", default_value = "16")]
+    audit_files: NonZeroU32,
 }
 
 /// Requests at once where threads mostly wait for a model.
 const WAITING_WORKERS: usize = 16;
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
-    if !args.listen.ip().is_loopback() {
-        bail!(
-            "{} is reachable from elsewhere: until API keys exist the service listens on loopback only, such as --listen 127.0.0.1:{}",
-            args.listen,
-            args.listen.port()
-        );
+    if args.print_config {
+        Output::raw(config::example().as_bytes())?;
+        return Ok(Outcome::Done);
     }
+    if args.check {
+        return check::run(home, args, output);
+    }
+    // before anything that takes long
+    server::may_listen(home.keys().read()?.as_ref(), args.service.listen, Timestamp::now())?;
     let policy = args.policy.open(home)?;
     let review = args.review.open(home, args.policy.is_model())?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
-    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
-    let usual = if args.policy.is_model() { cores.max(WAITING_WORKERS) } else { cores };
-    let workers = args.workers.map_or(usual, NonZeroUsize::get);
-    let settings = Settings {
-        listen: args.listen,
-        workers,
-        queue: args.queue,
-        max_body: args.max_body,
-        timeout: Duration::from_millis(args.timeout_ms.get()),
-    };
-    server::serve(home, policy, review, &settings, |address| {
+    server::serve(home, policy, review, &args.settings(), |address| {
         let url = format!("http://{address}");
         // whoever started it may have closed standard error: the service goes on
         let _ = writeln!(std::io::stderr(), "listening on {url}");
@@ -77,9 +137,46 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     Ok(Outcome::Done)
 }
 
+impl Args {
+    fn settings(&self) -> Settings {
+        let ServiceArgs { listen, workers, queue, max_body, timeout_ms, connections, idle_ms } = &self.service;
+        let AccessArgs { host, cors, proxy, wrong_keys, audit_bytes, audit_files } = &self.access;
+        let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+        let usual = if self.policy.is_model() { cores.max(WAITING_WORKERS) } else { cores };
+        Settings {
+            listen: *listen,
+            workers: workers.map_or(usual, NonZeroUsize::get),
+            queue: *queue,
+            max_body: *max_body,
+            timeout: Duration::from_millis(timeout_ms.get()),
+            connections: connections.get() as usize,
+            idle: Duration::from_millis(idle_ms.get()),
+            names: Names { hosts: host.clone(), origins: cors.clone(), proxies: proxy.clone() },
+            wrong_keys: wrong_keys.get(),
+            keep: Keep { bytes: audit_bytes.get(), files: audit_files.get() },
+        }
+    }
+}
+
 /// An address, or `localhost:PORT`.
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
     let numeric = numeric.as_deref().unwrap_or(text);
     numeric.parse().map_err(|_| format!("`{text}` is no address with a port: write 127.0.0.1:8080"))
+}
+
+/// A name without scheme and port.
+fn parse_host(text: &str) -> Result<String, String> {
+    let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
+    let wrong = || format!("`{text}` is no name: write it without scheme and port, such as evidence.example.org");
+    fits.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// `https://host[:port]`, as browsers write it.
+fn parse_origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let fits = !host.is_empty() && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    fits.then(|| text.to_owned()).ok_or_else(|| {
+        format!("`{text}` is no origin: write scheme and host and nothing after, such as https://page.example.org")
+    })
 }

@@ -18,8 +18,10 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::Service;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::RequestId;
+use super::scoped::Scoped;
 use super::wire::{self, Answer, AskRequest, Failure, MAX_QUESTION_BYTES};
 use crate::worker;
 
@@ -53,11 +55,12 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 pub(super) async fn ask(
     State(service): State<Arc<Service>>,
     Extension(id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
     headers: HeaderMap,
     Body(request): Body<AskRequest>,
 ) -> Result<Response, ApiError> {
     let streams = request.stream.unwrap_or(false) || accepts_events(&headers);
-    let episode = Episode::new(&service, &id, request)?;
+    let episode = Episode::new(&service, &id, &caller, request)?;
     if streams {
         let failure_id = id.0.clone();
         let events = service.workers.stream(move |cancel, tell| {
@@ -89,7 +92,7 @@ pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
 /// A question that is in order, and all that is needed to answer it on another thread.
 pub(super) struct Episode {
     service: Arc<Service>,
-    retriever: Arc<Hybrid>,
+    retriever: Scoped<Hybrid>,
     follows: Option<TraceId>,
     task: Ask,
 }
@@ -99,7 +102,12 @@ impl Episode {
     ///
     /// # Errors
     /// When the request is not in order, or there is no snapshot.
-    pub(super) fn new(service: &Arc<Service>, id: &RequestId, request: AskRequest) -> Result<Self, ApiError> {
+    pub(super) fn new(
+        service: &Arc<Service>,
+        id: &RequestId,
+        caller: &Caller,
+        request: AskRequest,
+    ) -> Result<Self, ApiError> {
         if request.question.trim().is_empty() {
             return Err(ApiError::invalid("question: it is empty"));
         }
@@ -117,15 +125,18 @@ impl Episode {
         if let Some(unsupported) = request.unsupported {
             review.unsupported = unsupported.into();
         }
+        // in the trace as well, so that a replay asks for no more than the caller could
+        let filter = caller.scope(request.filter.unwrap_or_default().to_domain()?);
         let task = Ask {
-            query: Query { filter: request.filter.unwrap_or_default().to_domain()?, ..Query::new("") },
+            query: Query { filter, ..Query::new("") },
             budget: request.budget.unwrap_or_default().to_domain(wall_ms.max(1))?,
             seed: request.seed.unwrap_or_default(),
             salt: id.0.clone().into_bytes(),
             review: Some(review),
             ..Ask::new(request.question, jiff::Timestamp::now())
         };
-        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, follows, task })
+        let retriever = Scoped::new(service.current.pin()?, caller);
+        Ok(Self { service: Arc::clone(service), retriever, follows, task })
     }
 
     /// Runs it to its end, on this thread, and stores its trace.
@@ -150,14 +161,9 @@ impl Episode {
                 tell(event);
             }
         };
-        let trace = agent::ask::ask(
-            &task,
-            service.policy.as_ref(),
-            retriever.as_ref(),
-            &|| opened.elapsed(),
-            cancel,
-            &mut listen,
-        )?;
+        let trace =
+            agent::ask::ask(&task, service.policy.as_ref(), &retriever, &|| opened.elapsed(), cancel, &mut listen)?;
+        service.metrics.episode(&trace);
         if let Err(error) = service.recorder.store(&trace) {
             tracing::warn!(trace = %trace.id, error = format!("{error:#}"), "the trace was not stored");
             let message = "this episode could not be stored: its trace id names nothing".to_owned();

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 use corpus::{ChunkId, Standing, Status};
 use tokio::time::timeout;
 
 use super::Service;
+use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::wire::{Chunk, Failure};
 
@@ -30,6 +31,7 @@ use super::wire::{Chunk, Failure};
 )]
 pub(super) async fn chunk(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Chunk>, ApiError> {
     let unknown = || ApiError::new(Code::NotFound, "no chunk is called so");
@@ -37,7 +39,9 @@ pub(super) async fn chunk(
     let current = Arc::clone(&service.current);
     let pending = service.workers.submit(move |_| current.chunk(id))?;
     let found = timeout(service.timeout, pending).await.map_err(|_| ApiError::timeout())??;
-    let found = found.map_err(|error| ApiError::internal(&format!("{error:#}")))?.ok_or_else(unknown)?;
+    let found = found.map_err(|error| ApiError::internal(&format!("{error:#}")))?;
+    // what a caller may not read is for them as if it did not exist
+    let found = found.filter(|found| caller.may_read(&found.document.collections)).ok_or_else(unknown)?;
     if found.document.status == Status::Retracted {
         return Err(ApiError::new(Code::Gone, "the document of this chunk was retracted"));
     }

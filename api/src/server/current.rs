@@ -87,18 +87,12 @@ impl Current {
     /// # Errors
     /// When the store cannot be read.
     pub(super) fn document(&self, name: &str) -> Result<Option<Stored>> {
-        let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = match slot.take() {
-            Some(store) => store,
-            None => self.home.read_store()?,
-        };
-        // a store that failed is not put back: the next request opens it anew
-        let found = match store.resolve(name)?.as_slice() {
-            [id] => store.document(id)?,
-            _ => None,
-        };
-        *slot = Some(store);
-        Ok(found)
+        self.read(|store| {
+            Ok(match store.resolve(name)?.as_slice() {
+                [id] => store.document(id)?,
+                _ => None,
+            })
+        })
     }
 
     /// Looks for a new current snapshot until the watch is dropped.

@@ -20,6 +20,8 @@ pub(crate) struct ApiError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidRequest,
+    Unauthenticated,
+    Forbidden,
     ForbiddenOrigin,
     NotFound,
     MethodNotAllowed,
@@ -27,6 +29,8 @@ pub(crate) enum Code {
     TooLarge,
     UnsupportedMediaType,
     WrongHost,
+    QuotaExceeded,
+    TooManyAttempts,
     Overloaded,
     Internal,
     PolicyFailed,
@@ -38,14 +42,15 @@ impl Code {
     fn status(self) -> StatusCode {
         match self {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
-            Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::WrongHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
+            Self::QuotaExceeded | Self::TooManyAttempts | Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::PolicyFailed => StatusCode::BAD_GATEWAY,
             Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
@@ -53,9 +58,25 @@ impl Code {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// Whether somebody was refused for who they are or where they come from.
+    pub(crate) fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::Unauthenticated
+                | Self::Forbidden
+                | Self::ForbiddenOrigin
+                | Self::WrongHost
+                | Self::QuotaExceeded
+                | Self::TooManyAttempts
+        )
+    }
+
+    /// As clients and logs have it.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
             Self::ForbiddenOrigin => "forbidden_origin",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -63,6 +84,8 @@ impl Code {
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::WrongHost => "wrong_host",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::TooManyAttempts => "too_many_attempts",
             Self::Overloaded => "overloaded",
             Self::Internal => "internal",
             Self::PolicyFailed => "policy_failed",
@@ -105,6 +128,11 @@ impl ApiError {
     /// Its name for programs.
     pub(crate) fn name(&self) -> &'static str {
         self.code.name()
+    }
+
+    /// What kind it is.
+    pub(crate) fn code(&self) -> Code {
+        self.code
     }
 
     /// What the client reads.

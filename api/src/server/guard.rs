@@ -1,26 +1,33 @@
-//! What every request passes on its way in and out: an id, the check of `Host` and `Origin`, the
-//! envelope around errors, one line in the log.
-//!
-//! Until keys exist, whoever reaches the socket may ask. A web page that a user of this machine visits
-//! must therefore not reach it: not by naming a host that resolves here (DNS rebinding), which `Host`
-//! betrays, and not across origins, which `Origin` betrays.
+//! What every request passes on its way in and out: an id, the check of `Host` and `Origin`, who asks and
+//! whether they may, the envelope around errors, headers for browsers, one line in the log, the numbers.
 
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Json;
+use axum::body::to_bytes;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tokio::time::timeout;
 use tracing::Instrument;
 
+use super::access::{self, Effect, Found, Who};
+use super::caller::Caller;
 use super::error::{ApiError, Code};
-use super::{Service, openai};
+use super::keyring::{Keyring, Refusal};
+use super::ledger::{Ledger, Line};
+use super::origin::{Names, Peer};
+use super::{Service, headers, openai};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What a refused request may still send before its connection ends.
+const DRAIN_BYTES: usize = 64 * 1024;
+const DRAIN_TIME: Duration = Duration::from_secs(1);
+/// Where no route matched.
+const NO_ROUTE: &str = "none";
 
 /// The name of a request, in its response and in the log.
 #[derive(Clone, Debug)]
@@ -45,27 +52,143 @@ impl RequestIds {
     }
 }
 
+/// The service behind its door: what decides who may come in.
+pub(super) struct Door {
+    pub(super) service: Arc<Service>,
+    pub(super) names: Names,
+    pub(super) keyring: Arc<Keyring>,
+    pub(super) ledger: Ledger,
+}
+
+/// What was found out about a request before its route is asked.
+enum Admission {
+    /// To its route.
+    Enter(Option<Caller>, Effect),
+    /// Not to any.
+    Answer(Box<Response>, Option<Caller>),
+}
+
+impl Admission {
+    fn refuse(error: ApiError) -> Self {
+        Self::Answer(Box::new(error.into_response()), None)
+    }
+}
+
 /// The middleware around all routes.
-pub(super) async fn guard(State(service): State<Arc<Service>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = service.request_ids.next();
+    let id = door.service.request_ids.next();
     let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str).to_owned();
+    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = id.0);
-    request.extensions_mut().insert(id.clone());
-    let response = match check(request.uri().host(), request.headers()) {
-        Ok(()) => next.run(request).instrument(span.clone()).await,
-        Err(error) => error.into_response(),
+    let permission = door.names.permission(request.headers());
+    let behind_tls = peer(&request).is_some_and(|peer| door.names.is_behind_tls(peer, request.headers()));
+    let (response, caller, effect) = match admit(&door, &request, &route) {
+        Admission::Enter(caller, effect) => {
+            request.extensions_mut().insert(id.clone());
+            if let Some(caller) = &caller {
+                request.extensions_mut().insert(caller.clone());
+            }
+            (next.run(request).instrument(span.clone()).await, caller, effect)
+        }
+        Admission::Answer(mut response, caller) => {
+            if !drained(request).await {
+                response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            (*response, caller, Effect::Reads)
+        }
     };
-    let response = identify(response, &id, &route);
-    let (status, ms) = (response.status().as_u16(), started.elapsed().as_secs_f64() * 1e3);
-    tracing::info!(parent: &span, %method, route, status, ms, "answered");
+    let (mut response, code) = identify(response, &id, &route);
+    response.headers_mut().extend(permission);
+    headers::secure(response.headers_mut(), behind_tls);
+    let status = response.status();
+    let took = started.elapsed();
+    let (caller, ms) = (caller.as_ref().map_or("-", |caller| &caller.name), took.as_secs_f64() * 1e3);
+    tracing::info!(parent: &span, %method, route, caller, status = status.as_u16(), ms, "answered");
+    door.service.metrics.answered(&route, status, code.map(Code::name), took);
+    if effect == Effect::Changes || code.is_some_and(Code::is_refusal) {
+        door.ledger.write(Line::new(&id.0, caller, &method, &route, status.as_u16(), code.map(Code::name)));
+    }
     response
 }
 
-/// Names the request in its response; an error gets its envelope here.
-fn identify(mut response: Response, id: &RequestId, route: &str) -> Response {
-    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+/// Reads what came with a refused request, so that its connection serves on; false when that is much, or
+/// slow, or was not sent yet.
+async fn drained(request: Request) -> bool {
+    if request.headers().contains_key(header::EXPECT) {
+        return false;
+    }
+    matches!(timeout(DRAIN_TIME, to_bytes(request.into_body(), DRAIN_BYTES)).await, Ok(Ok(_)))
+}
+
+fn peer(request: &Request) -> Option<Peer> {
+    request.extensions().get::<Peer>().copied()
+}
+
+/// Whether a request may go to the route that matched, and as whose.
+fn admit(door: &Door, request: &Request, route: &str) -> Admission {
+    let (method, headers) = (request.method(), request.headers());
+    let Some(peer) = peer(request) else {
+        return Admission::refuse(ApiError::internal(&"a connection without its two ends"));
+    };
+    if let Err(error) = door.names.check(peer, request.uri().host(), headers) {
+        return Admission::refuse(error);
+    }
+    if let Some(response) = door.names.preflight(method, headers) {
+        return Admission::Answer(Box::new(response), None);
+    }
+    if route == NO_ROUTE {
+        return Admission::Enter(None, Effect::Reads);
+    }
+    let rule = match access::find(method, route) {
+        Found::Rule(rule) => rule,
+        Found::OtherMethods(methods) => return Admission::Answer(Box::new(wrong_method(&methods)), None),
+        Found::Nothing => {
+            tracing::error!(%method, route, "this route has no rule in access.rs: it is refused to all");
+            return Admission::refuse(ApiError::new(Code::Forbidden, "nobody may use this route"));
+        }
+    };
+    if rule.who == Who::Open {
+        return Admission::Enter(None, rule.effect);
+    }
+    let admitted = door.keyring.identify(headers, door.names.client(peer, headers)).and_then(|caller| {
+        let refuse = |error| Refusal { error, retry_after: None, caller: Some(caller.clone()) };
+        rule.admit(caller.role).map_err(refuse)?;
+        Ok(caller)
+    });
+    match admitted {
+        Ok(caller) => Admission::Enter(Some(caller), rule.effect),
+        Err(Refusal { error, retry_after, caller }) => Admission::Answer(Box::new(refusal(error, retry_after)), caller),
+    }
+}
+
+fn wrong_method(allowed: &str) -> Response {
+    let error = ApiError::new(Code::MethodNotAllowed, "this route has another method: see the header `allow`");
+    let mut response = error.into_response();
+    if let Ok(allowed) = HeaderValue::from_str(allowed) {
+        response.headers_mut().insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+fn refusal(error: ApiError, retry_after: Option<Duration>) -> Response {
+    let mut response = error.into_response();
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Bearer realm=\"anamnesis\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(wait) = retry_after {
+        let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// Names the request in its response; an error gets its envelope here, and its code is told.
+fn identify(mut response: Response, id: &RequestId, route: &str) -> (Response, Option<Code>) {
+    let error = response.extensions_mut().remove::<ApiError>();
+    let code = error.as_ref().map(ApiError::code);
+    if let Some(error) = error {
         let envelope = if openai::is_route(route) {
             openai::envelope(&error).into_response()
         } else {
@@ -78,98 +201,5 @@ fn identify(mut response: Response, id: &RequestId, route: &str) -> Response {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    response
-}
-
-/// Refuses a request that was not meant for this machine's own loopback. `target` is the host of a
-/// request line in absolute form.
-fn check(target: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    let named = hosts.next().and_then(|host| host.to_str().ok());
-    let is_ours = named.is_some_and(is_loopback) && hosts.next().is_none() && target.is_none_or(is_loopback);
-    if !is_ours {
-        return Err(ApiError::new(
-            Code::WrongHost,
-            "host: this service answers to localhost, 127.0.0.1 and [::1] only",
-        ));
-    }
-    let is_foreign = |origin: &HeaderValue| {
-        let origin = origin.to_str().unwrap_or_default();
-        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        !host.is_some_and(is_loopback)
-    };
-    if headers.get_all(header::ORIGIN).iter().any(is_foreign) {
-        return Err(ApiError::new(Code::ForbiddenOrigin, "origin: pages of other hosts may not use this service"));
-    }
-    Ok(())
-}
-
-/// Whether `host[:port]` names this machine's loopback.
-fn is_loopback(authority: &str) -> bool {
-    let bracketed = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let (is_ours, port) = if let Some((address, port)) = bracketed {
-        (address.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()), port)
-    } else {
-        let (name, port) = authority.split_at(authority.find(':').unwrap_or(authority.len()));
-        let is_address = name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        (is_address || name.eq_ignore_ascii_case("localhost"), port)
-    };
-    is_ours && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn loopback_is_told_from_all_that_looks_like_it() {
-        for ours in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:8080", "127.9.9.9:80"] {
-            assert!(is_loopback(ours), "{ours}");
-        }
-        for foreign in [
-            "",
-            ":",
-            ":80",
-            "example.org",
-            "localhost.example.org",
-            "127.0.0.1.nip.io",
-            "localhost.",
-            "192.168.0.1:80",
-            "[::2]",
-            "[::1",
-            "[::1]x",
-            "::1",
-            "localhost:x",
-            "localhost:99999",
-            "user@localhost",
-            "localhost@evil.org",
-            "[::ffff:127.0.0.1]",
-            "0.0.0.0",
-        ] {
-            assert!(!is_loopback(foreign), "{foreign}");
-        }
-    }
-
-    fn checked(target: Option<&str>, headers: &[(HeaderName, &'static str)]) -> Result<(), ApiError> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(name, HeaderValue::from_static(value));
-        }
-        check(target, &map)
-    }
-
-    #[test]
-    fn host_and_origin_must_both_be_ours() {
-        let (host, origin) = (header::HOST, header::ORIGIN);
-        let ours = (host.clone(), "localhost:8080");
-        assert!(checked(None, std::slice::from_ref(&ours)).is_ok());
-        assert!(checked(Some("127.0.0.1"), std::slice::from_ref(&ours)).is_ok());
-        assert!(checked(Some("example.org"), std::slice::from_ref(&ours)).is_err());
-        assert!(checked(None, &[]).is_err());
-        assert!(checked(None, &[ours.clone(), (host, "example.org")]).is_err());
-        assert!(checked(None, &[ours.clone(), (origin.clone(), "http://localhost:3000")]).is_ok());
-        for foreign in ["https://example.org", "null", "", "file://", "http://localhost.example.org"] {
-            assert!(checked(None, &[ours.clone(), (origin.clone(), foreign)]).is_err(), "{foreign}");
-        }
-    }
+    (response, code)
 }

@@ -31,6 +31,7 @@ use self::call::Call;
 use self::message::{Fault, Request};
 use self::revision::Revision;
 use super::Service;
+use super::caller::Caller;
 pub(crate) use stdio::stdio;
 
 /// How long clients may keep what never changes while the service runs.
@@ -56,7 +57,7 @@ enum Step {
 ///
 /// # Errors
 /// When the method is unknown or its parameters are not in order.
-fn handle(service: &Arc<Service>, request: &Request, revision: Revision) -> Result<Step, Fault> {
+fn handle(service: &Arc<Service>, caller: &Caller, request: &Request, revision: Revision) -> Result<Step, Fault> {
     let result = match request.method.as_str() {
         "initialize" if !revision.is_modern() => initialize(&request.params)?,
         "ping" if !revision.is_modern() => json!({}),
@@ -65,7 +66,7 @@ fn handle(service: &Arc<Service>, request: &Request, revision: Revision) -> Resu
             return Err(Fault::invalid_params("cursor: there is one page only"));
         }
         "tools/list" => json!({ "tools": tools::list() }),
-        "tools/call" => return Call::start(service, request, revision),
+        "tools/call" => return Call::start(service, caller, request, revision),
         _ => return Err(Fault::unknown_method(&request.method)),
     };
     Ok(Step::Done(complete(result, revision)))

@@ -14,7 +14,7 @@ use super::wire::{Failure, Health, Index};
 use super::{Service, page};
 
 /// The interface, as checked in.
-const OPENAPI: &str = include_str!("../../openapi.json");
+pub(super) const OPENAPI: &str = include_str!("../../openapi.json");
 
 /// Find your way.
 ///
@@ -45,6 +45,8 @@ fn routes() -> Index {
             "GET /healthz: the process lives",
             "GET /readyz: an index is open",
             "GET /openapi.json: all of this for programs",
+            "GET /reference: the same for people",
+            "GET /metrics: what the service counts and measures",
         ],
         notice: NOTICE,
     }

@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use agent::Cancel;
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use corpus::store::ChunkInContext;
 use retriever::{Query, Retrieve};
 use tokio::time::timeout;
 
 use super::Service;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
+use super::scoped::Scoped;
 use super::wire::{
     Batch, Failure, Hit, RetrieveRequest, Retrieved, SearchR1Document, SearchR1Hit, SearchR1Request, SearchR1Response,
     SearchR1Result,
@@ -37,11 +39,13 @@ use super::wire::{
 )]
 pub(super) async fn retrieve(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Body(request): Body<RetrieveRequest>,
 ) -> Result<Json<Retrieved>, ApiError> {
     let with_text = request.wants_text();
     let batch = request.into_batch()?;
-    let (snapshot, results) = search(&service, batch, move |hit, found| Hit::new(hit, found, with_text)).await?;
+    let (snapshot, results) =
+        search(&service, &caller, batch, move |hit, found| Hit::new(hit, found, with_text)).await?;
     Ok(Json(Retrieved { snapshot, results }))
 }
 
@@ -66,6 +70,7 @@ pub(super) async fn retrieve(
 )]
 pub(super) async fn search_r1(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Body(request): Body<SearchR1Request>,
 ) -> Result<Json<SearchR1Response>, ApiError> {
     let with_scores = request.wants_scores();
@@ -78,19 +83,20 @@ pub(super) async fn search_r1(
             SearchR1Result::Plain(document)
         }
     };
-    let (_, result) = search(&service, batch, shape).await?;
+    let (_, result) = search(&service, &caller, batch, shape).await?;
     Ok(Json(SearchR1Response { result }))
 }
 
 /// Runs a batch on one worker; gives the snapshot and the hits of each query, shaped.
 async fn search<T: Send + 'static>(
     service: &Arc<Service>,
+    caller: &Caller,
     batch: Batch,
     shape: impl Fn(&retriever::Hit, ChunkInContext) -> T + Send + 'static,
 ) -> Result<(String, Vec<Vec<T>>), ApiError> {
-    let retriever = service.current.pin()?;
+    let retriever = Scoped::new(service.current.pin()?, caller);
     let snapshot = retriever.snapshot().to_owned();
-    let work = move |cancel: &Cancel| run(retriever.as_ref(), batch, cancel, &shape);
+    let work = move |cancel: &Cancel| run(&retriever, batch, cancel, &shape);
     let pending = service.workers.submit(work)?;
     let results = timeout(service.timeout, pending).await.map_err(|_| ApiError::timeout())???;
     Ok((snapshot, results))

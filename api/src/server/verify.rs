@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use agent::review;
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use retriever::{Query, Retrieve};
 use tokio::time::timeout;
 
 use super::Service;
 use super::body::Body;
+use super::caller::Caller;
 use super::error::ApiError;
+use super::scoped::Scoped;
 use super::wire::{Failure, Verified, VerifyRequest, VerifyResponse};
 
 /// Judge a text.
@@ -34,13 +36,15 @@ use super::wire::{Failure, Verified, VerifyRequest, VerifyResponse};
 )]
 pub(super) async fn verify(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     Body(request): Body<VerifyRequest>,
 ) -> Result<Json<VerifyResponse>, ApiError> {
-    let (text, query): (String, Query) = request.into_domain()?;
-    let retriever = service.current.pin()?;
+    let (text, query) = request.into_domain()?;
+    let query = Query { filter: caller.scope(query.filter), ..query };
+    let retriever = Scoped::new(service.current.pin()?, &caller);
     let judge = service.review.judge.clone();
     let work = service.workers.submit(move |cancel| {
-        let verified = review::verify(&text, &query, retriever.as_ref(), judge.as_deref(), cancel)?;
+        let verified = review::verify(&text, &query, &retriever, judge.as_deref(), cancel)?;
         let sentences = verified.iter().map(Verified::from).collect();
         Ok::<_, ApiError>(VerifyResponse::new(retriever.snapshot().to_owned(), sentences))
     })?;

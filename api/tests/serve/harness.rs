@@ -98,14 +98,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts the service on a free port and waits until it listens.
     pub(crate) fn start(home: &Home, args: &[&str]) -> Self {
-        let mut all = vec!["-v", "serve", "--listen", "127.0.0.1:0"];
+        Self::start_on(home, "127.0.0.1:0", args)
+    }
+
+    /// The same on an address, which is spoken to by loopback.
+    pub(crate) fn start_on(home: &Home, listen: &str, args: &[&str]) -> Self {
+        let mut all = vec!["-v", "serve", "--listen", listen];
         all.extend(args);
         let mut child = command(home.path(), &all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next().expect("the service ended before it listened").unwrap();
             if let Some(address) = line.strip_prefix("listening on http://") {
-                break address.to_owned();
+                break address.replace("0.0.0.0", "127.0.0.1");
             }
         };
         let log = Arc::new(Mutex::new(String::new()));

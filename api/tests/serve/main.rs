@@ -2,17 +2,25 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot set up its input has failed its test")]
 
+mod audit;
+mod client;
 mod clients;
+mod config;
 mod guard;
 mod harness;
+mod keys;
 mod lifecycle;
+mod limits;
 mod local;
+mod matrix;
 mod mcp;
+mod metrics;
 mod model;
 mod openai;
 mod openai_refusals;
 mod openapi;
 mod overload;
+mod reference;
 mod refusals;
 mod review;
 mod routes;

@@ -88,6 +88,6 @@ fn addresses_that_others_reach_are_refused() {
         let output = command(home.path(), &["serve", "--listen", address]).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{message}");
-        assert!(message.contains("until API keys exist the service listens on loopback only"), "{message}");
+        assert!(message.contains("anamnesis key create"), "{message}");
     }
 }

@@ -19,7 +19,9 @@ use super::revision::Revision;
 use super::tools::Tool;
 use super::{Step, complete, render};
 use crate::server::ask::Episode;
+use crate::server::caller::Caller;
 use crate::server::error::{ApiError, Code};
+use crate::server::scoped::Scoped;
 use crate::server::wire::mcp::{AskArguments, DocumentArguments, DocumentText, SearchArguments, Searched};
 use crate::server::wire::{AskRequest, Event, Hit};
 use crate::server::{Service, retrieve};
@@ -63,7 +65,12 @@ impl Call {
     ///
     /// # Errors
     /// When there is no such tool, or its arguments are no object.
-    pub(super) fn start(service: &Arc<Service>, request: &Request, revision: Revision) -> Result<Step, Fault> {
+    pub(super) fn start(
+        service: &Arc<Service>,
+        caller: &Caller,
+        request: &Request,
+        revision: Revision,
+    ) -> Result<Step, Fault> {
         let params = &request.params;
         let name = params.get("name").and_then(Value::as_str);
         let name = name.ok_or_else(|| Fault::invalid_params("name: missing, or not a text"))?;
@@ -77,7 +84,7 @@ impl Call {
             Some(_) => return Err(Fault::invalid_params("arguments: must be an object")),
         };
         let token = params.get("_meta").and_then(|meta| meta.get("progressToken")).filter(|token| is_id(token));
-        let events = match begin(service, tool, arguments) {
+        let events = match begin(service, caller, tool, arguments) {
             Ok(events) => events,
             Err(error) => return Ok(Step::Done(failed(&error, revision))),
         };
@@ -150,11 +157,16 @@ fn failed(error: &ApiError, revision: Revision) -> Value {
     complete(json!({ "content": [{ "type": "text", "text": text }], "isError": true }), revision)
 }
 
-fn begin(service: &Arc<Service>, tool: Tool, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
+fn begin(
+    service: &Arc<Service>,
+    caller: &Caller,
+    tool: Tool,
+    arguments: Value,
+) -> Result<worker::Stream<Told>, ApiError> {
     match tool {
-        Tool::Ask => ask(service, arguments),
-        Tool::Search => search(service, arguments),
-        Tool::GetDocument => get_document(service, arguments),
+        Tool::Ask => ask(service, caller, arguments),
+        Tool::Search => search(service, caller, arguments),
+        Tool::GetDocument => get_document(service, caller, arguments),
     }
 }
 
@@ -162,10 +174,10 @@ fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, ApiError> {
     serde_json::from_value(arguments).map_err(|error| ApiError::invalid(format!("arguments: {error}")))
 }
 
-fn ask(service: &Arc<Service>, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
+fn ask(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
     let AskArguments { question, filter } = read(arguments)?;
     let request = AskRequest { question, filter, ..AskRequest::default() };
-    let episode = Episode::new(service, &service.request_ids.next(), request)?;
+    let episode = Episode::new(service, &service.request_ids.next(), caller, request)?;
     let work = move |cancel: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
         let outcome = episode.run(cancel, &mut |event| {
             if let Some(message) = progress(&event) {
@@ -189,12 +201,12 @@ fn progress(event: &Event) -> Option<String> {
     }
 }
 
-fn search(service: &Arc<Service>, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
+fn search(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
     let batch = read::<SearchArguments>(arguments)?.into_batch()?;
-    let retriever = service.current.pin()?;
+    let retriever = Scoped::new(service.current.pin()?, caller);
     let work = move |cancel: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
         let shape = |hit: &retriever::Hit, found| (render::hit(hit.rank, &found), Hit::new(hit, found, true));
-        let found = retrieve::run(retriever.as_ref(), batch, cancel, &shape);
+        let found = retrieve::run(&retriever, batch, cancel, &shape);
         let outcome = found.map(|found| {
             let (texts, hits): (Vec<_>, Vec<_>) = found.into_iter().flatten().unzip();
             let text = if texts.is_empty() { "Nothing found.".to_owned() } else { texts.join("\n\n") };
@@ -205,11 +217,14 @@ fn search(service: &Arc<Service>, arguments: Value) -> Result<worker::Stream<Tol
     Ok(service.workers.stream(work)?)
 }
 
-fn get_document(service: &Arc<Service>, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
+fn get_document(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
     let DocumentArguments { id, offset } = read(arguments)?;
     let current = Arc::clone(&service.current);
+    let caller = caller.clone();
     let work = move |_: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
-        let outcome = match current.document(&id) {
+        // what a caller may not read is for them as if it did not exist
+        let found = current.document(&id).map(|found| found.filter(|stored| caller.may_read(&stored.collections)));
+        let outcome = match found {
             Ok(Some(stored)) if stored.document.status == corpus::Status::Retracted => {
                 Err(ApiError::new(Code::Gone, "this document was retracted"))
             }

@@ -7,10 +7,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use axum::Json;
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response, Sse, sse};
+use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures_core::Stream;
@@ -23,6 +23,7 @@ use super::{MAX_BATCH, Step, handle};
 use crate::server::Service;
 use crate::server::ask::{HEARTBEAT, accepts_events};
 use crate::server::body;
+use crate::server::caller::Caller;
 use crate::server::error::ApiError;
 use crate::server::wire::Failure;
 
@@ -55,6 +56,7 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 )]
 pub(in crate::server) async fn post(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     request: HttpRequest,
 ) -> Result<Response, ApiError> {
     let headers = request.headers().clone();
@@ -63,7 +65,7 @@ pub(in crate::server) async fn post(
         return Ok(refuse(None, &Fault::no_json()));
     };
     if let Value::Array(values) = value {
-        return Ok(batch(&service, &headers, values).await);
+        return Ok(batch(&service, &caller, &headers, values).await);
     }
     let message = match Message::read(value) {
         Ok(message) => message,
@@ -78,7 +80,7 @@ pub(in crate::server) async fn post(
         Ok(revision) => revision,
         Err(fault) => return Ok(refuse(Some(&request.id), &fault)),
     };
-    Ok(match handle(&service, &request, revision) {
+    Ok(match handle(&service, &caller, &request, revision) {
         Ok(Step::Done(result)) => Json(response(&request.id, &result)).into_response(),
         Ok(Step::Call(call)) if call.tells_progress() && accepts_events(&headers) => stream(call),
         Ok(Step::Call(call)) => Json(last(call).await).into_response(),
@@ -89,7 +91,7 @@ pub(in crate::server) async fn post(
 }
 
 /// Messages in a list, answered in a list.
-async fn batch(service: &Arc<Service>, headers: &HeaderMap, values: Vec<Value>) -> Response {
+async fn batch(service: &Arc<Service>, caller: &Caller, headers: &HeaderMap, values: Vec<Value>) -> Response {
     let older = older(headers).is_some_and(Revision::has_batches);
     if !older || values.is_empty() || values.len() > MAX_BATCH {
         let message = format!("send one message; only revision 2025-03-26 has lists, of at most {MAX_BATCH}");
@@ -98,11 +100,13 @@ async fn batch(service: &Arc<Service>, headers: &HeaderMap, values: Vec<Value>) 
     let mut answers = Vec::new();
     for value in values {
         match Message::read(value) {
-            Ok(Message::Request(request)) => answers.push(match handle(service, &request, Revision::Of2025March) {
-                Ok(Step::Done(result)) => response(&request.id, &result),
-                Ok(Step::Call(call)) => last(call).await,
-                Err(fault) => fault.to_message(Some(&request.id)),
-            }),
+            Ok(Message::Request(request)) => {
+                answers.push(match handle(service, caller, &request, Revision::Of2025March) {
+                    Ok(Step::Done(result)) => response(&request.id, &result),
+                    Ok(Step::Call(call)) => last(call).await,
+                    Err(fault) => fault.to_message(Some(&request.id)),
+                })
+            }
             Ok(_) => {}
             Err((id, fault)) => answers.push(fault.to_message(id.as_ref())),
         }

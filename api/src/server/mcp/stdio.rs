@@ -25,6 +25,7 @@ use super::message::{Fault, Message, Request, response};
 use super::revision::Revision;
 use super::{MAX_BATCH, Step, handle};
 use crate::home::Home;
+use crate::server::caller::Caller;
 use crate::server::{GRACE, Service};
 
 /// Bytes of one message.
@@ -189,7 +190,8 @@ impl Conversation {
         if self.running.contains_key(&id) {
             return Some(Fault::invalid_request("id: a request that still runs has it").to_message(Some(&request.id)));
         }
-        let step = self.revision(request).and_then(|revision| handle(&self.service, request, revision));
+        let step =
+            self.revision(request).and_then(|revision| handle(&self.service, &Caller::local(), request, revision));
         match step {
             Ok(Step::Done(result)) => {
                 if request.method == "initialize" {

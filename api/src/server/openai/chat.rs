@@ -14,6 +14,7 @@ use super::{check_agent, parameters};
 use crate::server::Service;
 use crate::server::ask::Episode;
 use crate::server::body::Body;
+use crate::server::caller::Caller;
 use crate::server::error::ApiError;
 use crate::server::guard::RequestId;
 use crate::server::wire::openai::{Chat, ChatChunk, ChatMessage, ChatRequest, ChatRole, OpenAiFailure};
@@ -53,6 +54,7 @@ const UNREAD: &str = "earlier messages of this conversation were not read: ask q
 pub(in crate::server) async fn complete(
     State(service): State<Arc<Service>>,
     Extension(id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, Refusal> {
     let ChatRequest { model, messages, seed, stream, stream_options, rest } = request;
@@ -69,7 +71,7 @@ pub(in crate::server) async fn complete(
         stream: stream.unwrap_or(false),
         wants_usage: stream_options.unwrap_or_default().include_usage.unwrap_or(false),
     };
-    asked.answer(&service, id).await
+    asked.answer(&service, id, &caller).await
 }
 
 /// A question of either form.
@@ -87,7 +89,12 @@ pub(super) struct Asked {
 
 impl Asked {
     /// The answer, whole or in parts.
-    pub(super) async fn answer(self, service: &Arc<Service>, id: RequestId) -> Result<Response, Refusal> {
+    pub(super) async fn answer(
+        self,
+        service: &Arc<Service>,
+        id: RequestId,
+        caller: &Caller,
+    ) -> Result<Response, Refusal> {
         let Self { form, model, question, param, seed, warning, stream, wants_usage } = self;
         if question.trim().is_empty() {
             return Err(Refusal::invalid(param, format!("{param}: the question is empty")));
@@ -99,8 +106,12 @@ impl Asked {
         }
         // a seed is only told from others: its sign is one more bit
         let seed = seed.map(i64::cast_unsigned);
-        let episode =
-            Episode::new(service, &id, AskRequest { question: question.clone(), seed, ..AskRequest::default() })?;
+        let episode = Episode::new(
+            service,
+            &id,
+            caller,
+            AskRequest { question: question.clone(), seed, ..AskRequest::default() },
+        )?;
         let prefix = match form {
             Form::Chat => "chatcmpl",
             Form::Completion => "cmpl",

@@ -12,6 +12,7 @@ use super::stream::Form;
 use super::{check_agent, parameters};
 use crate::server::Service;
 use crate::server::body::Body;
+use crate::server::caller::Caller;
 use crate::server::guard::RequestId;
 use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, Prompt};
 
@@ -43,6 +44,7 @@ use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, 
 pub(in crate::server) async fn complete(
     State(service): State<Arc<Service>>,
     Extension(id): Extension<RequestId>,
+    Extension(caller): Extension<Caller>,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Refusal> {
     let CompletionRequest { model, prompt, seed, stream, stream_options, rest } = request;
@@ -58,7 +60,7 @@ pub(in crate::server) async fn complete(
         stream: stream.unwrap_or(false),
         wants_usage: stream_options.unwrap_or_default().include_usage.unwrap_or(false),
     };
-    asked.answer(&service, id).await
+    asked.answer(&service, id, &caller).await
 }
 
 fn question(prompt: Prompt) -> Result<String, Refusal> {

@@ -1,0 +1,84 @@
+//! [`Caller`]: who asks. The guard puts it into a request's extensions; routes that show documents ask it.
+
+use crate::keys::{Key, LOCAL, Role};
+
+/// No collection is called so: what a filter names when nothing may be found.
+const NOTHING: &str = "";
+
+/// Who asks, and what of the corpus is shown to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// Whose key it is; `local` where there are no keys.
+    pub(crate) name: String,
+    /// What the key allows.
+    pub(crate) role: Role,
+    /// The only collections it may read; all when absent.
+    pub(crate) collections: Option<Vec<String>>,
+}
+
+impl Caller {
+    /// This machine's own user, where no key exists.
+    pub(crate) fn local() -> Self {
+        Self { name: LOCAL.to_owned(), role: Role::Admin, collections: None }
+    }
+
+    /// `filter` within what the caller may read. What it names besides is as if it did not exist.
+    pub(crate) fn scope(&self, filter: indexes::Filter) -> indexes::Filter {
+        let Some(own) = &self.collections else { return filter };
+        let asked = &filter.collections;
+        let mut collections = own.clone();
+        collections.retain(|name| asked.is_empty() || asked.contains(name));
+        if collections.is_empty() {
+            // an empty list would ask nothing
+            collections.push(NOTHING.to_owned());
+        }
+        indexes::Filter { collections, ..filter }
+    }
+
+    /// Whether a document of these collections may be shown.
+    pub(crate) fn may_read(&self, of_document: &[String]) -> bool {
+        self.collections.as_ref().is_none_or(|own| of_document.iter().any(|name| own.contains(name)))
+    }
+}
+
+impl From<&Key> for Caller {
+    fn from(key: &Key) -> Self {
+        Self { name: key.name.clone(), role: key.role, collections: key.collections.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indexes::Filter;
+
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_filter_never_leaves_the_scope() {
+        let caller = |own: Option<&[&str]>| Caller { collections: own.map(names), ..Caller::local() };
+        for (own, asked, expect) in [
+            (None, &[][..], &[][..]),
+            (None, &["a"], &["a"]),
+            (Some(&["a", "b"][..]), &[], &["a", "b"]),
+            (Some(&["a", "b"]), &["b", "c"], &["b"]),
+            (Some(&["a"]), &["b"], &[NOTHING]),
+            (Some(&[]), &[], &[NOTHING]),
+        ] {
+            let filter = Filter { collections: names(asked), mesh: names(&["Heart"]), ..Filter::default() };
+            let scoped = caller(own).scope(filter.clone());
+            assert_eq!(scoped, Filter { collections: names(expect), ..filter }, "{own:?} {asked:?}");
+        }
+    }
+
+    #[test]
+    fn one_shared_collection_is_enough_to_read() {
+        let caller = Caller { collections: Some(names(&["a", "b"])), ..Caller::local() };
+        assert!(caller.may_read(&names(&["c", "b"])));
+        assert!(!caller.may_read(&names(&["c"])) && !caller.may_read(&[]));
+        assert!(Caller::local().may_read(&[]));
+    }
+}
