@@ -11,6 +11,7 @@ mod model;
 mod replay;
 mod search;
 mod serve;
+mod trace;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -83,6 +84,9 @@ enum Command {
     Eval(eval::Command),
     /// Repeat a stored episode and tell whether it came out the same
     Replay(replay::Args),
+    /// List, show and erase stored answers
+    #[command(subcommand)]
+    Trace(trace::Command),
     /// Answer over HTTP
     Serve(serve::Args),
     /// Print a completion script for a shell
@@ -130,6 +134,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
         Command::Model(command) => model::run(&home, command, output),
         Command::Eval(command) => eval::run(&home, command, output),
         Command::Replay(args) => replay::run(&home, &args, output),
+        Command::Trace(command) => trace::run(&home, command, output),
         Command::Serve(args) => serve::run(&home, &args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

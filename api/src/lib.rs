@@ -1,7 +1,7 @@
 //! The `anamnesis` command and service: everything else, shown to people and programs.
 //!
 //! * [`run`]: the command line, one file a verb under `cli`;
-//! * `home`: what lies where on disk, and how it is opened;
+//! * `home`: what lies where on disk, and how it is opened; `building`: a snapshot of it; `keeping`: traces in it; `runs`: of training;
 //! * `server`: the axum service; async ends in `worker`, where requests cross to blocking threads;
 //! * `output` and `progress`: stdout is data, stderr is progress.
 //!
@@ -9,11 +9,14 @@
 //! only. Exit status: 0 answered or found, 1 abstained or nothing found, 2 error. Every answer is
 //! shown with the line that it informs research and is no medical advice.
 
+mod building;
 mod cli;
 mod home;
+mod keeping;
 mod output;
 mod policies;
 mod progress;
+mod runs;
 mod server;
 mod worker;
 

@@ -2,8 +2,10 @@
 //!
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
 //! * `guard`: request ids, `Host` and `Origin`, the log;
-//! * `ask`, `retrieve`, `chunks`, `probe`: the routes;
-//! * `current`: the snapshot that answers; `recorder`: the one writer of traces.
+//! * `ask`, `retrieve`, `chunks`, `probe`: the routes of those who ask; `documents`, `curate`, `snapshots`: of curators;
+//!   `traces`: of both; `runs`: of trainers;
+//! * `who`: on whose behalf; `params`: what stands behind the `?`;
+//! * `current`: the snapshot that answers; `stores`: the corpus; `recorder`: the one writer of traces; `jobs`: what takes long.
 //!
 //! **Invariants.** Handlers only check, hand over to [`Workers`] and wait: nothing here reads a file or
 //! computes on a thread that serves connections. What a client may make the service hold is bounded:
@@ -12,12 +14,21 @@
 mod ask;
 mod body;
 mod chunks;
+mod curate;
 mod current;
+mod documents;
 pub(crate) mod error;
 mod guard;
+mod jobs;
+mod params;
 mod probe;
 mod recorder;
 mod retrieve;
+mod runs;
+mod snapshots;
+mod stores;
+mod traces;
+mod who;
 pub(crate) mod wire;
 
 use std::future::IntoFuture;
@@ -42,8 +53,11 @@ use utoipa::OpenApi;
 use self::current::Current;
 use self::error::{ApiError, Code};
 use self::guard::RequestIds;
+use self::jobs::Jobs;
 use self::recorder::Recorder;
+use self::stores::Stores;
 use crate::home::Home;
+use crate::keeping::Keep;
 use crate::worker::Workers;
 
 /// How long requests may go on once the service was told to stop.
@@ -62,10 +76,15 @@ pub(crate) struct Settings {
     pub(crate) max_body: usize,
     /// The longest that a request may take, waiting included.
     pub(crate) timeout: Duration,
+    /// How long traces are kept.
+    pub(crate) keep: Keep,
 }
 
 /// What handlers share.
 pub(crate) struct Service {
+    home: Home,
+    stores: Stores,
+    jobs: Arc<Jobs>,
     current: Arc<Current>,
     workers: Workers,
     recorder: Recorder,
@@ -87,9 +106,12 @@ pub(crate) fn serve(
     let current = Arc::new(Current::open(home.clone()));
     let _watch = Arc::clone(&current).watch()?;
     let service = Arc::new(Service {
+        home: home.clone(),
+        stores: Stores::new(home.clone()),
+        jobs: Arc::default(),
         current,
         workers: Workers::start(settings.workers, settings.queue)?,
-        recorder: Recorder::start(home.clone())?,
+        recorder: Recorder::start(home.clone(), settings.keep)?,
         policy,
         timeout: settings.timeout,
         request_ids: RequestIds::new(jiff::Timestamp::now()),
@@ -135,6 +157,7 @@ fn router(service: Arc<Service>, settings: &Settings) -> Router {
         .route("/v1/retrieve", post(retrieve::retrieve))
         .route("/v1/chunks/{id}", get(chunks::chunk))
         .route("/retrieve", post(retrieve::search_r1))
+        .merge(curation())
         .fallback(async || ApiError::new(Code::NotFound, "there is nothing here: GET / names what there is"))
         .method_not_allowed_fallback(async || {
             ApiError::new(Code::MethodNotAllowed, "this route has another method: see the header `allow`")
@@ -143,6 +166,31 @@ fn router(service: Arc<Service>, settings: &Settings) -> Router {
         .layer(RequestBodyTimeoutLayer::new(settings.timeout))
         .layer(middleware::from_fn_with_state(Arc::clone(&service), guard::guard))
         .with_state(service)
+}
+
+/// The routes of curators and trainers, and those of stored answers.
+fn curation() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/v1/documents", get(documents::list).post(documents::add))
+        .route("/v1/documents/{id}", get(documents::one))
+        .route("/v1/documents/tag", post(curate::tag))
+        .route("/v1/documents/untag", post(curate::untag))
+        .route("/v1/documents/quarantine", post(curate::quarantine))
+        .route("/v1/documents/restore", post(curate::restore))
+        .route("/v1/documents/remove", post(curate::remove))
+        .route("/v1/documents/retract", post(curate::retract))
+        .route("/v1/collections", get(documents::collections))
+        .route("/v1/audit", get(curate::audit))
+        .route("/v1/affected", get(curate::affected))
+        .route("/v1/snapshots", get(snapshots::list).post(snapshots::build))
+        .route("/v1/snapshots/{id}/use", post(snapshots::choose))
+        .route("/v1/jobs", get(snapshots::jobs))
+        .route("/v1/jobs/{id}", get(snapshots::job).delete(snapshots::cancel))
+        .route("/v1/traces", get(traces::list).delete(traces::erase_all))
+        .route("/v1/traces/{id}", get(traces::one).delete(traces::erase))
+        .route("/v1/runs", get(runs::list))
+        .route("/v1/runs/{id}", get(runs::one))
+        .route("/v1/runs/{id}/episodes", get(runs::episodes))
 }
 
 /// The two ways a process is told to end.
@@ -180,6 +228,31 @@ impl Signals {
         retrieve::retrieve,
         retrieve::search_r1,
         chunks::chunk,
+        documents::list,
+        documents::one,
+        documents::add,
+        documents::collections,
+        curate::tag,
+        curate::untag,
+        curate::quarantine,
+        curate::restore,
+        curate::remove,
+        curate::retract,
+        curate::audit,
+        curate::affected,
+        snapshots::list,
+        snapshots::build,
+        snapshots::choose,
+        snapshots::jobs,
+        snapshots::job,
+        snapshots::cancel,
+        traces::list,
+        traces::one,
+        traces::erase,
+        traces::erase_all,
+        runs::list,
+        runs::one,
+        runs::episodes,
     )
 )]
 struct Interface;

@@ -7,6 +7,7 @@ use agent::ask::ask;
 use agent::{Ask, Budget, Cancel, Event, NOTICE, Trace};
 use anyhow::{Result, bail};
 use corpus::starter;
+use corpus::store::LOCAL;
 use indexes::VectorKind;
 use retriever::{Query, Retrieve};
 
@@ -14,6 +15,7 @@ use super::Outcome;
 use super::filter::FilterArgs;
 use super::index::build;
 use crate::home::Home;
+use crate::keeping;
 use crate::output::{FAINT, HEADING, LABEL, Output, STRONG, WARNING};
 use crate::policies::PolicyArgs;
 use crate::server::wire;
@@ -103,7 +105,8 @@ pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
 }
 
 fn store(home: &Home, trace: &Trace) -> Result<()> {
-    home.store()?.put_trace(trace.id.as_str(), &trace.started.to_string(), &trace.to_json()?)?;
+    // whoever asks at the machine itself erases what is not to stay: see `anamnesis trace erase`
+    home.store()?.put_trace(&keeping::entry(trace, LOCAL, None), &trace.to_json()?)?;
     Ok(())
 }
 
@@ -168,7 +171,7 @@ fn show_step(event: &Event, output: &Output) -> Result<()> {
 }
 
 /// The answer, its references and the notice.
-fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
+pub(super) fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
     let answer = &trace.answer;
     output.line("")?;
     match answer.outcome {

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::Outcome;
 use super::ask::prepare_starter;
 use crate::home::Home;
+use crate::keeping::{self, Keep};
 use crate::output::Output;
 use crate::policies::PolicyArgs;
 use crate::server::{self, Settings};
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Longest that a request may take, in milliseconds, waiting included
     #[arg(long, value_name = "MS", default_value = "60000")]
     timeout_ms: NonZeroU64,
+    /// How long answers are kept as traces: so many days, or `forever`; 0 keeps none
+    #[arg(long, value_name = "DAYS", default_value = keeping::USUAL)]
+    keep_traces: Keep,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -63,6 +67,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         queue: args.queue,
         max_body: args.max_body,
         timeout: Duration::from_millis(args.timeout_ms.get()),
+        keep: args.keep_traces,
     };
     server::serve(home, policy, &settings, |address| {
         let url = format!("http://{address}");

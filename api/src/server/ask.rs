@@ -20,6 +20,7 @@ use super::Service;
 use super::body::Body;
 use super::error::ApiError;
 use super::guard::RequestId;
+use super::who::Who;
 use super::wire::{self, Answer, AskRequest, Failure, MAX_QUESTION_BYTES};
 use crate::worker;
 
@@ -53,11 +54,12 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 pub(super) async fn ask(
     State(service): State<Arc<Service>>,
     Extension(id): Extension<RequestId>,
+    who: Who,
     headers: HeaderMap,
     Body(request): Body<AskRequest>,
 ) -> Result<Response, ApiError> {
     let streams = request.stream.unwrap_or(false) || accepts_events(&headers);
-    let episode = Episode::new(&service, &id, request)?;
+    let episode = Episode::new(&service, &id, who.name, request)?;
     if streams {
         let failure_id = id.0.clone();
         let events = service.workers.stream(move |cancel, tell| {
@@ -89,11 +91,12 @@ fn accepts_events(headers: &HeaderMap) -> bool {
 struct Episode {
     service: Arc<Service>,
     retriever: Arc<Hybrid>,
+    caller: String,
     task: Ask,
 }
 
 impl Episode {
-    fn new(service: &Arc<Service>, id: &RequestId, request: AskRequest) -> Result<Self, ApiError> {
+    fn new(service: &Arc<Service>, id: &RequestId, caller: String, request: AskRequest) -> Result<Self, ApiError> {
         if request.question.trim().is_empty() {
             return Err(ApiError::invalid("question: it is empty"));
         }
@@ -112,11 +115,11 @@ impl Episode {
             salt: id.0.clone().into_bytes(),
             ..Ask::new(request.question, jiff::Timestamp::now())
         };
-        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, task })
+        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, caller, task })
     }
 
     fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
-        let Self { service, retriever, task } = self;
+        let Self { service, retriever, caller, task } = self;
         tracing::debug!(question = task.question, "asked");
         let opened = Instant::now();
         let mut warnings = Vec::new();
@@ -136,7 +139,7 @@ impl Episode {
             cancel,
             &mut listen,
         )?;
-        if let Err(error) = service.recorder.store(&trace) {
+        if let Err(error) = service.recorder.store(&trace, &caller) {
             tracing::warn!(trace = %trace.id, error = format!("{error:#}"), "the trace was not stored");
             let message = "this episode could not be stored: its trace id names nothing".to_owned();
             tell(wire::Event::Warning { message: message.clone() });

@@ -36,7 +36,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// The innermost cause: which field or position, and what is wrong with it.
-fn place(error: &dyn Error) -> String {
+pub(super) fn place(error: &dyn Error) -> String {
     let source = error.source();
     source.map_or_else(|| error.to_string(), ToString::to_string)
 }

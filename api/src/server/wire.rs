@@ -5,21 +5,37 @@
 
 mod ask;
 mod chunk;
+mod curation;
+mod document;
 mod event;
+mod job;
 mod names;
 mod retrieve;
+mod run;
+mod snapshot;
+mod trace;
 
 use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use ask::{Answer, AskRequest, Citation, Finding, MAX_QUESTION_BYTES};
 pub(crate) use chunk::Chunk;
+pub(crate) use curation::{
+    Act, ActPage, AffectedAnswer, AffectedPage, AffectedParams, AuditParams, Changed, CurateRequest, TagRequest,
+};
+pub(crate) use document::{
+    AddRequest, Added, Collection, Collections, Document, DocumentCard, DocumentPage, DocumentParams, Rejected,
+};
 pub(crate) use event::Event;
-pub(crate) use names::{Arm, Fusion, Level, Status};
+pub(crate) use job::{Job, JobKind, JobState, Jobs};
+pub(crate) use names::{Arm, Fusion, Level, Standing, Status};
 pub(crate) use retrieve::{
     Batch, Contribution, Filter, Hit, RetrieveRequest, Retrieved, SearchR1Document, SearchR1Hit, SearchR1Request,
     SearchR1Response, SearchR1Result,
 };
+pub(crate) use run::{Episodes, EpisodesParams, Run, RunCard, RunPage, RunParams, RunsParams};
+pub(crate) use snapshot::{BuildRequest, Snapshot, Snapshots};
+pub(crate) use trace::{EraseParams, Erased, TraceCard, TracePage, TraceParams};
 
 /// Every error, whatever the route.
 #[derive(Clone, Debug, Serialize, ToSchema)]
