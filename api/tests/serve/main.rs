@@ -2,13 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that cannot set up its input has failed its test")]
 
+mod curate;
+mod documents;
 mod guard;
 mod harness;
 mod lifecycle;
+mod load;
 mod local;
 mod model;
 mod openapi;
 mod overload;
 mod refusals;
 mod routes;
+mod runs;
+mod snapshots;
 mod stream;
+mod traces;
+mod writes;
