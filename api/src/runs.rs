@@ -49,7 +49,7 @@ pub(crate) struct Episodes {
     /// All steps whose episodes are kept, rising.
     pub(crate) steps: Vec<u64>,
     /// Each with its place in the step, from 1.
-    pub(crate) episodes: Vec<(usize, Value)>,
+    pub(crate) found: Vec<(usize, Value)>,
     /// Whether more follow.
     pub(crate) has_more: bool,
 }
@@ -166,8 +166,8 @@ pub(crate) fn episodes(folder: &Path, step: Option<u64>, after: usize, limit: us
     if steps.binary_search(&step).is_err() {
         return Err(Fault::Unknown("this run has kept no episodes of that step"));
     }
-    let file = File::open(folder.join(TRACES).join(format!("step-{step:08}.jsonl")))?;
-    let (mut reader, mut found, mut left) =
+    let file = File::open(folder.join(TRACES).join(file_of(step)))?;
+    let (mut reader, mut page, mut left) =
         (BufReader::new(file), Episodes { step, steps, ..Episodes::default() }, MAX_EPISODES);
     let mut line = Vec::new();
     for place in 1_usize.. {
@@ -177,22 +177,26 @@ pub(crate) fn episodes(folder: &Path, step: Option<u64>, after: usize, limit: us
         if read == 0 || (line.last() != Some(&b'\n') && read <= MAX_EPISODES) {
             break;
         }
-        if place <= after {
-            continue;
-        }
         if read > MAX_EPISODES {
             return Err(Fault::TooLarge("an episode is larger than 32 MB: `anamnesis-train show` prints it"));
         }
-        if found.episodes.len() == limit || read > left {
-            found.has_more = true;
+        if place <= after {
+            continue;
+        }
+        if page.found.len() == limit || read > left {
+            page.has_more = true;
             break;
         }
         left -= read;
         let episode =
             serde_json::from_slice(&line).map_err(|error| Fault::Damaged(format!("episode {place}: {error}")))?;
-        found.episodes.push((place, episode));
+        page.found.push((place, episode));
     }
-    Ok(found)
+    Ok(page)
+}
+
+fn file_of(step: u64) -> String {
+    format!("step-{step:08}.jsonl")
 }
 
 /// The steps whose episodes are kept, rising.
@@ -200,8 +204,9 @@ fn steps(folder: &Path) -> io::Result<Vec<u64>> {
     let mut steps = Vec::new();
     for name in names(&folder.join(TRACES))? {
         let number = name.strip_prefix("step-").and_then(|name| name.strip_suffix(".jsonl"));
-        // as the trainer writes it, so that the name can be made of the number again
-        let step: Option<u64> = number.filter(|number| number.len() >= 8).and_then(|number| number.parse().ok());
+        let step: Option<u64> = number.and_then(|number| number.parse().ok());
+        // only as the trainer writes it, so that the name can be made of the number again
+        let step = step.filter(|step| file_of(*step) == name);
         steps.extend(step);
     }
     steps.sort_unstable();
@@ -302,11 +307,13 @@ mod tests {
         fs::create_dir(&traces).unwrap();
         fs::write(traces.join("step-00000009.jsonl"), "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\"").unwrap();
         fs::write(traces.join("step-00000010.jsonl"), "no json\n").unwrap();
-        fs::write(traces.join("step-7.jsonl"), "{}\n").unwrap();
+        for name in ["step-7.jsonl", "step-000000008.jsonl", "step-x.jsonl"] {
+            fs::write(traces.join(name), "{}\n").unwrap();
+        }
         let first = episodes(folder.path(), Some(9), 0, 2).unwrap();
-        assert_eq!((first.steps.as_slice(), first.has_more, first.episodes.len()), (&[9, 10][..], true, 2));
+        assert_eq!((first.steps.as_slice(), first.has_more, first.found.len()), (&[9, 10][..], true, 2));
         let second = episodes(folder.path(), Some(9), 2, 2).unwrap();
-        assert_eq!((second.episodes, second.has_more), (vec![(3, serde_json::json!({ "n": 3 }))], false));
+        assert_eq!((second.found, second.has_more), (vec![(3, serde_json::json!({ "n": 3 }))], false));
         assert!(matches!(episodes(folder.path(), Some(8), 0, 2), Err(Fault::Unknown(_))));
         assert!(matches!(episodes(folder.path(), None, 0, 2), Err(Fault::Damaged(_))));
     }

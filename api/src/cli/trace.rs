@@ -54,15 +54,15 @@ pub(crate) struct Which {
 pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outcome> {
     match command {
         Command::List { caller, limit, after } => {
-            list(home, TraceListing { caller, after: after.map(String::from), limit: Some(limit) }, output)
+            list(home, &TraceListing { caller, after: after.map(String::from), limit: Some(limit) }, output)
         }
         Command::Show { id } => show(home, &id, output),
         Command::Erase(which) => erase(home, which, output),
     }
 }
 
-fn list(home: &Home, listing: TraceListing, output: &Output) -> Result<Outcome> {
-    let rows = home.read_store()?.traces(&listing)?;
+fn list(home: &Home, listing: &TraceListing, output: &Output) -> Result<Outcome> {
+    let rows = home.read_store()?.traces(listing)?;
     for row in &rows {
         if output.is_json() {
             output.json(row)?;

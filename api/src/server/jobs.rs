@@ -140,9 +140,10 @@ impl Handle {
                 (JobState::Failed, Some("something failed inside: the service's log knows more".to_owned()), None)
             }
         };
-        match &message {
-            Some(cause) => tracing::warn!(job = self.id, cause, "a job failed"),
-            None => tracing::info!(job = self.id, state = ?state, "a job ended"),
+        if let Some(cause) = &message {
+            tracing::warn!(job = self.id, cause, "a job failed");
+        } else {
+            tracing::info!(job = self.id, ?state, "a job ended");
         }
         let ended = Some(Timestamp::now().to_string());
         self.jobs.change(&self.id, |job| {

@@ -22,7 +22,7 @@ const BUSY: Duration = Duration::from_secs(2);
 /// How long an episode waits for its trace.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How often traces are looked for whose time is over. Until they are erased nobody is given them.
-const SWEEP: Duration = Duration::from_secs(600);
+const SWEEP: Duration = Duration::from_mins(10);
 /// How soon again, where there may be more than one call erases.
 const SWEEP_AGAIN: Duration = Duration::from_secs(5);
 

@@ -9,7 +9,7 @@ use crate::documents::{add, lines};
 use crate::harness::{Home, QUESTION, Reply, Server, eventually};
 
 /// The job that a request began.
-fn begun(reply: Reply) -> String {
+fn begun(reply: &Reply) -> String {
     assert_eq!(reply.status, 202, "{reply:?}");
     reply.json["id"].as_str().unwrap().to_owned()
 }
@@ -25,7 +25,7 @@ fn ended(server: &Server, id: &str) -> Value {
 }
 
 fn build(server: &Server, body: &Value) -> Value {
-    let job = ended(server, &begun(server.post("/v1/snapshots", body)));
+    let job = ended(server, &begun(&server.post("/v1/snapshots", body)));
     assert_eq!(job["state"], "done", "{job}");
     job
 }
@@ -53,7 +53,7 @@ fn a_snapshot_is_built_served_and_put_back_over_http() {
     assert_eq!(first["encoder"], Value::Null, "the encoder of the snapshot before is taken: none");
     assert!(first["bytes"].as_u64().unwrap() > 0 && first["built"].is_string());
 
-    let job = ended(&server, &begun(server.post(&format!("/v1/snapshots/{old}/use"), &json!({}))));
+    let job = ended(&server, &begun(&server.post(&format!("/v1/snapshots/{old}/use"), &json!({}))));
     assert_eq!((&job["state"], &job["result"]), (&json!("done"), &json!(old)));
     eventually("the old snapshot answers", || server.snapshot().as_deref() == Some(&old));
     let jobs = server.get("/v1/jobs").ok()["jobs"].take();
@@ -78,7 +78,7 @@ fn one_job_at_a_time_which_can_be_cancelled() {
     let server = Server::start(&home, &[]);
     let old = server.snapshot().unwrap();
     let body = json!({ "encoder": "static", "vectors": "hnsw" });
-    let id = begun(server.post("/v1/snapshots", &body));
+    let id = begun(&server.post("/v1/snapshots", &body));
     for refused in [server.post("/v1/snapshots", &body), server.post(&format!("/v1/snapshots/{old}/use"), &json!({}))] {
         let message = refused.failed(409, "conflict");
         assert!(message.contains(&id), "{message}");
@@ -104,7 +104,7 @@ fn a_job_that_fails_says_why() {
     std::fs::create_dir_all(home.path().join("models/hollow")).unwrap();
     let server = Server::start(&home, &[]);
     let old = server.snapshot();
-    let job = ended(&server, &begun(server.post("/v1/snapshots", &json!({ "encoder": "hollow" }))));
+    let job = ended(&server, &begun(&server.post("/v1/snapshots", &json!({ "encoder": "hollow" }))));
     assert_eq!(job["state"], "failed");
     assert!(job["message"].as_str().unwrap().contains("hollow"), "{job}");
     assert_eq!(server.snapshot(), old);

@@ -94,10 +94,13 @@ fn several(row: &SqlRow<'_>, index: usize) -> rusqlite::Result<Vec<String>> {
     Ok(values)
 }
 
+/// What stands for the question marks of a statement.
+type Values = Vec<Box<dyn ToSql>>;
+
 /// The statement and its values; none, where a collection is asked for that there is not.
-fn select(db: &Connection, listing: &Listing) -> Result<Option<(String, Vec<Box<dyn ToSql>>)>> {
+fn select(db: &Connection, listing: &Listing) -> Result<Option<(String, Values)>> {
     let mut conditions = String::new();
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    let mut values = Values::new();
     let mut and = |condition: &str, value: Box<dyn ToSql>| {
         conditions.push_str(" AND ");
         conditions.push_str(condition);
@@ -148,10 +151,9 @@ const MEMBER: &str = "EXISTS (SELECT 1 FROM memberships m WHERE m.document = d.n
 /// The index that is walked: each gives ids in order; that of a rare value passes over the fewest documents.
 fn index(listing: &Listing) -> &'static str {
     match (listing.status, listing.standing) {
-        (_, Some(Standing::Quarantined | Standing::Removed)) => "documents_standing",
-        (Some(_), _) => "documents_status",
-        (None, Some(Standing::Active)) => "documents_standing",
         (None, None) => "documents_titles",
+        (Some(_), None | Some(Standing::Active)) => "documents_status",
+        (_, Some(_)) => "documents_standing",
     }
 }
 

@@ -257,6 +257,7 @@ impl From<Format> for corpus::reader::Format {
 
 /// What became of records that were sent.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
 pub(crate) struct Added {
     /// Documents that were not there.
     added: u64,

@@ -160,6 +160,7 @@ pub(crate) struct Start {
 
 /// One step of the optimiser.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
 pub(crate) struct Step {
     /// Steps done with this one.
     step: u64,
@@ -248,7 +249,7 @@ impl Run {
                 Entry::Start(start) => starts.push(Start::from(start)),
                 Entry::Step(step) => steps.push(Step::from(step)),
                 Entry::Heldout(journal::Heldout { step, phase, values }) => {
-                    heldout.push(Heldout { step, phase, values })
+                    heldout.push(Heldout { step, phase, values });
                 }
                 Entry::Checkpoint { step, best } => checkpoints.push(Checkpoint { step, best }),
                 Entry::Notice { step, text } => notices.push(Notice { step, text }),
@@ -328,6 +329,7 @@ pub(crate) struct EpisodesParams {
 
 /// Episodes of a step.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those on the wire")]
 pub(crate) struct Episodes {
     /// The step.
     step: u64,
@@ -352,8 +354,8 @@ pub(crate) struct Episode {
 
 impl From<runs::Episodes> for Episodes {
     fn from(found: runs::Episodes) -> Self {
-        let next = found.episodes.last().filter(|_| found.has_more).map(|(place, _)| *place);
-        let episodes = found.episodes.into_iter().map(|(place, episode)| Episode { place, episode }).collect();
+        let next = found.found.last().filter(|_| found.has_more).map(|(place, _)| *place);
+        let episodes = found.found.into_iter().map(|(place, episode)| Episode { place, episode }).collect();
         Self { step: found.step, steps: thin(found.steps, 500), episodes, next }
     }
 }
