@@ -6,15 +6,13 @@ use agent::TraceId;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::header;
-use axum::response::IntoResponse;
 use corpus::store::{Erase, TraceListing};
 
 use super::Service;
 use super::error::{ApiError, Code};
 use super::params::{self, Params};
 use super::who::Who;
-use super::wire::{EraseParams, Erased, Failure, TraceCard, TracePage, TraceParams};
+use super::wire::{EraseParams, Erased, Failure, StoredTrace, TraceCard, TracePage, TraceParams};
 
 /// List stored answers.
 ///
@@ -54,7 +52,7 @@ pub(super) async fn list(
     tag = "traces",
     params(("id" = String, Path, description = "the trace, as the answer named it")),
     responses(
-        (status = 200, description = "the episode, in `trace`, and what the list says of it", body = TraceCard),
+        (status = 200, description = "the episode, and what the list says of it", body = StoredTrace),
         (status = 404, description = "no trace is called so, or its time is over", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
         (status = 504, description = "it took too long", body = Failure),
@@ -64,16 +62,14 @@ pub(super) async fn one(
     State(service): State<Arc<Service>>,
     who: Who,
     id: Result<Path<String>, PathRejection>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Json<StoredTrace>, ApiError> {
     let id = named(id)?;
-    let body = service.read(move |store| {
+    let found = service.read(move |store| {
         let found = store.trace(&id)?.filter(|(row, _)| who.may_see(&row.caller));
         let (row, episode) = found.ok_or_else(unknown)?;
-        let card = serde_json::to_string(&TraceCard::from(row)).map_err(|error| ApiError::internal(&error))?;
-        // put into the card as it is: to read and write it again would cost as much as the episode is long
-        Ok(card.trim_end_matches('}').to_owned() + ",\"trace\":" + &episode + "}")
+        StoredTrace::new(row, episode)
     });
-    Ok(([(header::CONTENT_TYPE, "application/json")], body.await?))
+    Ok(Json(found.await?))
 }
 
 /// Erase a stored answer.

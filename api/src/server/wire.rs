@@ -35,7 +35,7 @@ pub(crate) use retrieve::{
 };
 pub(crate) use run::{Episodes, EpisodesParams, Run, RunCard, RunPage, RunParams, RunsParams};
 pub(crate) use snapshot::{BuildRequest, Snapshot, Snapshots};
-pub(crate) use trace::{EraseParams, Erased, TraceCard, TracePage, TraceParams};
+pub(crate) use trace::{EraseParams, Erased, StoredTrace, TraceCard, TracePage, TraceParams};
 
 /// Every error, whatever the route.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -25,7 +25,7 @@ fn put(home: &Home, caller: &str, expires: Option<Timestamp>) -> String {
         question: format!("asked by {caller}"),
         cited: Vec::new(),
     };
-    Store::open(&home.path().join("corpus.db")).unwrap().put_trace(&trace, "{\"as\":\"it  was\"}").unwrap();
+    Store::open(&home.path().join("corpus.db")).unwrap().put_trace(&trace, "{\"z\":1.50,\"as\":\"it  was\"}").unwrap();
     id
 }
 
@@ -87,7 +87,9 @@ fn an_answer_whose_time_is_over_is_never_given_and_soon_gone() {
     let server = Server::start(&home, &[]);
     assert_eq!(ids(&server, ""), [kept.as_str()]);
     server.get(&format!("/v1/traces/{old}")).failed(404, "not_found");
-    assert_eq!(server.get(&format!("/v1/traces/{kept}")).ok()["trace"], json!({ "as": "it  was" }));
+    let head = "HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let (_, whole) = server.raw(&format!("GET /v1/traces/{kept} {head}"));
+    assert!(whole.contains(r#""trace":{"z":1.50,"as":"it  was"}"#), "{whole}");
     assert_eq!((ids(&server, "caller=ada").len(), ids(&server, "caller=bob").len()), (0, 1));
     let count = || -> i64 {
         let database = rusqlite::Connection::open(home.path().join("corpus.db")).unwrap();

@@ -2,7 +2,10 @@
 
 use corpus::store::TraceRow;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
+
+use crate::server::error::ApiError;
 
 /// Which traces to list.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -28,7 +31,28 @@ pub(crate) struct TracePage {
     pub(crate) next: Option<String>,
 }
 
-/// What is known of a trace beside the episode itself, which `/v1/traces/{id}` has as `trace`, just as it was stored.
+/// A stored answer.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct StoredTrace {
+    #[serde(flatten)]
+    card: TraceCard,
+    /// The episode: segments, searches, evidence, answer. Just as it was stored, whatever version wrote it.
+    #[schema(value_type = Object)]
+    trace: Box<RawValue>,
+}
+
+impl StoredTrace {
+    /// What the store holds.
+    ///
+    /// # Errors
+    /// When the episode is no JSON.
+    pub(crate) fn new(row: TraceRow, episode: String) -> Result<Self, ApiError> {
+        let trace = RawValue::from_string(episode).map_err(|error| ApiError::internal(&error))?;
+        Ok(Self { card: row.into(), trace })
+    }
+}
+
+/// What is known of a trace beside the episode itself.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct TraceCard {
     /// Its name.
