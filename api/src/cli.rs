@@ -14,6 +14,7 @@ mod model;
 mod replay;
 mod search;
 mod serve;
+mod trace;
 mod verify;
 
 use std::io::IsTerminal;
@@ -89,6 +90,9 @@ enum Command {
     Eval(eval::Command),
     /// Repeat a stored episode and tell whether it came out the same
     Replay(replay::Args),
+    /// List, show and erase stored answers
+    #[command(subcommand)]
+    Trace(trace::Command),
     /// Answer over HTTP, in its own form, that of OpenAI, and as tools of the Model Context Protocol
     Serve(serve::Args),
     /// Lend this home's tools to another program's model: the Model Context Protocol on standard streams
@@ -157,6 +161,7 @@ fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
         Command::Model(command) => model::run(&home, command, output),
         Command::Eval(command) => eval::run(&home, command, output),
         Command::Replay(args) => replay::run(&home, &args, output),
+        Command::Trace(command) => trace::run(&home, command, output),
         Command::Serve(args) => serve::run(&home, &args, output),
         Command::Mcp(args) => mcp::run(&home, &args, output),
         Command::Key(command) => key::run(&home, command, output),

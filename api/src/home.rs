@@ -11,7 +11,7 @@ use retriever::{Embed, Hybrid};
 
 use crate::keys::KeysFile;
 
-/// A data directory: `corpus.db`, `snapshots/`, `models/`, `cache/`; with a service `keys.json` and `audit.jsonl`.
+/// A data directory: `corpus.db`, `snapshots/`, `models/`, `runs/`, `cache/`; with a service `keys.json` and `audit.jsonl`.
 #[derive(Clone, Debug)]
 pub(crate) struct Home {
     root: PathBuf,
@@ -60,14 +60,25 @@ impl Home {
         KeysFile::new(&self.root)
     }
 
-    /// Opens the store for writing, making it when there is none.
-    pub(crate) fn store(&self) -> Result<Store> {
-        Ok(Store::open(&self.database())?)
+    /// Runs of training that a user keeps here, a folder each.
+    pub(crate) fn runs(&self) -> PathBuf {
+        self.root.join("runs")
     }
 
-    /// Opens the store for reading only.
-    pub(crate) fn read_store(&self) -> Result<Store> {
-        Ok(Store::open_read_only(&self.database())?)
+    /// Opens the store for writing, making it when there is none.
+    pub(crate) fn store(&self) -> corpus::Result<Store> {
+        Store::open(&self.database())
+    }
+
+    /// Opens the store for reading only; one of an older program is brought up to date first.
+    pub(crate) fn read_store(&self) -> corpus::Result<Store> {
+        match Store::open_read_only(&self.database()) {
+            Err(corpus::Error::Outdated { .. }) => {
+                drop(self.store()?);
+                Store::open_read_only(&self.database())
+            }
+            opened => opened,
+        }
     }
 
     /// True when nothing was ever added here.

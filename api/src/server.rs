@@ -5,9 +5,10 @@
 //! * `listen`: connections; `guard`: what every request passes, with `origin` (`Host`, `Origin`, CORS),
 //!   `keyring` and `limits` (keys), `access` (who may use which route), `caller` and `scoped` (who asks, and
 //!   what they may read), `headers`, `ledger` (the audit log) and `metrics`;
-//! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes;
+//! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes of those who ask; `documents`, `curate`,
+//!   `snapshots`: of curators; `traces`: of both; `runs`: of trainers; `params`: what stands behind the `?`;
 //! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol;
-//! * `current`: the snapshot that answers; `recorder`: the one writer of traces.
+//! * `current`: the snapshot that answers; `stores`: the corpus; `recorder`: the one writer of traces; `jobs`: what takes long.
 //!
 //! **Invariants.** Handlers only check, hand over to [`Workers`] and wait: nothing here reads a file or
 //! computes on a thread that serves connections. What a client may make the service hold is bounded:
@@ -18,10 +19,13 @@ mod ask;
 mod body;
 pub(crate) mod caller;
 mod chunks;
+mod curate;
 mod current;
+mod documents;
 pub(crate) mod error;
 mod guard;
 mod headers;
+mod jobs;
 mod keyring;
 mod ledger;
 mod limits;
@@ -31,11 +35,16 @@ pub(crate) mod metrics;
 mod openai;
 mod origin;
 mod page;
+mod params;
 mod probe;
 mod recorder;
 mod reference;
 mod retrieve;
+mod runs;
 pub(crate) mod scoped;
+mod snapshots;
+mod stores;
+mod traces;
 mod verify;
 pub(crate) mod wire;
 
@@ -62,15 +71,18 @@ use self::access::Keyed;
 use self::current::{Current, Watch};
 use self::error::{ApiError, Code};
 use self::guard::{Door, RequestIds};
+use self::jobs::Jobs;
 use self::keyring::Keyring;
 use self::ledger::Ledger;
 use self::metrics::Metrics;
 use self::recorder::Recorder;
+use self::stores::Stores;
 use crate::home::Home;
+use crate::keeping::Keep;
 use crate::worker::Workers;
 
 pub(crate) use self::keyring::may_listen;
-pub(crate) use self::ledger::Keep;
+pub(crate) use self::ledger::Room;
 pub(crate) use self::origin::Names;
 
 /// How long requests may go on once the service was told to stop.
@@ -98,11 +110,24 @@ pub(crate) struct Settings {
     /// Wrong keys that are heard from one address in a minute.
     pub(crate) wrong_keys: u32,
     /// How much of the audit log is kept.
+    pub(crate) audit: Room,
+}
+
+/// Who answers, and what becomes of answers, over any transport.
+pub(crate) struct Answering {
+    /// Who writes them.
+    pub(crate) policy: Box<dyn Policy>,
+    /// How they are checked.
+    pub(crate) review: Terms,
+    /// How long their traces are kept.
     pub(crate) keep: Keep,
 }
 
 /// What handlers share.
 pub(crate) struct Service {
+    home: Home,
+    stores: Stores,
+    jobs: Arc<Jobs>,
     current: Arc<Current>,
     workers: Workers,
     recorder: Recorder,
@@ -119,12 +144,12 @@ impl Service {
     /// All that answers, over any transport; what watches for new snapshots lives as long as the watch.
     fn open(
         home: &Home,
-        policy: Box<dyn Policy>,
-        review: Terms,
+        answering: Answering,
         workers: usize,
         queue: usize,
         timeout: Duration,
     ) -> Result<(Arc<Self>, Watch)> {
+        let Answering { policy, review, keep } = answering;
         let current = Arc::new(Current::open(home.clone()));
         let watch = Arc::clone(&current).watch()?;
         let metrics = Arc::new(Metrics::default());
@@ -132,9 +157,12 @@ impl Service {
         let observer = Arc::clone(&metrics);
         workers.observe(move |wait| observer.waited(wait));
         let service = Self {
+            home: home.clone(),
+            stores: Stores::new(home.clone()),
+            jobs: Arc::default(),
             current,
             workers,
-            recorder: Recorder::start(home.clone())?,
+            recorder: Recorder::start(home.clone(), keep)?,
             policy,
             review,
             timeout,
@@ -153,14 +181,13 @@ impl Service {
 /// cannot be written, or the system gives no threads.
 pub(crate) fn serve(
     home: &Home,
-    policy: Box<dyn Policy>,
-    review: Terms,
+    answering: Answering,
     settings: &Settings,
     ready: impl FnOnce(SocketAddr) -> Result<()>,
 ) -> Result<()> {
     let keyring = Arc::new(Keyring::open(home.keys(), settings.listen, settings.wrong_keys)?);
-    let (ledger, writer) = Ledger::start(home.root(), settings.keep)?;
-    let (service, _watch) = Service::open(home, policy, review, settings.workers, settings.queue, settings.timeout)?;
+    let (ledger, writer) = Ledger::start(home.root(), settings.audit)?;
+    let (service, _watch) = Service::open(home, answering, settings.workers, settings.queue, settings.timeout)?;
     let _keys = Arc::clone(&keyring).watch()?;
     let door = Arc::new(Door { service, names: settings.names.clone(), keyring, ledger });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -212,6 +239,7 @@ fn router(door: Arc<Door>, settings: &Settings) -> Router {
         .route("/retrieve", post(retrieve::search_r1))
         .merge(openai::routes())
         .merge(mcp::routes())
+        .merge(curation())
         .fallback(async || ApiError::new(Code::NotFound, "there is nothing here: GET / names what there is"))
         .method_not_allowed_fallback(async || {
             ApiError::new(Code::MethodNotAllowed, "this route has another method: see the header `allow`")
@@ -220,6 +248,31 @@ fn router(door: Arc<Door>, settings: &Settings) -> Router {
         .layer(RequestBodyTimeoutLayer::new(settings.timeout))
         .layer(middleware::from_fn_with_state(door, guard::guard))
         .with_state(service)
+}
+
+/// The routes of curators and trainers, and those of stored answers.
+fn curation() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/v1/documents", get(documents::list).post(documents::add))
+        .route("/v1/documents/{id}", get(documents::one))
+        .route("/v1/documents/tag", post(curate::tag))
+        .route("/v1/documents/untag", post(curate::untag))
+        .route("/v1/documents/quarantine", post(curate::quarantine))
+        .route("/v1/documents/restore", post(curate::restore))
+        .route("/v1/documents/remove", post(curate::remove))
+        .route("/v1/documents/retract", post(curate::retract))
+        .route("/v1/collections", get(documents::collections))
+        .route("/v1/audit", get(curate::audit))
+        .route("/v1/affected", get(curate::affected))
+        .route("/v1/snapshots", get(snapshots::list).post(snapshots::build))
+        .route("/v1/snapshots/{id}/use", post(snapshots::choose))
+        .route("/v1/jobs", get(snapshots::jobs))
+        .route("/v1/jobs/{id}", get(snapshots::job).delete(snapshots::cancel))
+        .route("/v1/traces", get(traces::list).delete(traces::erase_all))
+        .route("/v1/traces/{id}", get(traces::one).delete(traces::erase))
+        .route("/v1/runs", get(runs::list))
+        .route("/v1/runs/{id}", get(runs::one))
+        .route("/v1/runs/{id}/episodes", get(runs::episodes))
 }
 
 /// The two ways a process is told to end.
@@ -269,6 +322,31 @@ impl Signals {
         openai::models::list,
         openai::models::one,
         mcp::http::post,
+        documents::list,
+        documents::one,
+        documents::add,
+        documents::collections,
+        curate::tag,
+        curate::untag,
+        curate::quarantine,
+        curate::restore,
+        curate::remove,
+        curate::retract,
+        curate::audit,
+        curate::affected,
+        snapshots::list,
+        snapshots::build,
+        snapshots::choose,
+        snapshots::jobs,
+        snapshots::job,
+        snapshots::cancel,
+        traces::list,
+        traces::one,
+        traces::erase,
+        traces::erase_all,
+        runs::list,
+        runs::one,
+        runs::episodes,
     )
 )]
 struct Interface;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -59,6 +59,14 @@ pub enum Error {
         /// The newest version understood.
         supported: i64,
     },
+    /// The database was written by an older program, and is only to be read (artefact).
+    #[error("{} has the older format {found}: open it once where it can be written, as any `anamnesis corpus add` does", path.display())]
+    Outdated {
+        /// The database.
+        path: PathBuf,
+        /// The version found.
+        found: i64,
+    },
     /// The database file is damaged or not ours (artefact).
     #[error("{} cannot be used: {reason}; move it away and add the documents again, or choose another home with --home DIR", path.display())]
     Unusable {
@@ -71,6 +79,17 @@ pub enum Error {
     #[error("corpus database: {0}")]
     Database(#[from] rusqlite::Error),
 }
+
+/// What SQLite says where the disk refuses a write: of the file, its log or the memory that its readers share.
+const NOT_WRITTEN: [i32; 7] = [
+    ffi::SQLITE_IOERR_WRITE,
+    ffi::SQLITE_IOERR_FSYNC,
+    ffi::SQLITE_IOERR_DIR_FSYNC,
+    ffi::SQLITE_IOERR_TRUNCATE,
+    ffi::SQLITE_IOERR_SHMOPEN,
+    ffi::SQLITE_IOERR_SHMSIZE,
+    ffi::SQLITE_IOERR_SHMMAP,
+];
 
 impl Error {
     /// Tells apart what the database at `path` refused, so that the message can say what to do.
@@ -87,6 +106,9 @@ impl Error {
             ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => Self::Locked { path },
             ErrorCode::ReadOnly => Self::ReadOnly { path },
             ErrorCode::DiskFull => Self::Full { path },
+            ErrorCode::SystemIoFailure if NOT_WRITTEN.contains(&failure.extended_code) => {
+                Self::File { action: "write", path, source: std::io::Error::other(self.to_string()) }
+            }
             ErrorCode::NotADatabase => Self::Unusable { path, reason: "it is no SQLite database".to_owned() },
             ErrorCode::DatabaseCorrupt => Self::Unusable { path, reason: "it is damaged".to_owned() },
             _ => self,

@@ -25,7 +25,7 @@ mod pubmedqa;
 mod split;
 mod xml;
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,6 +160,36 @@ pub fn open(path: &Path, options: &Options) -> Result<Reader> {
         }
     }
     Ok(reader)
+}
+
+/// Reads what a caller holds in memory, compressed or not, instead of a file; `name` is what rejected records call it.
+/// A text that says no id of its own is known by its content. Archives are not read.
+///
+/// # Errors
+/// [`Error::Input`] when it cannot be read at all, or nothing tells its format.
+pub fn open_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Reader> {
+    let place = files::Place {
+        name: name.to_owned(),
+        stem: blake3::hash(&bytes).to_hex()[..16].to_owned(),
+        bytes: bytes.len() as u64,
+        ..files::Place::default()
+    };
+    let mut reader = Reader {
+        options: options.clone(),
+        current: None,
+        inputs: Vec::new(),
+        consumed: Arc::default(),
+        total: place.bytes,
+    };
+    let unknown = || Error::Input("nothing tells the format: name it".to_owned());
+    let input = Input::new(place, io::Cursor::new(bytes)).map_err(|error| Error::Input(error.to_string()))?;
+    if detect::is_tar(input.head()) {
+        return Err(Error::Input("this is an archive: send what it holds".to_owned()));
+    }
+    match reader.start(input) {
+        Ok(()) => Ok(reader),
+        Err(mut input) => Err(input.take_failure().map_or_else(unknown, |failure| Error::Input(failure.to_string()))),
+    }
 }
 
 /// Opens one text file for reading line by line; `.gz`, `.zst` and `.xz` are read directly.

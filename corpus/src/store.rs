@@ -5,18 +5,22 @@
 //! * `schema`: tables and migrations; `open`: opening, checking, read-only homes;
 //! * `ingest`: records in, in batches; `write`: one write transaction; `verdict`: who says what of a document;
 //! * `curate` and `notices`: the curators' verbs and retraction registries; `audit`: what they left behind;
-//! * `query`: one document and lists; `scan`: every chunk for an index; `fetch`: single chunks for an answer; `stats`; `trace`.
+//! * `query`: one document; `list` and `collections`: many; `scan`: every chunk for an index; `fetch`: single chunks for an answer; `stats`;
+//! * `trace`: episodes, until their time is over; `affected`: which of them cite what has been withdrawn since.
 //!
 //! **Durability.** WAL with `synchronous=FULL`: what [`Store::ingest`] has reported and what a verb has
 //! returned survives `kill -9` and loss of power. **Concurrency.** One writer at a time, waiting up to the
 //! [busy timeout](Store::set_busy_timeout) for its turn; readers never wait and see one state per call.
 //! A `Store` is `Send` and not `Sync`: every thread opens its own.
 
+mod affected;
 mod audit;
 mod card;
+mod collections;
 mod curate;
 mod fetch;
 mod ingest;
+mod list;
 mod names;
 mod notices;
 mod open;
@@ -38,13 +42,17 @@ use rusqlite::Connection;
 
 use crate::Result;
 
+pub use affected::{Affected, ChangedDocument};
 pub use audit::AuditRow;
 pub use card::Card;
+pub use collections::Collection;
 pub use fetch::ChunkInContext;
 pub use ingest::{Ingested, Rejection};
+pub use list::{Listing, Row};
 pub use notices::Applied;
-pub use query::{Listing, Row, Stored};
+pub use query::Stored;
 pub use stats::{Stats, Tally};
+pub use trace::{Erase, LOCAL, NewTrace, TraceListing, TraceRow};
 
 /// An open corpus database.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use corpus::reader::Record;
+use corpus::store::Erase;
 use corpus::{Document, DocumentId, Error, Store};
 
 const HOME: &str = "ANAMNESIS_TEST_READ_ONLY_HOME";
@@ -46,7 +47,7 @@ fn reader() {
         .unwrap();
     assert_eq!(seen, 2);
     assert!(matches!(ingest(&mut store, "9"), Err(Error::ReadOnly { .. })));
-    assert!(matches!(store.put_trace("t", "now", "{}"), Err(Error::ReadOnly { .. })));
+    assert!(matches!(store.erase_traces(&Erase::Expired), Err(Error::ReadOnly { .. })));
     let error = Store::open(&path).unwrap_err();
     assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
     let error = Store::open(&path.with_file_name("none").join("corpus.db")).unwrap_err();

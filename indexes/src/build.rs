@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use corpus::ChunkId;
 use jiff::{SignedDuration, Timestamp};
@@ -59,6 +61,8 @@ pub struct BuildOptions {
     pub m: usize,
     /// Candidates kept while a node is linked, at least `m`.
     pub ef_construction: usize,
+    /// Once it is set the build ends with [`Error::Stopped`]: at the next chunk, or between two stages.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl BuildOptions {
@@ -73,6 +77,7 @@ impl BuildOptions {
             graph_from: 50_000,
             m: 16,
             ef_construction: 200,
+            stop: Arc::default(),
         }
     }
 }
@@ -182,8 +187,9 @@ impl Build {
     ///
     /// # Errors
     /// [`Error::Input`] or [`Error::Mismatch`] on a vector that is missing, unexpected, zero, not finite or
-    /// of another length; [`Error::Io`] when the disk refuses.
+    /// of another length; [`Error::Io`] when the disk refuses; [`Error::Stopped`].
     pub fn push(&mut self, entry: &Entry<'_>, vector: Option<&[f32]>) -> Result<()> {
+        self.go_on()?;
         if self.ids.len() >= MAX_CHUNKS {
             return Err(Error::Input(format!("one snapshot holds at most {MAX_CHUNKS} chunks: split the home")));
         }
@@ -243,13 +249,16 @@ impl Build {
     ///
     /// # Errors
     /// [`Error::Input`] on a chunk pushed twice, [`Error::Recall`] on a graph that finds too little,
-    /// [`Error::Io`] when the disk refuses.
+    /// [`Error::Io`] when the disk refuses, [`Error::Stopped`] until it is published.
     pub fn finish(mut self, progress: &mut dyn FnMut(Stage)) -> Result<Manifest> {
+        self.go_on()?;
         progress(Stage::Lexical);
         if let Some(lexical) = self.lexical.take() {
             lexical.finish()?;
         }
+        self.go_on()?;
         let vectors = self.finish_vectors(progress)?;
+        self.go_on()?;
         let facets = std::mem::take(&mut self.facets).finish();
         write_synced(&self.folder.join(FACETS), &facets.to_bytes())?;
         write_synced(&self.folder.join(CHUNKS), &ChunkTable::to_bytes(&self.ids, &self.documents)?)?;
@@ -278,6 +287,7 @@ impl Build {
         progress(Stage::Verify);
         Snapshot::open_files(&self.folder, manifest.clone())?;
 
+        self.go_on()?;
         progress(Stage::Publish);
         write_synced(&self.folder.join(MANIFEST), &sealed)?;
         sync_folder(&self.folder)?;
@@ -286,6 +296,10 @@ impl Build {
         sync_folder(self.snapshots.dir())?;
         self.snapshots.swap_current(&manifest.id)?;
         Ok(manifest)
+    }
+
+    fn go_on(&self) -> Result<()> {
+        if self.options.stop.load(Ordering::Relaxed) { Err(Error::Stopped) } else { Ok(()) }
     }
 
     fn finish_vectors(&mut self, progress: &mut dyn FnMut(Stage)) -> Result<VectorCard> {

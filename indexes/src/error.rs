@@ -59,6 +59,9 @@ pub enum Error {
         /// Its process id, `unknown` when it left none.
         pid: String,
     },
+    /// Whoever began the build told it to end (input).
+    #[error("the build was stopped: the snapshot that serves is the one before")]
+    Stopped,
     /// The graph finds too few of the true neighbours (internal).
     #[error(
         "the vector graph finds {measured:.4} of the true neighbours, {threshold:.4} are required: run `anamnesis index build --vectors flat`"

@@ -6,6 +6,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use corpus::store::Card;
 use corpus::{Chunk, Store};
@@ -57,11 +58,27 @@ pub fn build(
     settings: &Settings<'_>,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Manifest> {
+    build_until(store, snapshots, encoder, settings, &Arc::default(), progress)
+}
+
+/// As [`build`]; once `stop` is set, it ends with [`indexes::Error::Stopped`], and nothing has changed.
+///
+/// # Errors
+/// Those of [`build`].
+pub fn build_until(
+    store: &Store,
+    snapshots: &Snapshots,
+    encoder: Option<&Arc<dyn Embed>>,
+    settings: &Settings<'_>,
+    stop: &Arc<AtomicBool>,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Manifest> {
     let total = store.stats()?.chunks;
     let options = BuildOptions {
         vectors: settings.vectors,
         encoder: encoder.map(|encoder| EncoderCard { name: settings.place.to_owned(), ..encoder.card().into() }),
         corpus_fingerprint: store.fingerprint()?,
+        stop: Arc::clone(stop),
         ..BuildOptions::at(settings.created)
     };
     let build = Build::begin(snapshots.dir(), options)?;

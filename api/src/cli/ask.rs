@@ -7,6 +7,7 @@ use agent::ask::ask;
 use agent::{Ask, Budget, Cancel, Earlier, Event, Trace, TraceId};
 use anyhow::{Context, Result, bail};
 use corpus::starter;
+use corpus::store::LOCAL;
 use indexes::VectorKind;
 use retriever::{Query, Retrieve};
 
@@ -15,6 +16,7 @@ use super::answer::show_answer;
 use super::filter::FilterArgs;
 use super::index::build;
 use crate::home::Home;
+use crate::keeping;
 use crate::output::{FAINT, LABEL, Output, STRONG};
 use crate::policies::PolicyArgs;
 use crate::review::ReviewArgs;
@@ -99,8 +101,9 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
 
 fn earlier(home: &Home, id: &TraceId) -> Result<Earlier> {
     let stored = home.read_store()?.trace(id.as_str())?;
-    let stored = stored.with_context(|| format!("no trace {id} in this home: see `anamnesis replay --list`"))?;
-    Ok(Earlier::of(&Trace::from_json(&stored)?))
+    let stored = stored.with_context(|| format!("no trace {id} in this home: see `anamnesis trace list`"))?;
+    let (_, json) = stored;
+    Ok(Earlier::of(&Trace::from_json(&json)?))
 }
 
 /// Time since the first call in this process.
@@ -120,7 +123,8 @@ pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
 }
 
 fn store(home: &Home, trace: &Trace) -> Result<()> {
-    home.store()?.put_trace(trace.id.as_str(), &trace.started.to_string(), &trace.to_json()?)?;
+    // whoever asks at the machine itself erases what is not to stay: see `anamnesis trace erase`
+    home.store()?.put_trace(&keeping::entry(trace, LOCAL, None), &trace.to_json()?)?;
     Ok(())
 }
 

@@ -6,6 +6,7 @@ mod show;
 
 use std::path::PathBuf;
 
+use agent::TraceId;
 use anyhow::Result;
 use clap::Subcommand;
 use corpus::{Level, Status};
@@ -92,6 +93,15 @@ pub(crate) enum Command {
         #[command(flatten)]
         why: Reason,
     },
+    /// List stored answers that cite what was retracted, removed, quarantined or called in question since
+    Affected {
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: u32,
+        /// Go on behind this trace
+        #[arg(long, value_name = "ID")]
+        after: Option<TraceId>,
+    },
     /// Show the audit log, newest first
     Log {
         /// Only what was done to this document
@@ -118,6 +128,7 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
             show::list(home, collection, status, limit, after.as_deref(), output)
         }
         Command::Stats => show::stats(home, output),
+        Command::Affected { limit, after } => show::affected(home, after.as_ref(), limit, output),
         Command::Rejected { limit } => show::rejected(home, limit, output),
         Command::Log { id, limit } => show::log(home, id.as_deref(), limit, output),
         Command::Tag { tag, ids, off, why } => curate::tag(home, &tag, &ids, off, &why.reason, output),

@@ -1,15 +1,14 @@
 //! `anamnesis index`: build, list, verify and switch snapshots.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Subcommand, ValueEnum};
-use indexes::{Manifest, SnapshotId, Stage, VectorIndex, VectorKind};
-use retriever::embed;
-use retriever::indexing::{self, Settings};
+use indexes::{Manifest, SnapshotId, VectorIndex, VectorKind};
 use serde_json::json;
 
 use super::Outcome;
+use crate::building::Building;
 use crate::home::Home;
 use crate::output::{FAINT, LABEL, Output, STRONG};
 use crate::progress::Progress;
@@ -94,36 +93,19 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
 
 /// Builds with a progress bar; `encoder` as typed.
 pub(crate) fn build(home: &Home, encoder: &str, vectors: VectorKind, output: &Output) -> Result<Manifest> {
-    let store = home.read_store()?;
-    let (name, slow) = match encoder {
-        "none" | "static" => (encoder.to_owned(), false),
-        // the manifest must find it again from any folder
-        path => (std::path::absolute(PathBuf::from(path))?.display().to_string(), true),
-    };
-    let encoder = if name == "none" { None } else { Some(embed::open(&name)?) };
-    let chunks = store.stats()?.chunks;
+    let building = Building::of(home, encoder)?;
+    let chunks = building.chunks();
     if chunks >= LARGE {
-        let (disk, memory) = estimate(chunks, encoder.as_ref().map_or(0, |encoder| encoder.card().dimension));
+        let (disk, memory) = estimate(chunks, building.dimension());
         output.note(format!("{chunks} chunks: about {disk} MB on disk, and {memory} MB of memory while building"));
     }
-    let cache = home.cache();
-    let settings =
-        Settings { created: jiff::Timestamp::now(), place: &name, vectors, cache: slow.then_some(cache.as_path()) };
     let bar = Progress::count("indexing", chunks);
-    let manifest =
-        indexing::build(&store, &home.snapshots(), encoder.as_ref(), &settings, &mut |progress| match progress {
-            indexing::Progress::Chunks { done, total } => bar.at(done, total),
-            indexing::Progress::Writing(stage) => match stage {
-                Stage::Graph { done, total } => {
-                    bar.label("graph");
-                    bar.at(done as u64, total as u64);
-                }
-                Stage::Lexical => bar.label("words"),
-                Stage::Recall => bar.label("recall"),
-                Stage::Verify => bar.label("verifying"),
-                Stage::Publish => bar.label("publishing"),
-            },
-        })?;
+    let manifest = building.run(vectors, &Arc::default(), &mut |step| {
+        bar.label(step.stage);
+        if let Some((done, total)) = step.count {
+            bar.at(done, total);
+        }
+    })?;
     Ok(manifest)
 }
 

@@ -9,10 +9,11 @@ use anyhow::Result;
 use super::Outcome;
 use super::ask::prepare_starter;
 use crate::home::Home;
+use crate::keeping;
 use crate::output::Output;
 use crate::policies::PolicyArgs;
 use crate::review::ReviewArgs;
-use crate::server::mcp;
+use crate::server::{Answering, mcp};
 
 /// What `mcp` takes.
 #[derive(Debug, clap::Args)]
@@ -23,6 +24,9 @@ pub(crate) struct Args {
     /// Longest that a call may take, in milliseconds, waiting included
     #[arg(long, value_name = "MS", default_value = "60000")]
     timeout_ms: NonZeroU64,
+    /// How long answers are kept as traces: so many days, or `forever`; 0 keeps none
+    #[arg(long, value_name = "DAYS", default_value = keeping::USUAL)]
+    keep_traces: keeping::Keep,
     #[command(flatten)]
     review: ReviewArgs,
     #[command(flatten)]
@@ -37,6 +41,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     }
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
     let workers = args.workers.map_or(cores, NonZeroUsize::get);
-    mcp::stdio(home, policy, review, workers, Duration::from_millis(args.timeout_ms.get()))?;
+    let answering = Answering { policy, review, keep: args.keep_traces };
+    mcp::stdio(home, answering, workers, Duration::from_millis(args.timeout_ms.get()))?;
     Ok(Outcome::Done)
 }

@@ -2,6 +2,7 @@
 
 use agent::{Cancel, Trace, TraceId, replay::replay};
 use anyhow::{Context, Result, bail};
+use corpus::store::{TraceListing, TraceRow};
 use serde_json::json;
 
 use super::Outcome;
@@ -29,7 +30,9 @@ pub(crate) struct Args {
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
     let store = home.read_store()?;
     let Some(name) = &args.trace else {
-        for (id, created) in store.traces(1_000)? {
+        for TraceRow { id, created, .. } in
+            store.traces(&TraceListing { limit: Some(1_000), ..TraceListing::default() })?
+        {
             if output.is_json() {
                 output.json(&json!({ "id": id, "created": created }))?;
             } else {
@@ -39,7 +42,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         return Ok(Outcome::Done);
     };
     let id: TraceId = name.parse()?;
-    let Some(stored) = store.trace(id.as_str())? else {
+    let Some((_, stored)) = store.trace(id.as_str())? else {
         bail!("no trace {id} in this home: see `anamnesis replay --list`");
     };
     if args.export {

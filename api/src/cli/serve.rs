@@ -17,10 +17,11 @@ use serde_json::json;
 use super::ask::prepare_starter;
 use super::{LogFormat, Outcome};
 use crate::home::Home;
+use crate::keeping;
 use crate::output::Output;
 use crate::policies::PolicyArgs;
 use crate::review::ReviewArgs;
-use crate::server::{self, Keep, Names, Settings};
+use crate::server::{self, Answering, Names, Room, Settings};
 
 const TLS: &str = "\
 Without keys the service is for this machine only; `anamnesis key create` makes the first key.
@@ -108,6 +109,9 @@ struct AccessArgs {
     /// Files of the audit log that are kept
     #[arg(long, value_name = "N", default_value = "16")]
     audit_files: NonZeroU32,
+    /// How long answers are kept as traces: so many days, or `forever`; 0 keeps none
+    #[arg(long, value_name = "DAYS", default_value = keeping::USUAL)]
+    keep_traces: keeping::Keep,
 }
 
 /// Requests at once where threads mostly wait for a model.
@@ -128,7 +132,8 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
-    server::serve(home, policy, review, &args.settings(), |address| {
+    let answering = Answering { policy, review, keep: args.access.keep_traces };
+    server::serve(home, answering, &args.settings(), |address| {
         let url = format!("http://{address}");
         // whoever started it may have closed standard error: the service goes on
         let _ = writeln!(std::io::stderr(), "listening on {url}");
@@ -140,7 +145,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
 impl Args {
     fn settings(&self) -> Settings {
         let ServiceArgs { listen, workers, queue, max_body, timeout_ms, connections, idle_ms } = &self.service;
-        let AccessArgs { host, cors, proxy, wrong_keys, audit_bytes, audit_files } = &self.access;
+        let AccessArgs { host, cors, proxy, wrong_keys, audit_bytes, audit_files, .. } = &self.access;
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let usual = if self.policy.is_model() { cores.max(WAITING_WORKERS) } else { cores };
         Settings {
@@ -153,7 +158,7 @@ impl Args {
             idle: Duration::from_millis(idle_ms.get()),
             names: Names { hosts: host.clone(), origins: cors.clone(), proxies: proxy.clone() },
             wrong_keys: wrong_keys.get(),
-            keep: Keep { bytes: audit_bytes.get(), files: audit_files.get() },
+            audit: Room { bytes: audit_bytes.get(), files: audit_files.get() },
         }
     }
 }

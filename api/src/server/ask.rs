@@ -93,6 +93,7 @@ pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
 pub(super) struct Episode {
     service: Arc<Service>,
     retriever: Scoped<Hybrid>,
+    caller: Caller,
     follows: Option<TraceId>,
     task: Ask,
 }
@@ -136,7 +137,7 @@ impl Episode {
             ..Ask::new(request.question, jiff::Timestamp::now())
         };
         let retriever = Scoped::new(service.current.pin()?, caller);
-        Ok(Self { service: Arc::clone(service), retriever, follows, task })
+        Ok(Self { service: Arc::clone(service), retriever, caller: caller.clone(), follows, task })
     }
 
     /// Runs it to its end, on this thread, and stores its trace.
@@ -144,11 +145,9 @@ impl Episode {
     /// # Errors
     /// When the policy or the retriever fails, or it was cancelled.
     pub(super) fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
-        let Self { service, retriever, follows, mut task } = self;
+        let Self { service, retriever, caller, follows, mut task } = self;
         if let Some(id) = follows {
-            let stored = service.current.trace(&id).map_err(|error| ApiError::internal(&format!("{error:#}")))?;
-            let stored = stored.ok_or_else(|| ApiError::invalid(format!("follows: there is no trace {id}")))?;
-            task.earlier = Some(Earlier::of(&Trace::from_json(&stored)?));
+            task.earlier = Some(earlier(&service, &caller, &id)?);
         }
         tracing::debug!(question = task.question, "asked");
         let opened = Instant::now();
@@ -164,7 +163,7 @@ impl Episode {
         let trace =
             agent::ask::ask(&task, service.policy.as_ref(), &retriever, &|| opened.elapsed(), cancel, &mut listen)?;
         service.metrics.episode(&trace);
-        if let Err(error) = service.recorder.store(&trace) {
+        if let Err(error) = service.recorder.store(&trace, &caller.name) {
             tracing::warn!(trace = %trace.id, error = format!("{error:#}"), "the trace was not stored");
             let message = "this episode could not be stored: its trace id names nothing".to_owned();
             tell(wire::Event::Warning { message: message.clone() });
@@ -172,6 +171,14 @@ impl Episode {
         }
         Ok(Answer::of(&trace).with_warnings(warnings))
     }
+}
+
+/// The answer that a question goes on from. One of another caller is as if it did not exist.
+fn earlier(service: &Service, caller: &Caller, id: &TraceId) -> Result<Earlier, ApiError> {
+    let stored =
+        service.stores.read(|store| Ok(store.trace(id.as_str())?))?.filter(|(row, _)| caller.may_see(&row.caller));
+    let (_, json) = stored.ok_or_else(|| ApiError::invalid(format!("follows: there is no trace {id}")))?;
+    Ok(Earlier::of(&Trace::from_json(&json)?))
 }
 
 /// An episode as a stream. Dropping it, as the server does when the client leaves, cancels the episode.

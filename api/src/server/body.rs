@@ -44,7 +44,7 @@ pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<
 }
 
 /// The innermost cause: which field or position, and what is wrong with it.
-fn place(error: &dyn Error) -> String {
+pub(super) fn place(error: &dyn Error) -> String {
     let source = error.source();
     source.map_or_else(|| error.to_string(), ToString::to_string)
 }

@@ -35,6 +35,16 @@ impl Caller {
         indexes::Filter { collections, ..filter }
     }
 
+    /// Whether the traces of others are shown too.
+    pub(crate) fn sees_all(&self) -> bool {
+        self.role == Role::Admin
+    }
+
+    /// Whether a trace of `caller` is shown.
+    pub(crate) fn may_see(&self, caller: &str) -> bool {
+        self.sees_all() || self.name == caller
+    }
+
     /// Whether a document of these collections may be shown.
     pub(crate) fn may_read(&self, of_document: &[String]) -> bool {
         self.collections.as_ref().is_none_or(|own| of_document.iter().any(|name| own.contains(name)))

@@ -6,7 +6,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use corpus::{ChunkId, Standing, Status};
-use tokio::time::timeout;
 
 use super::Service;
 use super::caller::Caller;
@@ -36,10 +35,7 @@ pub(super) async fn chunk(
 ) -> Result<Json<Chunk>, ApiError> {
     let unknown = || ApiError::new(Code::NotFound, "no chunk is called so");
     let id: ChunkId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?;
-    let current = Arc::clone(&service.current);
-    let pending = service.workers.submit(move |_| current.chunk(id))?;
-    let found = timeout(service.timeout, pending).await.map_err(|_| ApiError::timeout())??;
-    let found = found.map_err(|error| ApiError::internal(&format!("{error:#}")))?;
+    let found = service.read(move |store| Ok(store.chunks(&[id])?.pop().flatten())).await?;
     // what a caller may not read is for them as if it did not exist
     let found = found.filter(|found| caller.may_read(&found.document.collections)).ok_or_else(unknown)?;
     if found.document.status == Status::Retracted {

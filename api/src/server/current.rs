@@ -4,14 +4,10 @@
 //! swapped in; requests that run keep the one they pinned. One that cannot be opened changes nothing.
 
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use agent::TraceId;
-use anyhow::Result;
-use corpus::store::{ChunkInContext, Stored};
-use corpus::{ChunkId, Store};
 use retriever::{Hybrid, Retrieve};
 
 use super::error::{ApiError, Code};
@@ -27,14 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Current {
     home: Home,
     retriever: RwLock<Option<Arc<Hybrid>>>,
-    /// For chunks by their id, whatever the snapshot; opened at first use.
-    store: Mutex<Option<Store>>,
 }
 
 impl Current {
     /// Opens what is current in `home`; nothing when that fails, which is logged.
     pub(super) fn open(home: Home) -> Self {
-        let current = Self { home, retriever: RwLock::new(None), store: Mutex::new(None) };
+        let current = Self { home, retriever: RwLock::new(None) };
         current.refresh(&mut None);
         current
     }
@@ -50,48 +44,6 @@ impl Current {
                 Code::NotReady,
                 "no index is open: run `anamnesis index build` (after `anamnesis corpus add PATH`)",
             )
-        })
-    }
-
-    /// The chunk called `id`, whatever its standing.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(super) fn chunk(&self, id: ChunkId) -> Result<Option<ChunkInContext>> {
-        self.read(|store| Ok(store.chunks(&[id])?.pop().flatten()))
-    }
-
-    /// The trace stored under `id`.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(super) fn trace(&self, id: &TraceId) -> Result<Option<String>> {
-        self.read(|store| Ok(store.trace(id.as_str())?))
-    }
-
-    fn read<T>(&self, work: impl FnOnce(&Store) -> Result<T>) -> Result<T> {
-        let mut slot = self.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = match slot.take() {
-            Some(store) => store,
-            None => self.home.read_store()?,
-        };
-        // a store that failed is not put back: the next request opens it anew
-        let found = work(&store)?;
-        *slot = Some(store);
-        Ok(found)
-    }
-
-    /// The document that `name` means, whatever its standing: our id, a PMID, a PMC id or a DOI. None where it
-    /// means nothing or several.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub(super) fn document(&self, name: &str) -> Result<Option<Stored>> {
-        self.read(|store| {
-            Ok(match store.resolve(name)?.as_slice() {
-                [id] => store.document(id)?,
-                _ => None,
-            })
         })
     }
 

@@ -25,6 +25,7 @@ pub(crate) enum Code {
     ForbiddenOrigin,
     NotFound,
     MethodNotAllowed,
+    Conflict,
     Gone,
     TooLarge,
     UnsupportedMediaType,
@@ -35,7 +36,10 @@ pub(crate) enum Code {
     Internal,
     PolicyFailed,
     NotReady,
+    Busy,
+    ReadOnly,
     Timeout,
+    StorageFull,
 }
 
 impl Code {
@@ -46,6 +50,7 @@ impl Code {
             Self::Forbidden | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Conflict => StatusCode::CONFLICT,
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -53,8 +58,9 @@ impl Code {
             Self::QuotaExceeded | Self::TooManyAttempts | Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::PolicyFailed => StatusCode::BAD_GATEWAY,
-            Self::NotReady => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotReady | Self::Busy | Self::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         }
     }
 
@@ -80,6 +86,7 @@ impl Code {
             Self::ForbiddenOrigin => "forbidden_origin",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::Conflict => "conflict",
             Self::Gone => "gone",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
@@ -90,7 +97,10 @@ impl Code {
             Self::Internal => "internal",
             Self::PolicyFailed => "policy_failed",
             Self::NotReady => "not_ready",
+            Self::Busy => "busy",
+            Self::ReadOnly => "read_only",
             Self::Timeout => "timeout",
+            Self::StorageFull => "storage_full",
         }
     }
 }
@@ -150,7 +160,7 @@ impl IntoResponse for ApiError {
     /// A response without a body: the error travels beside it to the guard, which knows the request's id.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
-        if self.code == Code::Overloaded {
+        if matches!(self.code, Code::Overloaded | Code::Busy) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response.extensions_mut().insert(self);
@@ -167,6 +177,25 @@ impl From<Overloaded> for ApiError {
 impl From<Lost> for ApiError {
     fn from(_: Lost) -> Self {
         Self::internal(&"the work was lost")
+    }
+}
+
+impl From<corpus::Error> for ApiError {
+    fn from(error: corpus::Error) -> Self {
+        let (code, message) = match &error {
+            corpus::Error::Input(message) => return Self::invalid(message.as_str()),
+            corpus::Error::Locked { .. } => (Code::Busy, "another writer has the corpus: try again in a moment"),
+            corpus::Error::ReadOnly { .. } => {
+                (Code::ReadOnly, "the corpus is read-only where this service runs: nothing was changed")
+            }
+            corpus::Error::Full { .. } | corpus::Error::File { action: "write", .. } => (
+                Code::StorageFull,
+                "the disk is full or refuses to be written: nothing of this request was kept beyond what was kept before; free some space and send it again",
+            ),
+            _ => return Self::internal(&error),
+        };
+        tracing::warn!(cause = %error, "the corpus could not be written");
+        Self::new(code, message)
     }
 }
 

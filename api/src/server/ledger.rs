@@ -32,7 +32,7 @@ const UNKNOWN: &str = "-";
 
 /// How much of the past is kept.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Keep {
+pub(crate) struct Room {
     /// Bytes of a file before the next is begun.
     pub(crate) bytes: u64,
     /// Files in all; the oldest goes.
@@ -104,7 +104,7 @@ impl Ledger {
     ///
     /// # Errors
     /// When the file cannot be opened: a service that asks for an audit log does not run without.
-    pub(super) fn start(folder: &Path, keep: Keep) -> Result<(Self, Writer)> {
+    pub(super) fn start(folder: &Path, keep: Room) -> Result<(Self, Writer)> {
         let mut book = Book::open(folder, keep)?;
         let (lines, received) = sync_channel(PLACES);
         let left_out = Arc::new(AtomicU64::new(0));
@@ -144,13 +144,13 @@ impl Writer {
 /// The open file.
 struct Book {
     path: PathBuf,
-    keep: Keep,
+    keep: Room,
     file: File,
     bytes: u64,
 }
 
 impl Book {
-    fn open(folder: &Path, keep: Keep) -> Result<Self> {
+    fn open(folder: &Path, keep: Room) -> Result<Self> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let path = folder.join("audit.jsonl");
         let (file, bytes) = append(&path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -242,7 +242,7 @@ fn encode(line: &Line, batch: &mut Vec<u8>) {
 mod tests {
     use super::*;
 
-    const KEEP: Keep = Keep { bytes: 1_000, files: 3 };
+    const KEEP: Room = Room { bytes: 1_000, files: 3 };
 
     fn line(caller: &str, request: u32) -> Line {
         Line::new(&request.to_string(), caller, &Method::POST, "/v1/documents", 200, None)
@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn noise_is_counted_and_washes_nothing_out() {
         let folder = tempfile::tempdir().unwrap();
-        let (ledger, writer) = Ledger::start(folder.path(), Keep { bytes: 1 << 20, files: 2 }).unwrap();
+        let (ledger, writer) = Ledger::start(folder.path(), Room { bytes: 1 << 20, files: 2 }).unwrap();
         for request in 0..500 {
             ledger.write(line(UNKNOWN, request));
         }

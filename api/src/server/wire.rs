@@ -6,11 +6,17 @@
 mod answer;
 mod ask;
 mod chunk;
+mod curation;
+mod document;
 mod event;
+mod job;
 pub(crate) mod mcp;
 mod names;
 pub(crate) mod openai;
 mod retrieve;
+mod run;
+mod snapshot;
+mod trace;
 mod verify;
 
 use serde::Serialize;
@@ -19,12 +25,22 @@ use utoipa::ToSchema;
 pub(crate) use answer::{Answer, Citation, Verdict};
 pub(crate) use ask::{AskRequest, MAX_QUESTION_BYTES};
 pub(crate) use chunk::Chunk;
+pub(crate) use curation::{
+    Act, ActPage, AffectedAnswer, AffectedPage, AffectedParams, AuditParams, Changed, CurateRequest, TagRequest,
+};
+pub(crate) use document::{
+    AddRequest, Added, Collection, Collections, Document, DocumentCard, DocumentPage, DocumentParams, Rejected,
+};
 pub(crate) use event::Event;
-pub(crate) use names::{Arm, Fusion, Level, Status};
+pub(crate) use job::{Job, JobKind, JobState, Jobs};
+pub(crate) use names::{Arm, Fusion, Level, Standing, Status};
 pub(crate) use retrieve::{
     Batch, Contribution, Filter, Hit, RetrieveRequest, Retrieved, SearchR1Document, SearchR1Hit, SearchR1Request,
     SearchR1Response, SearchR1Result,
 };
+pub(crate) use run::{Episodes, EpisodesParams, Run, RunCard, RunPage, RunParams, RunsParams};
+pub(crate) use snapshot::{BuildRequest, Snapshot, Snapshots};
+pub(crate) use trace::{EraseParams, Erased, StoredTrace, TraceCard, TracePage, TraceParams};
 pub(crate) use verify::{Verified, VerifyRequest, VerifyResponse};
 
 /// Every error, whatever the route.

@@ -13,6 +13,19 @@ fn adding_twice_changes_nothing() {
 }
 
 #[test]
+fn a_home_of_an_older_program_is_brought_up_to_date_by_reading_it() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.path()).unwrap();
+    let old = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../corpus/tests/fixtures/store_v1.db");
+    std::fs::copy(old, home.path().join("corpus.db")).unwrap();
+    let listed = home.json(&["corpus", "list"]);
+    assert_eq!(listed[0]["title"], "Title of 1");
+    let trace = &home.json(&["trace", "list"])[0];
+    assert_eq!((&trace["id"], &trace["outcome"], &trace["caller"]), (&"t1".into(), &"unknown".into(), &"local".into()));
+    assert!(home.expect(&["corpus", "affected"], 1).0.contains("no stored answer"));
+}
+
+#[test]
 fn bad_records_are_set_aside_with_their_place() {
     let home = Home::new();
     let file =

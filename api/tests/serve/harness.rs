@@ -87,6 +87,13 @@ pub(crate) fn command(home: &Path, args: &[&str]) -> Command {
     command
 }
 
+/// The command that serves on an address.
+pub(crate) fn serve(home: &Path, listen: &str, args: &[&str]) -> Command {
+    let mut command = command(home, &["-v", "serve", "--listen", listen]);
+    command.args(args);
+    command
+}
+
 /// A running service; killed when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -103,9 +110,12 @@ impl Server {
 
     /// The same on an address, which is spoken to by loopback.
     pub(crate) fn start_on(home: &Home, listen: &str, args: &[&str]) -> Self {
-        let mut all = vec!["-v", "serve", "--listen", listen];
-        all.extend(args);
-        let mut child = command(home.path(), &all).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        Self::spawn(&mut serve(home.path(), listen, args))
+    }
+
+    /// Runs a command that serves, as [`serve`] makes it, and waits until it listens.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next().expect("the service ended before it listened").unwrap();
@@ -144,6 +154,15 @@ impl Server {
         Reply::of(self.agent.post(self.url(path)).send_json(body).unwrap())
     }
 
+    pub(crate) fn delete(&self, path: &str) -> Reply {
+        Reply::of(self.agent.delete(self.url(path)).call().unwrap())
+    }
+
+    /// A request that may find nobody listening any more.
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Option<Reply> {
+        self.agent.post(self.url(path)).send_json(body).ok().and_then(Reply::whole)
+    }
+
     pub(crate) fn ask(&self, question: &str) -> Reply {
         self.post("/v1/ask", &json!({ "question": question }))
     }
@@ -175,6 +194,12 @@ impl Server {
         assert!(status.success());
     }
 
+    /// Ends the service as a loss of power does.
+    pub(crate) fn kill(&self) {
+        let status = Command::new("kill").arg("-KILL").arg(self.child.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+
     /// Waits for the end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
@@ -202,6 +227,13 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// A reply that came whole.
+    fn whole(mut response: ureq::http::Response<ureq::Body>) -> Option<Self> {
+        let status = response.status().as_u16();
+        let json = serde_json::from_str(&response.body_mut().read_to_string().ok()?).ok()?;
+        Some(Self { status, json, headers: Vec::new() })
+    }
+
     fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
         let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
             (name.to_string(), value.to_str().unwrap().to_owned())

@@ -15,7 +15,7 @@ pub struct AuditRow {
     pub at: String,
     /// The user who acted.
     pub who: String,
-    /// `tag`, `untag`, `quarantine`, `restore`, `remove`, `status`, `level`, `update` or `drop-collection`.
+    /// `add`, `tag`, `untag`, `quarantine`, `restore`, `remove`, `status`, `level`, `update` or `drop-collection`.
     pub verb: String,
     /// The document, unless the act was on a collection.
     pub document: Option<DocumentId>,
@@ -33,13 +33,22 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn audit(&self, id: Option<&DocumentId>, limit: u32) -> Result<Vec<AuditRow>> {
+        self.audit_page(id, None, limit)
+    }
+
+    /// As [`Store::audit`], of acts before that of the number `before` alone, where it is given.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn audit_page(&self, id: Option<&DocumentId>, before: Option<i64>, limit: u32) -> Result<Vec<AuditRow>> {
         self.read(|db| {
-            let only = if id.is_some() { "WHERE document = ?1" } else { "WHERE ?1 IS NULL" };
+            let only = if id.is_some() { "document = ?1" } else { "?1 IS NULL" };
             let sql = format!(
-                "SELECT number, at, who, verb, document, before, after, reason FROM audit {only} ORDER BY number DESC LIMIT ?2"
+                "SELECT number, at, who, verb, document, before, after, reason FROM audit
+                 WHERE {only} AND number < coalesce(?2, 9223372036854775807) ORDER BY number DESC LIMIT ?3"
             );
             let mut statement = db.prepare(&sql)?;
-            let rows = statement.query_map(params![id.map(DocumentId::as_str), limit], |row| {
+            let rows = statement.query_map(params![id.map(DocumentId::as_str), before, limit], |row| {
                 Ok(AuditRow {
                     number: row.get(0)?,
                     at: row.get(1)?,

@@ -136,7 +136,7 @@ fn standing(verdict: Verdict) -> &'static str {
     verdict.standing().as_str()
 }
 
-fn needed<'a>(what: &str, given: &'a str) -> Result<&'a str> {
+pub(super) fn needed<'a>(what: &str, given: &'a str) -> Result<&'a str> {
     match given.trim() {
         "" => Err(Error::Input(format!("a {what} is needed"))),
         given => Ok(given),

@@ -4,6 +4,7 @@ use rusqlite::params;
 use serde::Serialize;
 
 use super::Store;
+use super::curate::needed;
 use super::notices::Rulings;
 use super::prepared::Prepared;
 use super::verdict::Verdict;
@@ -70,6 +71,30 @@ impl Store {
         records: impl Iterator<Item = Result<Record, Rejected>>,
         progress: &mut dyn FnMut(&Ingested),
     ) -> Result<Ingested> {
+        self.take_in(collection, None, records, progress)
+    }
+
+    /// As [`Store::ingest`], and leaves a line in the audit log when anything came of it: who put what into the
+    /// collection, and why.
+    ///
+    /// # Errors
+    /// Those of [`Store::ingest`]; [`Error::Input`] without a reason.
+    pub fn ingest_because(
+        &mut self,
+        collection: &str,
+        reason: &str,
+        records: impl Iterator<Item = Result<Record, Rejected>>,
+    ) -> Result<Ingested> {
+        self.take_in(collection, Some(needed("reason", reason)?), records, &mut |_| {})
+    }
+
+    fn take_in(
+        &mut self,
+        collection: &str,
+        reason: Option<&str>,
+        records: impl Iterator<Item = Result<Record, Rejected>>,
+        progress: &mut dyn FnMut(&Ingested),
+    ) -> Result<Ingested> {
         if collection.trim().is_empty() {
             return Err(Error::Input("a collection needs a name: give one with --collection NAME".to_owned()));
         }
@@ -90,7 +115,7 @@ impl Store {
             }
             (run, done) = self.write(|write| {
                 let rulings = Rulings::new(&write.tx)?;
-                let mut writer = Writer { write, collection, number: None, run, rulings, done };
+                let mut writer = Writer { write, collection, reason, number: None, run, rulings, done };
                 batch.iter().try_for_each(|item| writer.item(item))?;
                 Ok((writer.run, writer.done))
             })?;
@@ -145,6 +170,8 @@ impl Item {
 struct Writer<'w, 'a> {
     write: &'w mut Write<'a>,
     collection: &'w str,
+    /// Why, where the run is to be found in the audit log.
+    reason: Option<&'w str>,
     number: Option<i64>,
     run: Option<i64>,
     rulings: Rulings,
@@ -279,6 +306,9 @@ impl Writer<'_, '_> {
         let sql = "INSERT INTO runs (collection, started) VALUES (?, ?)";
         self.write.tx.execute(sql, [self.collection, &self.write.now])?;
         let run = self.write.tx.last_insert_rowid();
+        if let Some(reason) = self.reason {
+            self.write.audit("add", None, (None, Some(self.collection)), reason)?;
+        }
         self.run = Some(run);
         Ok(run)
     }

@@ -54,7 +54,8 @@ impl Store {
     /// nobody writes.
     ///
     /// # Errors
-    /// [`Error::Input`] when there is none; [`Error::Format`] when it is of an older or newer format.
+    /// [`Error::Input`] when there is none; [`Error::Outdated`] or [`Error::Format`] when it is of an older or newer
+    /// format.
     pub fn open_read_only(path: &Path) -> Result<Self> {
         match fs::metadata(path) {
             Ok(_) => {}
@@ -138,10 +139,7 @@ fn check(connection: &Connection, path: &Path, writable: bool) -> Result<()> {
         return Err(Error::Format { path: path.to_owned(), found, supported: schema::VERSION });
     }
     if found < schema::VERSION && !writable {
-        return Err(Error::Input(format!(
-            "{} has the older format {found}: run any `anamnesis corpus add` once to bring it up to date",
-            path.display()
-        )));
+        return Err(Error::Outdated { path: path.to_owned(), found });
     }
     Ok(())
 }

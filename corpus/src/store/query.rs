@@ -1,13 +1,13 @@
-//! One document whole, documents by any of their names, and lists of them.
+//! One document whole, and documents by any of their names.
 
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{OptionalExtension, params};
 use serde::Serialize;
 
 use super::Store;
-use super::card::{COLUMNS, Cards, WIDTH, date, document_id, json, named};
+use super::card::{COLUMNS, Cards, WIDTH, document_id, json};
 use super::names::Names;
 use super::stats::sources;
-use crate::{Document, DocumentId, Level, PartialDate, Result, Standing, Status};
+use crate::{Document, DocumentId, Result, Standing};
 
 /// A document and what this home says of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -20,44 +20,12 @@ pub struct Stored {
     pub collections: Vec<String>,
     /// Its tags, sorted.
     pub tags: Vec<String>,
+    /// How many chunks it was cut into.
+    pub chunks: u32,
     /// When it first came, RFC 3339.
     pub added: String,
     /// When it last changed, RFC 3339.
     pub changed: Option<String>,
-}
-
-/// Which documents to list; everything by default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing {
-    /// Only of this collection.
-    pub collection: Option<String>,
-    /// Only of this status.
-    pub status: Option<Status>,
-    /// Only of this standing.
-    pub standing: Option<Standing>,
-    /// Only ids behind this one: the last of the page before.
-    pub after: Option<DocumentId>,
-    /// At most so many.
-    pub limit: Option<u32>,
-}
-
-/// A line of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Row {
-    /// `source:key`.
-    pub id: DocumentId,
-    /// May be empty.
-    pub title: String,
-    /// When it was published.
-    pub date: Option<PartialDate>,
-    /// How strong a kind of study it is.
-    pub level: Level,
-    /// What publishers and registries say of it.
-    pub status: Status,
-    /// What curators decided.
-    pub standing: Standing,
-    /// How many chunks it was cut into.
-    pub chunks: u32,
 }
 
 impl Store {
@@ -69,7 +37,7 @@ impl Store {
         self.read(|db| {
             let cards = Cards::new(db)?;
             let sql = format!(
-                "SELECT {COLUMNS}, d.version, d.added, d.changed, t.sections, t.text, d.number
+                "SELECT {COLUMNS}, d.version, d.added, d.changed, t.sections, t.text, d.number, d.chunks
                  FROM documents d JOIN texts t ON t.document = d.number WHERE d.id = ?"
             );
             let stored = db.prepare_cached(&sql)?.query_row([id.as_str()], |row| {
@@ -95,6 +63,7 @@ impl Store {
                     standing: card.standing,
                     collections: card.collections,
                     tags: Vec::new(),
+                    chunks: row.get(WIDTH + 6)?,
                     added: row.get(WIDTH + 1)?,
                     changed: row.get(WIDTH + 2)?,
                 };
@@ -106,6 +75,24 @@ impl Store {
             let mut statement = db.prepare_cached("SELECT tag FROM tags WHERE document = ? ORDER BY tag")?;
             stored.tags = statement.query_map([number], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
             Ok(Some(stored))
+        })
+    }
+
+    /// The collections of the document called `id`; none where there is no such document.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn collections_of(&self, id: &DocumentId) -> Result<Option<Vec<String>>> {
+        self.read(|db| {
+            let mut document = db.prepare_cached("SELECT number FROM documents WHERE id = ?")?;
+            let Some(number) = document.query_row([id.as_str()], |row| row.get::<_, i64>(0)).optional()? else {
+                return Ok(None);
+            };
+            let sql = "SELECT c.name FROM memberships m JOIN collections c ON c.number = m.collection
+                       WHERE m.document = ? ORDER BY c.name";
+            let mut statement = db.prepare_cached(sql)?;
+            let names = statement.query_map([number], |row| row.get(0))?;
+            Ok(Some(names.collect::<rusqlite::Result<_>>()?))
         })
     }
 
@@ -134,55 +121,6 @@ impl Store {
             ids.sort_unstable();
             ids.dedup();
             Ok(ids)
-        })
-    }
-
-    /// Documents in order of ids.
-    ///
-    /// # Errors
-    /// When the database cannot be read.
-    pub fn list(&self, listing: &Listing) -> Result<Vec<Row>> {
-        let mut wanted: Vec<(&str, &dyn ToSql)> = Vec::new();
-        let status = listing.status.map(Status::as_str);
-        let standing = listing.standing.map(Standing::as_str);
-        let after = listing.after.as_ref().map(DocumentId::as_str);
-        if let Some(collection) = &listing.collection {
-            let inside = "EXISTS (SELECT 1 FROM memberships m JOIN collections c ON c.number = m.collection
-                          WHERE m.document = d.number AND c.name = ?)";
-            wanted.push((inside, collection));
-        }
-        if let Some(status) = &status {
-            wanted.push(("d.status = ?", status));
-        }
-        if let Some(standing) = &standing {
-            wanted.push(("d.standing = ?", standing));
-        }
-        if let Some(after) = &after {
-            wanted.push(("d.id > ?", after));
-        }
-        let mut sql =
-            "SELECT d.id, d.title, d.date, d.level, d.status, d.standing, d.chunks FROM documents d WHERE 1".to_owned();
-        for (condition, _) in &wanted {
-            sql.push_str(" AND ");
-            sql.push_str(condition);
-        }
-        sql.push_str(" ORDER BY d.id LIMIT ?");
-        let limit = listing.limit.map_or(-1, i64::from);
-        let values: Vec<&dyn ToSql> = wanted.iter().map(|(_, value)| *value).chain([&limit as &dyn ToSql]).collect();
-        self.read(|db| {
-            let mut statement = db.prepare(&sql)?;
-            let rows = statement.query_map(&values[..], |row| {
-                Ok(Row {
-                    id: document_id(row, 0)?,
-                    title: row.get(1)?,
-                    date: date(row, 2)?,
-                    level: named(row, 3)?,
-                    status: named(row, 4)?,
-                    standing: named(row, 5)?,
-                    chunks: row.get(6)?,
-                })
-            })?;
-            Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
 }

@@ -8,11 +8,17 @@ pub(super) const APPLICATION_ID: i32 = 0x416E_616D;
 /// The newest `user_version` this program reads: one per migration.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
-const MIGRATIONS: &[M<'static>] = &[M::up(FIRST)];
+const MIGRATIONS: &[M<'static>] = &[M::up(FIRST), M::up(SECOND)];
 
 /// All migrations, oldest first.
 pub(super) fn migrations() -> Migrations<'static> {
     Migrations::from_slice(MIGRATIONS)
+}
+
+/// Those of the first format alone, to make a database as it was then.
+#[cfg(test)]
+pub(super) fn first() -> Migrations<'static> {
+    Migrations::from_slice(&MIGRATIONS[..1])
 }
 
 /// Documents are split in two: what is asked of many (`documents`) stays narrow, so that lists, tallies
@@ -128,4 +134,56 @@ BEGIN SELECT raise(ABORT, 'the audit log is append-only'); END;
 
 CREATE TABLE traces (id TEXT PRIMARY KEY, created TEXT NOT NULL, json TEXT NOT NULL);
 CREATE INDEX traces_created ON traces (created);
+";
+
+/// Traces are split as documents are: what lists ask stays narrow, the JSON lies apart. Who asked, how it ended and
+/// what was cited are taken from the JSON of the traces that are there; those are nobody's in particular, and stay.
+/// The further indexes let a page of a list begin where the last one ended, whatever it is filtered by.
+const SECOND: &str = "
+ALTER TABLE traces RENAME TO old_traces;
+
+CREATE TABLE traces (
+    id TEXT PRIMARY KEY,
+    created TEXT NOT NULL,
+    expires TEXT,
+    caller TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    question TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX traces_caller ON traces (caller, id);
+CREATE INDEX traces_expires ON traces (expires) WHERE expires IS NOT NULL;
+
+CREATE TABLE trace_texts (
+    trace TEXT PRIMARY KEY REFERENCES traces ON DELETE CASCADE,
+    json TEXT NOT NULL
+);
+
+CREATE TABLE citations (
+    document TEXT NOT NULL,
+    trace TEXT NOT NULL REFERENCES traces ON DELETE CASCADE,
+    status TEXT NOT NULL,
+    PRIMARY KEY (document, trace)
+) WITHOUT ROWID;
+CREATE INDEX citations_trace ON citations (trace);
+
+INSERT INTO traces
+SELECT id, created, NULL, 'local',
+       CASE WHEN json_valid(old.json) THEN coalesce(
+           CASE json_type(old.json, '$.answer.outcome')
+               WHEN 'object' THEN (SELECT key FROM json_each(old.json, '$.answer.outcome'))
+               WHEN 'text' THEN old.json ->> '$.answer.outcome'
+           END, 'unknown') ELSE 'unknown' END,
+       CASE WHEN json_valid(old.json) THEN coalesce(old.json ->> '$.question', '') ELSE '' END
+FROM old_traces old;
+INSERT INTO trace_texts SELECT id, json FROM old_traces;
+INSERT OR IGNORE INTO citations
+SELECT one.value ->> '$.document', old.id, coalesce(one.value ->> '$.status', 'ok')
+FROM old_traces old,
+     json_each(CASE WHEN json_valid(old.json) THEN old.json ELSE '{}' END, '$.answer.citations') one
+WHERE one.value ->> '$.document' IS NOT NULL;
+DROP TABLE old_traces;
+
+CREATE INDEX documents_titles ON documents (id, title);
+CREATE INDEX documents_status ON documents (status, id);
+CREATE INDEX documents_standing ON documents (standing, id);
 ";

@@ -3,14 +3,16 @@
 mod curate;
 mod fingerprint;
 mod ingest;
+mod list;
 mod open;
 mod query;
+mod trace;
 
 use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::{Ingested, Store};
+use super::{Ingested, LOCAL, NewTrace, Store};
 use crate::reader::{Record, Rejected};
 use crate::{Document, DocumentId, Error};
 
@@ -60,6 +62,19 @@ fn add_to(
 
 fn delete(store: &mut Store, key: &str) -> Ingested {
     store.ingest("main", std::iter::once(Ok(Record::Delete(id(key)))), &mut |_| {}).unwrap()
+}
+
+/// A trace that cites nothing and stays.
+fn trace(id: &str) -> NewTrace {
+    NewTrace {
+        id: id.to_owned(),
+        created: "2026-01-01T00:00:00Z".parse().unwrap(),
+        expires: None,
+        caller: LOCAL.to_owned(),
+        outcome: "answered".to_owned(),
+        question: format!("What is {id}?"),
+        cited: Vec::new(),
+    }
 }
 
 fn reject(position: &str) -> Rejected {

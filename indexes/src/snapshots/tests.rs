@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::*;
 use crate::fixture::{ROWS, Row, build, chunk_id, options, pushed, with_vectors};
@@ -65,6 +67,25 @@ fn stages_are_told_in_order() {
     let graph = |done| Stage::Graph { done, total: 5 };
     let expected = [Stage::Lexical, graph(0), graph(2), graph(5), Stage::Recall, Stage::Verify, Stage::Publish];
     assert_eq!(stages, expected);
+}
+
+#[test]
+fn a_build_that_is_stopped_at_any_stage_changes_nothing() {
+    let (_dir, snapshots) = home();
+    let first = build(snapshots.dir(), options(0), &ROWS).unwrap();
+    for stop_at in [Stage::Lexical, Stage::Graph { done: 0, total: 5 }, Stage::Recall, Stage::Verify] {
+        let options = with_vectors(1, VectorKind::Hnsw, 8);
+        let stop = Arc::clone(&options.stop);
+        let build = pushed(snapshots.dir(), options, &ROWS).unwrap();
+        let outcome = build.finish(&mut |stage| stop.store(stage == stop_at || stop.load(Relaxed), Relaxed));
+        assert!(matches!(outcome, Err(Error::Stopped)), "{stop_at:?}: {outcome:?}");
+        assert_eq!(snapshots.current().unwrap(), Some(first.id.clone()));
+        assert!(leftovers(&snapshots).is_empty());
+    }
+    let options = options(2);
+    options.stop.store(true, Relaxed);
+    assert!(matches!(pushed(snapshots.dir(), options, &ROWS), Err(Error::Stopped)));
+    build(snapshots.dir(), with_vectors(3, VectorKind::Flat, 8), &ROWS).unwrap();
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 use std::fmt::Display;
 
+use agent::TraceId;
 use anyhow::Result;
-use corpus::Status;
-use corpus::store::{Listing, Tally};
+use corpus::store::{Affected, Listing, Tally};
+use corpus::{Standing, Status};
 use serde_json::json;
 
 use super::curate::one;
@@ -74,7 +75,7 @@ pub(super) fn list(
 ) -> Result<Outcome> {
     let store = home.read_store()?;
     let after = after.map(|name| one(&store, name)).transpose()?;
-    let rows = store.list(&Listing { collection, status, standing: None, after, limit: Some(limit) })?;
+    let rows = store.list(&Listing { collection, status, after, limit: Some(limit), ..Listing::default() })?;
     for row in &rows {
         if output.is_json() {
             output.json(row)?;
@@ -166,4 +167,32 @@ pub(super) fn log(home: &Home, name: Option<&str>, limit: u32, output: &Output) 
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Stored answers that need a second look; finding none is good news, and exits 1 as any search that finds nothing.
+pub(super) fn affected(home: &Home, after: Option<&TraceId>, limit: u32, output: &Output) -> Result<Outcome> {
+    let found = home.read_store()?.affected(after.map(TraceId::as_str), limit)?;
+    for Affected { trace, documents } in &found {
+        if output.is_json() {
+            output.json(&json!({
+                "trace": trace.id, "created": trace.created, "caller": trace.caller, "question": trace.question,
+                "documents": documents,
+            }))?;
+            continue;
+        }
+        output
+            .line(format!("{LABEL}{}{LABEL:#}  {}  {STRONG}{}{STRONG:#}", trace.id, trace.created, trace.question))?;
+        for document in documents {
+            let what = if document.standing == Standing::Active {
+                document.status.to_string()
+            } else {
+                document.standing.to_string()
+            };
+            output.line(format!("    {what}: {} {FAINT}{}{FAINT:#}", document.id, document.title))?;
+        }
+    }
+    if found.is_empty() && !output.is_json() {
+        output.line("no stored answer cites what was withdrawn since")?;
+    }
+    Ok(if found.is_empty() { Outcome::Nothing } else { Outcome::Done })
 }

@@ -219,11 +219,15 @@ fn search(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<w
 
 fn get_document(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
     let DocumentArguments { id, offset } = read(arguments)?;
-    let current = Arc::clone(&service.current);
-    let caller = caller.clone();
+    let (shared, caller) = (Arc::clone(service), caller.clone());
     let work = move |_: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
         // what a caller may not read is for them as if it did not exist
-        let found = current.document(&id).map(|found| found.filter(|stored| caller.may_read(&stored.collections)));
+        let found = shared.stores.read(|store| {
+            Ok(match store.resolve(&id)?.as_slice() {
+                [id] => store.document(id)?.filter(|stored| caller.may_read(&stored.collections)),
+                _ => None,
+            })
+        });
         let outcome = match found {
             Ok(Some(stored)) if stored.document.status == corpus::Status::Retracted => {
                 Err(ApiError::new(Code::Gone, "this document was retracted"))
@@ -236,7 +240,7 @@ fn get_document(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Re
                 Ok(Outcome::new(render::document(&document), &document))
             }
             Ok(None) => Err(ApiError::new(Code::NotFound, "no document, or more than one, is called so: name its id")),
-            Err(error) => Err(ApiError::internal(&format!("{error:#}"))),
+            Err(error) => Err(error),
         };
         tell(Told::Over(outcome));
     };

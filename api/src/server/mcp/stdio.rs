@@ -11,8 +11,6 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use agent::Policy;
-use agent::review::Terms;
 use anyhow::Result;
 use futures_core::Stream;
 use serde_json::Value;
@@ -26,7 +24,7 @@ use super::revision::Revision;
 use super::{MAX_BATCH, Step, handle};
 use crate::home::Home;
 use crate::server::caller::Caller;
-use crate::server::{GRACE, Service};
+use crate::server::{Answering, GRACE, Service};
 
 /// Bytes of one message.
 const MAX_MESSAGE: u64 = 4 * 1024 * 1024;
@@ -39,14 +37,8 @@ const QUEUE: usize = 64;
 ///
 /// # Errors
 /// When the system gives no threads.
-pub(crate) fn stdio(
-    home: &Home,
-    policy: Box<dyn Policy>,
-    review: Terms,
-    workers: usize,
-    limit: Duration,
-) -> Result<()> {
-    let (service, _watch) = Service::open(home, policy, review, workers, QUEUE, limit)?;
+pub(crate) fn stdio(home: &Home, answering: Answering, workers: usize, limit: Duration) -> Result<()> {
+    let (service, _watch) = Service::open(home, answering, workers, QUEUE, limit)?;
     let (to_us, lines) = channel(PLACES);
     thread::Builder::new().name("stdin".to_owned()).spawn(move || read(&to_us))?;
     let (from_us, messages) = channel(PLACES);

@@ -95,6 +95,38 @@ impl From<Status> for corpus::Status {
     }
 }
 
+/// What curators decided about a document. Only what is `active` is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Standing {
+    /// In use.
+    Active,
+    /// Set aside until somebody looks.
+    Quarantined,
+    /// Taken out; can be restored.
+    Removed,
+}
+
+impl From<corpus::Standing> for Standing {
+    fn from(standing: corpus::Standing) -> Self {
+        match standing {
+            corpus::Standing::Active => Self::Active,
+            corpus::Standing::Quarantined => Self::Quarantined,
+            corpus::Standing::Removed => Self::Removed,
+        }
+    }
+}
+
+impl From<Standing> for corpus::Standing {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Active => Self::Active,
+            Standing::Quarantined => Self::Quarantined,
+            Standing::Removed => Self::Removed,
+        }
+    }
+}
+
 /// Which arms look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -107,7 +107,7 @@ fn the_data_version_moves_with_commits_of_any_process_but_not_with_traces() {
     add(&mut other, documents(0..1));
     let second = store.data_version().unwrap();
     assert!(second > first);
-    other.put_trace("t1", "2026-01-01T00:00:00Z", "{}").unwrap();
+    other.put_trace(&trace("t1"), "{}").unwrap();
     assert_eq!(store.data_version().unwrap(), second);
     store.remove(&[id("0")], "a reason").unwrap();
     assert!(store.data_version().unwrap() > second);

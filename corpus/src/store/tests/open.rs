@@ -156,7 +156,7 @@ fn reads_where_no_shared_memory_file_can_be_made() {
     forbid_shared_memory(&home.path());
     let mut store = Store::open_read_only(&home.path()).unwrap();
     assert_eq!(scanned(&store).len(), 3);
-    for error in [store.remove(&[id("1")], "a reason").unwrap_err(), store.put_trace("t", "now", "{}").unwrap_err()] {
+    for error in [store.remove(&[id("1")], "a reason").unwrap_err(), store.put_trace(&trace("t"), "{}").unwrap_err()] {
         assert!(matches!(error, Error::ReadOnly { .. }), "{error}");
     }
     fs::write(format!("{}-wal", home.path().display()), "left by a killed writer").unwrap();

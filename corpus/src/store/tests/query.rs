@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::document::{Builder, Correction};
-use crate::store::Listing;
 use crate::{ChunkId, Level, PartialDate, SectionKind, Status};
 
 fn rich() -> Document {
@@ -91,29 +90,6 @@ fn resolves_every_name_a_person_would_type() {
 }
 
 #[test]
-fn lists_in_pages_and_by_filter() {
-    let home = Home::new();
-    let mut store = home.open();
-    add(&mut store, documents(0..25));
-    add_to(&mut store, "other", documents(20..30)).unwrap();
-    store.set_status(&[id("3"), id("22")], Status::Retracted, "a reason").unwrap();
-    let (mut after, mut seen) = (None, Vec::new());
-    loop {
-        let page = store.list(&Listing { after, limit: Some(7), ..Listing::default() }).unwrap();
-        let Some(last) = page.last() else { break };
-        after = Some(last.id.clone());
-        seen.extend(page.into_iter().map(|row| row.id));
-    }
-    assert_eq!(seen.len(), 30);
-    assert!(seen.is_sorted());
-    let retracted = Listing { status: Some(Status::Retracted), ..Listing::default() };
-    assert_eq!(store.list(&retracted).unwrap().len(), 2);
-    let both = Listing { collection: Some("other".to_owned()), ..retracted };
-    let row = &store.list(&both).unwrap()[0];
-    assert_eq!((row.id.clone(), row.chunks), (id("22"), 1));
-}
-
-#[test]
 fn tallies_agree_with_what_was_added() {
     let home = Home::new();
     let mut store = home.open();
@@ -148,17 +124,4 @@ fn a_scan_can_be_ended_and_may_ask_the_store() {
     });
     assert!(matches!(stopped, Err(Error::Input(_))));
     assert_eq!((seen, scanned(&store).len()), (3, 5));
-}
-
-#[test]
-fn traces_are_kept_by_id() {
-    let home = Home::new();
-    let mut store = home.open();
-    store.put_trace("b", "2026-01-01T00:00:00Z", "{\"n\":1}").unwrap();
-    store.put_trace("a", "2026-01-02T00:00:00Z", "{\"n\":2}").unwrap();
-    store.put_trace("b", "2026-01-01T00:00:00Z", "{\"n\":3}").unwrap();
-    assert_eq!(store.trace("b").unwrap().as_deref(), Some("{\"n\":3}"));
-    assert_eq!(store.trace("c").unwrap(), None);
-    let latest: Vec<_> = store.traces(9).unwrap().into_iter().map(|(id, _)| id).collect();
-    assert_eq!(latest, ["a", "b"]);
 }
