@@ -1,5 +1,8 @@
 //! Records in: batches of documents, each batch one transaction.
 
+use std::num::NonZeroUsize;
+use std::thread::{self, available_parallelism};
+
 use rusqlite::params;
 use serde::Serialize;
 
@@ -10,12 +13,16 @@ use super::verdict::Verdict;
 use super::write::{Entry, Write, mark};
 use crate::reader::{Record, Rejected};
 use crate::starter::COLLECTION as STARTER;
-use crate::{DocumentId, Error, Result, Status};
+use crate::{DocumentId, Error, Result, Standing, Status};
 
 /// A batch is written when it holds so many records …
 const BATCH_RECORDS: usize = 1_000;
 /// … or so many bytes of text, whichever comes first.
 const BATCH_BYTES: usize = 16 << 20;
+/// Documents of a batch that are too few to ask another core for help.
+const SCREENED_AT_ONCE: usize = 64;
+/// Who acts in the audit log when a document is put in quarantine on its way in.
+const SCREENING: &str = "screening";
 /// Rejects kept of one run; more are counted only, since a file of the wrong kind can hold any number.
 const REJECTS_KEPT: u64 = 100_000;
 
@@ -35,6 +42,8 @@ pub struct Ingested {
     pub deleted: u64,
     /// Records set aside with a reason.
     pub rejected: u64,
+    /// Added and updated documents that read like an injection and stand in quarantine.
+    pub quarantined: u64,
     /// Chunks of the added and updated documents.
     pub chunks: u64,
     /// Starter documents that left because real ones came.
@@ -58,7 +67,8 @@ impl Store {
     /// replaces the document and its chunks; an older version is ignored; membership of the collection is
     /// added in each of these cases. What curators and registries have said of a document stays.
     ///
-    /// The first document of another collection makes the starter collection leave.
+    /// The first document of another collection makes the starter collection leave. A document that reads
+    /// like an injection comes in as quarantined (see [`crate::injection`]), until a curator restores it.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Locked`] and the like end the run; batches reported before are kept, and
@@ -68,6 +78,29 @@ impl Store {
         &mut self,
         collection: &str,
         records: impl Iterator<Item = Result<Record, Rejected>>,
+        progress: &mut dyn FnMut(&Ingested),
+    ) -> Result<Ingested> {
+        self.take_in(collection, records, true, progress)
+    }
+
+    /// The same for records that whoever adds them answers for: nothing is put in quarantine.
+    ///
+    /// # Errors
+    /// Those of [`Store::ingest`].
+    pub fn ingest_trusted(
+        &mut self,
+        collection: &str,
+        records: impl Iterator<Item = Result<Record, Rejected>>,
+        progress: &mut dyn FnMut(&Ingested),
+    ) -> Result<Ingested> {
+        self.take_in(collection, records, false, progress)
+    }
+
+    fn take_in(
+        &mut self,
+        collection: &str,
+        records: impl Iterator<Item = Result<Record, Rejected>>,
+        is_screened: bool,
         progress: &mut dyn FnMut(&Ingested),
     ) -> Result<Ingested> {
         if collection.trim().is_empty() {
@@ -87,6 +120,9 @@ impl Store {
             }
             if batch.is_empty() {
                 return Ok(done);
+            }
+            if is_screened {
+                screen(&mut batch);
             }
             (run, done) = self.write(|write| {
                 let rulings = Rulings::new(&write.tx)?;
@@ -114,6 +150,27 @@ impl Store {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
+}
+
+/// Screens the documents of a batch, on all cores.
+fn screen(batch: &mut [Item]) {
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = batch.len().div_ceil(cores).max(SCREENED_AT_ONCE);
+    let one = |items: &mut [Item]| {
+        for item in items {
+            if let Item::Document(prepared) = item {
+                prepared.screen();
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let mut shares = batch.chunks_mut(share);
+        let own = shares.next();
+        for others in shares {
+            scope.spawn(move || one(others));
+        }
+        own.map(one);
+    });
 }
 
 /// A record with all that can be worked out before the writer's lock is held.
@@ -191,6 +248,7 @@ impl Writer<'_, '_> {
             let change = (Some(new.document.status.as_str()), Some(verdict.status().as_str()));
             self.write.audit("status", Some(&new.document.id), change, reason)?;
         }
+        self.set_aside(&mut verdict, new)?;
         let chunks = new.chunks.len() as u32;
         let mark = mark(verdict, chunks, &new.content, vec![self.collection.to_owned()]);
         let number = new.insert(self.write, verdict, mark, run)?;
@@ -218,10 +276,23 @@ impl Writer<'_, '_> {
         let was = state(entry.version, before.status());
         let is = state(new.document.version, entry.verdict.status());
         self.write.audit(verb, Some(id), (Some(&was), Some(&is)), reason)?;
+        self.set_aside(&mut entry.verdict, new)?;
         new.replace(self.write, entry.number, run)?;
         (entry.version, entry.content, entry.chunks) = (new.document.version, new.content, new.chunks.len() as u32);
         self.done.updated += 1;
         self.done.chunks += u64::from(entry.chunks);
+        Ok(())
+    }
+
+    /// Puts a document in quarantine whose new text reads like an injection, unless it is set aside already.
+    fn set_aside(&mut self, verdict: &mut Verdict, new: &Prepared) -> Result<()> {
+        let Some(reason) = new.suspicion.as_ref().filter(|_| verdict.curated == Standing::Active) else {
+            return Ok(());
+        };
+        verdict.curated = Standing::Quarantined;
+        let change = (Some(Standing::Active.as_str()), Some(Standing::Quarantined.as_str()));
+        self.write.audit_as(SCREENING, "quarantine", Some(&new.document.id), change, reason)?;
+        self.done.quarantined += 1;
         Ok(())
     }
 
