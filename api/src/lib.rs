@@ -13,6 +13,7 @@ mod cli;
 mod home;
 mod output;
 mod policies;
+mod privacy;
 mod progress;
 mod server;
 mod worker;

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::Policy;
+use agent::phi::Handling;
 use anyhow::{Context, Result};
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
@@ -62,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) max_body: usize,
     /// The longest that a request may take, waiting included.
     pub(crate) timeout: Duration,
+    /// What becomes of identifiers of patients.
+    pub(crate) phi: Handling,
 }
 
 /// What handlers share.
@@ -70,6 +73,7 @@ pub(crate) struct Service {
     workers: Workers,
     recorder: Recorder,
     policy: Box<dyn Policy>,
+    phi: Handling,
     timeout: Duration,
     request_ids: RequestIds,
 }
@@ -91,6 +95,7 @@ pub(crate) fn serve(
         workers: Workers::start(settings.workers, settings.queue)?,
         recorder: Recorder::start(home.clone())?,
         policy,
+        phi: settings.phi,
         timeout: settings.timeout,
         request_ids: RequestIds::new(jiff::Timestamp::now()),
     });

@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::policy::Policy;
 use crate::protocol::{self, Profile, escape, system_prompt};
 use crate::session::{Act, ActLimits, Finish, Observation, Session, Task};
-use crate::{Cancel, Result};
+use crate::{Cancel, Result, phi};
 
 use endpoint::Endpoint;
 use exchange::{Exchange, Reply};
@@ -134,6 +134,10 @@ impl Policy for OpenAi {
         format!("openai:{}#{}", self.endpoint.shown(), self.endpoint.model)
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn sampling(&self) -> Option<nn::Sampling> {
         // The server samples, and what it is not told it decides.
         None
@@ -141,7 +145,8 @@ impl Policy for OpenAi {
 
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
         let system = Message { role: "system", content: system_prompt(task.profile, task.budget) };
-        let question = escape(task.profile, task.question);
+        // whoever asks has chosen what becomes of identifiers; here is where text leaves, so none does
+        let question = escape(task.profile, &phi::redact(task.question));
         Ok(Box::new(Chat {
             policy: self.clone(),
             profile: task.profile,

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use agent::ask::ask;
+use agent::phi::{Admitted, storable};
 use agent::{Ask, Budget, Cancel, Event, NOTICE, Trace};
 use anyhow::{Result, bail};
 use corpus::starter;
@@ -16,6 +17,7 @@ use super::index::build;
 use crate::home::Home;
 use crate::output::{FAINT, HEADING, LABEL, Output, STRONG, WARNING};
 use crate::policies::PolicyArgs;
+use crate::privacy::PhiArgs;
 use crate::server::wire;
 
 /// What `ask` takes.
@@ -36,6 +38,8 @@ pub(crate) struct Args {
     filter: FilterArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    phi: PhiArgs,
 }
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
@@ -43,6 +47,10 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         bail!("the question is empty: anamnesis ask \"Which drug is first-line for gout?\"");
     }
     let policy = args.policy.open(home)?;
+    let Admitted { text: question, warning } = args.phi.handling.admit(&args.question, policy.is_remote())?;
+    if let Some(message) = &warning {
+        output.note(message);
+    }
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
@@ -52,12 +60,12 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         budget: Budget { turns: args.turns, ..Budget::default() },
         seed: args.seed,
         salt: std::process::id().to_le_bytes().to_vec(),
-        ..Ask::new(&args.question, jiff::Timestamp::now())
+        ..Ask::new(question, jiff::Timestamp::now())
     };
     let mut steps = Steps { output, shows_text: args.policy.is_model(), mid_line: false };
     let cancel = Cancel::new();
     let mut shown = Ok(());
-    let mut warnings = Vec::new();
+    let mut warnings = Vec::from_iter(warning);
     let mut show = |event: Event| {
         if let Event::Warning { message } = &event {
             output.note(message);
@@ -103,6 +111,7 @@ pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
 }
 
 fn store(home: &Home, trace: &Trace) -> Result<()> {
+    let trace = storable(trace)?;
     home.store()?.put_trace(trace.id.as_str(), &trace.started.to_string(), &trace.to_json()?)?;
     Ok(())
 }

@@ -14,6 +14,7 @@ use super::ask::prepare_starter;
 use crate::home::Home;
 use crate::output::Output;
 use crate::policies::PolicyArgs;
+use crate::privacy::PhiArgs;
 use crate::server::{self, Settings};
 
 /// What `serve` takes.
@@ -37,6 +38,8 @@ pub(crate) struct Args {
     timeout_ms: NonZeroU64,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    phi: PhiArgs,
 }
 
 /// Requests at once where threads mostly wait for a model.
@@ -63,6 +66,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         queue: args.queue,
         max_body: args.max_body,
         timeout: Duration::from_millis(args.timeout_ms.get()),
+        phi: args.phi.handling,
     };
     server::serve(home, policy, &settings, |address| {
         let url = format!("http://{address}");

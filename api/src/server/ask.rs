@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use agent::phi::{Admitted, redact};
 use agent::{Ask, Cancel};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -44,6 +45,7 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
         (status = 400, description = "the request is not in order", body = Failure),
         (status = 413, description = "the body is too large", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
+        (status = 422, description = "the question holds identifiers of a person, and the service refuses such", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
         (status = 502, description = "the language model behind the service failed", body = Failure),
         (status = 503, description = "no index is open", body = Failure),
@@ -90,6 +92,8 @@ struct Episode {
     service: Arc<Service>,
     retriever: Arc<Hybrid>,
     task: Ask,
+    /// What whoever asks should know before anything happens.
+    warning: Option<String>,
 }
 
 impl Episode {
@@ -103,6 +107,7 @@ impl Episode {
                 request.question.len()
             )));
         }
+        let Admitted { text, warning } = service.phi.admit(&request.question, service.policy.is_remote())?;
         // less than the time-out, so that an episode that takes too long ends with what it has
         let wall_ms = u64::try_from(service.timeout.mul_f64(0.95).as_millis()).unwrap_or(u64::MAX);
         let task = Ask {
@@ -110,16 +115,19 @@ impl Episode {
             budget: request.budget.unwrap_or_default().to_domain(wall_ms.max(1))?,
             seed: request.seed.unwrap_or_default(),
             salt: id.0.clone().into_bytes(),
-            ..Ask::new(request.question, jiff::Timestamp::now())
+            ..Ask::new(text, jiff::Timestamp::now())
         };
-        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, task })
+        Ok(Self { service: Arc::clone(service), retriever: service.current.pin()?, task, warning })
     }
 
     fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
-        let Self { service, retriever, task } = self;
-        tracing::debug!(question = task.question, "asked");
+        let Self { service, retriever, task, warning } = self;
+        tracing::debug!(question = redact(&task.question), "asked");
         let opened = Instant::now();
-        let mut warnings = Vec::new();
+        if let Some(message) = &warning {
+            tell(wire::Event::Warning { message: message.clone() });
+        }
+        let mut warnings = Vec::from_iter(warning);
         let mut listen = |event: agent::Event| {
             if let agent::Event::Warning { message } = &event {
                 warnings.push(message.clone());

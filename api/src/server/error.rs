@@ -20,6 +20,7 @@ pub(crate) struct ApiError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Code {
     InvalidRequest,
+    PersonalData,
     ForbiddenOrigin,
     NotFound,
     MethodNotAllowed,
@@ -38,6 +39,7 @@ impl Code {
     fn status(self) -> StatusCode {
         match self {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
+            Self::PersonalData => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -56,6 +58,7 @@ impl Code {
     fn name(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request",
+            Self::PersonalData => "personal_data",
             Self::ForbiddenOrigin => "forbidden_origin",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -146,6 +149,7 @@ impl From<agent::Error> for ApiError {
     fn from(error: agent::Error) -> Self {
         match error {
             agent::Error::Input(message) => Self::invalid(message),
+            agent::Error::PersonalData(message) => Self::new(Code::PersonalData, message),
             agent::Error::Retriever(error) => error.into(),
             agent::Error::Policy { .. } | agent::Error::Engine(_) => {
                 tracing::error!(cause = %error, "the policy failed");

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use agent::Trace;
+use agent::phi::storable;
 use anyhow::{Result, anyhow};
 use corpus::Store;
 
@@ -50,6 +51,7 @@ impl Recorder {
     /// When it was not stored, or is not stored yet.
     pub(super) fn store(&self, trace: &Trace) -> Result<()> {
         let (receipt, received) = sync_channel(1);
+        let trace = storable(trace)?;
         let entry =
             Entry { id: trace.id.to_string(), created: trace.started.to_string(), json: trace.to_json()?, receipt };
         self.entries.try_send(entry).map_err(|error| match error {
