@@ -9,6 +9,7 @@ mod local;
 mod model;
 mod openapi;
 mod overload;
+mod privacy;
 mod refusals;
 mod routes;
 mod stream;
