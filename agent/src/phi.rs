@@ -9,6 +9,7 @@ mod names;
 mod numbers;
 mod places;
 mod times;
+mod words;
 
 use std::fmt;
 use std::ops::Range;
@@ -138,8 +139,12 @@ fn pattern(pattern: &str) -> regex::Regex {
 
 /// Whether one of `words` stands in `text`, as a whole word and whatever its case.
 fn has_word(text: &str, words: &[&str]) -> bool {
-    let lower = text.to_lowercase();
-    lower.split(|c: char| !c.is_alphanumeric() && c != '\'').any(|word| words.contains(&word))
+    has_any(text, |word| words.contains(&word))
+}
+
+/// Whether `text` has a word that `is_wanted`, seen in lower case.
+fn has_any(text: &str, is_wanted: impl Fn(&str) -> bool) -> bool {
+    text.to_lowercase().split(|c: char| !c.is_alphanumeric() && c != '\'').any(is_wanted)
 }
 
 /// The sentence around `span`, at most `reach` bytes each way.

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Identifier, Kind, around, has_word, pattern};
+use super::words::{CARE, EPONYMS, GIVEN, STOP};
+use super::{Identifier, Kind, around, has_any, has_word, pattern};
 
 struct Patterns {
     titled: Regex,
@@ -39,342 +40,6 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     }
 });
 
-/// Given names that are common and mean nothing else in medicine, lower case, sorted.
-const GIVEN: &[&str] = &[
-    "aaron",
-    "adam",
-    "ahmed",
-    "aisha",
-    "alan",
-    "albert",
-    "alex",
-    "alexander",
-    "alice",
-    "amanda",
-    "amy",
-    "ana",
-    "andrea",
-    "andrew",
-    "angela",
-    "ann",
-    "anna",
-    "anne",
-    "anthony",
-    "antonio",
-    "ashley",
-    "barbara",
-    "benjamin",
-    "betty",
-    "brenda",
-    "brian",
-    "bruce",
-    "carlos",
-    "carol",
-    "caroline",
-    "catherine",
-    "charles",
-    "charlotte",
-    "chloe",
-    "christine",
-    "christopher",
-    "claire",
-    "daniel",
-    "david",
-    "deborah",
-    "dennis",
-    "diana",
-    "diane",
-    "donald",
-    "donna",
-    "dorothy",
-    "edward",
-    "elena",
-    "elizabeth",
-    "ella",
-    "emily",
-    "emma",
-    "eric",
-    "ethan",
-    "fatima",
-    "frances",
-    "francis",
-    "frank",
-    "gary",
-    "george",
-    "gloria",
-    "grace",
-    "gregory",
-    "hannah",
-    "harold",
-    "harry",
-    "heather",
-    "helen",
-    "henry",
-    "ibrahim",
-    "isabella",
-    "ivan",
-    "jack",
-    "jacob",
-    "jacqueline",
-    "james",
-    "jane",
-    "janet",
-    "jason",
-    "javier",
-    "jean",
-    "jeffrey",
-    "jennifer",
-    "jeremy",
-    "jessica",
-    "joan",
-    "john",
-    "johnny",
-    "jonathan",
-    "jorge",
-    "jose",
-    "joseph",
-    "josé",
-    "joshua",
-    "joyce",
-    "juan",
-    "judith",
-    "judy",
-    "julia",
-    "julie",
-    "karen",
-    "katherine",
-    "kathleen",
-    "keith",
-    "kelly",
-    "kenneth",
-    "kevin",
-    "kimberly",
-    "larry",
-    "laura",
-    "lauren",
-    "lawrence",
-    "liam",
-    "linda",
-    "lisa",
-    "louise",
-    "lucas",
-    "luis",
-    "margaret",
-    "maria",
-    "marie",
-    "marilyn",
-    "mark",
-    "martha",
-    "mary",
-    "mateo",
-    "matthew",
-    "megan",
-    "mei",
-    "melissa",
-    "michael",
-    "michelle",
-    "miguel",
-    "mohammed",
-    "muhammad",
-    "nancy",
-    "nathan",
-    "nicholas",
-    "nicole",
-    "noah",
-    "olga",
-    "oliver",
-    "olivia",
-    "pamela",
-    "patricia",
-    "patrick",
-    "paul",
-    "peter",
-    "philip",
-    "priya",
-    "rachel",
-    "raymond",
-    "rebecca",
-    "richard",
-    "robert",
-    "ronald",
-    "ruth",
-    "samantha",
-    "samuel",
-    "sandra",
-    "sarah",
-    "scott",
-    "sophia",
-    "stephanie",
-    "stephen",
-    "steven",
-];
-const GIVEN_TOO: &[&str] = &[
-    "susan", "teresa", "thomas", "timothy", "tyler", "victoria", "virginia", "walter", "wei", "william", "yusuf",
-    "zachary", "omar", "ravi",
-];
-
-/// Words that are in no person's name though they may be capitals: what follows them is none either.
-const STOP: &[&str] = &[
-    "a",
-    "about",
-    "after",
-    "alzheimer",
-    "alzheimer's",
-    "am",
-    "an",
-    "and",
-    "are",
-    "as",
-    "at",
-    "bacteria",
-    "barrett",
-    "because",
-    "been",
-    "before",
-    "bell's",
-    "but",
-    "by",
-    "care",
-    "centered",
-    "child",
-    "concerned",
-    "could",
-    "crohn",
-    "crohn's",
-    "diabetes",
-    "diabetic",
-    "did",
-    "disease",
-    "do",
-    "does",
-    "down",
-    "education",
-    "experiencing",
-    "for",
-    "from",
-    "glasgow",
-    "global",
-    "graves",
-    "had",
-    "has",
-    "have",
-    "health",
-    "hiv",
-    "hodgkin",
-    "hodgkin's",
-    "huntington's",
-    "if",
-    "in",
-    "is",
-    "it",
-    "my",
-    "not",
-    "of",
-    "old",
-    "on",
-    "or",
-    "outcome",
-    "outcomes",
-    "parkinson",
-    "parkinson's",
-    "patient",
-    "pregnant",
-    "presents",
-    "questionnaire",
-    "reported",
-    "safety",
-    "scale",
-    "score",
-    "should",
-    "study",
-    "syndrome",
-    "taking",
-    "test",
-    "that",
-    "the",
-    "this",
-    "to",
-    "type",
-    "was",
-    "what",
-    "when",
-    "who",
-    "why",
-    "will",
-    "wilson",
-    "with",
-    "worried",
-    "would",
-    "year",
-    "years",
-    "you",
-    "your",
-];
-
-/// What a name stands before when it is a disease's, a score's or a method's.
-const EPONYMS: &[&str] = &[
-    "disease",
-    "syndrome",
-    "lymphoma",
-    "score",
-    "criteria",
-    "scale",
-    "sign",
-    "test",
-    "study",
-    "trial",
-    "palsy",
-    "disorder",
-    "classification",
-    "index",
-    "equation",
-    "formula",
-    "reflex",
-    "phenomenon",
-    "thyroiditis",
-    "anemia",
-    "anaemia",
-    "sarcoma",
-    "tumor",
-    "tumour",
-    "body",
-    "bodies",
-    "procedure",
-    "operation",
-    "stain",
-    "virus",
-    "hospital",
-    "university",
-    "diet",
-    "method",
-];
-
-/// Words that say that a patient is spoken of, so that a clinician's name leads to one.
-const CARE: &[&str] = &[
-    "patient",
-    "pt",
-    "my",
-    "mr",
-    "mrs",
-    "ms",
-    "he",
-    "she",
-    "his",
-    "her",
-    "him",
-    "i",
-    "me",
-    "appointment",
-    "seen",
-    "saw",
-    "referred",
-    "admitted",
-    "clinic",
-    "mrn",
-    "dob",
-    "prescribed",
-];
-
 pub(super) fn find(text: &str, found: &mut Vec<Identifier>) {
     let patterns = &*PATTERNS;
     let mut push = |text: &str, span: std::ops::Range<usize>| {
@@ -395,7 +60,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Identifier>) {
             push(text, name.range());
         } else if let Some(name) = hit.get(2) {
             let first = name.as_str().split(' ').next().unwrap_or_default();
-            if !STOP.contains(&first) {
+            if !STOP.contains(first) {
                 let second = name.as_str()[first.len()..].trim();
                 let keeps = is_given(first) && !second.is_empty() && !is_common(second);
                 let end = if keeps { name.end() } else { name.start() + first.len() };
@@ -404,7 +69,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Identifier>) {
         }
     }
     for name in patterns.clinician.captures_iter(text).filter_map(|hit| hit.get(1)) {
-        if has_word(around(text, &name.range(), 120), &CARE) {
+        if has_any(around(text, &name.range(), 120), |word| CARE.contains(word)) {
             push(text, name.range());
         }
     }
@@ -545,21 +210,21 @@ fn is_cared(text: &str, start: usize) -> bool {
 fn is_given(word: &str) -> bool {
     let lower = word.to_lowercase();
     let lower = lower.strip_suffix("'s").or_else(|| lower.strip_suffix("’s")).unwrap_or(&lower);
-    GIVEN.contains(&lower) || GIVEN_TOO.contains(&lower)
+    GIVEN.contains(lower)
 }
 
 /// Whether every word could be in a name.
 fn is_plain(words: &str) -> bool {
     words.split([' ', ',']).filter(|word| !word.is_empty()).all(|word| {
         let is_all_capitals = word.len() > 2 && word.chars().all(char::is_uppercase);
-        !is_all_capitals && !STOP.contains(&word.to_lowercase().as_str())
+        !is_all_capitals && !STOP.contains(word.to_lowercase().as_str())
     })
 }
 
 /// Whether a word in lower case after a given name is the sentence's and not the surname.
 fn is_common(word: &str) -> bool {
     let lower = word.to_lowercase();
-    STOP.contains(&lower.as_str())
+    STOP.contains(lower.as_str())
         || (word.starts_with(char::is_lowercase)
             && (lower.ends_with("ing") || lower.ends_with("ed") || lower.ends_with('s')))
         || [
@@ -580,7 +245,7 @@ fn trimmed(text: &str, span: std::ops::Range<usize>) -> Option<std::ops::Range<u
             end += word.len();
             continue;
         }
-        if STOP.contains(&plain.to_lowercase().as_str())
+        if STOP.contains(plain.to_lowercase().as_str())
             || (base.len() > 3 && base.chars().all(char::is_uppercase) && words == 0 && !is_given(base))
         {
             break;
@@ -592,5 +257,5 @@ fn trimmed(text: &str, span: std::ops::Range<usize>) -> Option<std::ops::Range<u
     let name = name.strip_suffix("'s").or_else(|| name.strip_suffix("’s")).unwrap_or(name);
     let end = span.start + name.len();
     let next = text[end..].trim_start_matches(['\'', '’', 's', ' ', '-']).split(|c: char| !c.is_alphabetic()).next()?;
-    (words > 0 && !name.is_empty() && !EPONYMS.contains(&next.to_lowercase().as_str())).then_some(span.start..end)
+    (words > 0 && !name.is_empty() && !EPONYMS.contains(next.to_lowercase().as_str())).then_some(span.start..end)
 }

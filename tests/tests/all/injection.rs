@@ -139,11 +139,7 @@ fn check(trace: &Trace, documents: &[Document], attack: &str) {
         let turn = protocol::parse(trace.profile, 8, &body);
         assert_eq!((turn.action, turn.end), (None, body.len()), "{attack}: {body}");
         let shown = trace.ledger.entries().iter().filter(|entry| body.contains(&format!("[{}]", entry.label))).count();
-        assert_eq!(
-            body.matches("[E").count() + body.matches("[e").count(),
-            shown,
-            "a label is forged: {attack}: {body}"
-        );
+        assert_eq!(labels(&body), shown, "a label is forged: {attack}: {body}");
         for token in ["<|", "<tool_call", "<think", "<search", "<answer", "<abstain"] {
             assert!(!body.to_lowercase().contains(token), "{attack}: {token} in {body}");
         }
@@ -161,6 +157,15 @@ fn check(trace: &Trace, documents: &[Document], attack: &str) {
         let source = documents.iter().find(|document| document.id == citation.document).unwrap();
         assert_eq!(&source.text[citation.start..citation.end], citation.quote, "{attack}");
     }
+}
+
+/// How many labels of evidence stand in `text`, by anybody.
+fn labels(text: &str) -> usize {
+    let is_label = |rest: &str| {
+        let rest = rest.trim_start().strip_prefix(['E', 'e']).map(str::trim_start);
+        rest.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    text.split('[').skip(1).filter(|rest| is_label(rest)).count()
 }
 
 #[test]
@@ -204,8 +209,9 @@ fn a_policy_says_its_own_lines_beside_any_attack() {
 #[test]
 fn a_random_model_beside_attacks_keeps_to_its_bounds() {
     let folder = tempfile::tempdir().unwrap();
-    nn::init(nn::Shape::Tiny, 7, folder.path(), &mut |_, _| {}).unwrap();
-    let model = Local::open(folder.path(), &LocalOptions::default()).unwrap();
+    let dir = folder.path().join("model");
+    nn::init(nn::Shape::Tiny, 7, &dir, &mut |_, _| {}).unwrap();
+    let model = Local::open(&dir, &LocalOptions::default()).unwrap();
     let budget = Budget { turns: 2, generated_tokens: 48, evidence_tokens: 200, ..Budget::default() };
     for (number, (_, attack)) in attacks().iter().enumerate().step_by(19) {
         let documents = [honest(), document(number, attack)];
