@@ -39,13 +39,7 @@ pub fn concealed(text: &str) -> usize {
     // most text has no byte that begins one
     let begins = memchr::memchr2_iter(0xE2, 0xF3, text.as_bytes());
     let bytes = text.as_bytes();
-    begins
-        .filter(|at| match bytes[*at..] {
-            [0xE2, 0x80, 0xAD | 0xAE, ..] => true,
-            [0xF3, 0xA0, 0x80 | 0x81, ..] => true,
-            _ => false,
-        })
-        .count()
+    begins.filter(|at| matches!(bytes[*at..], [0xE2, 0x80, 0xAD | 0xAE, ..] | [0xF3, 0xA0, 0x80 | 0x81, ..])).count()
 }
 
 /// Characters that change nothing a reader sees: zero-width, bidirectional controls, soft hyphen,

@@ -36,7 +36,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
         person: pattern(
             r"\b(?i-u:patient|pt|client|resident|my (?:husband|wife|mother|mom|mum|father|dad|son|daughter|brother|sister|child|baby|friend|partner|grandmother|grandfather|grandson|granddaughter|aunt|uncle|cousin|neighbou?r|patient|colleague))\b,? (?:(?i-u:is|was) )?([A-Za-zÀ-ÖØ-öø-ÿ'’-]+)((?: [A-Z]\.)?(?: [A-Za-zÀ-ÖØ-öø-ÿ'’-]+)?)",
         ),
-        pair: pattern(&format!(r"{name}")),
+        pair: pattern(&name),
     }
 });
 

@@ -133,7 +133,6 @@ fn positives() -> Vec<(String, Range<usize>, Kind)> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "the figures are published")]
 fn identifiers_are_found() {
     let positives = positives();
     assert!(positives.len() >= 300, "{}", positives.len());

@@ -84,13 +84,13 @@ pub(super) fn find(text: &str, found: &mut Vec<Identifier>) {
     let patterns = &*PATTERNS;
     for hit in patterns.date.find_iter(text) {
         let sentence = around(text, &hit.range(), 160);
-        let is_own = has_word(sentence, &OWN) || sentence.contains("D.O.B");
-        if is_own || (has_word(sentence, &PERSON) && !has_word(sentence, &STUDY)) {
+        let is_own = has_word(sentence, OWN) || sentence.contains("D.O.B");
+        if is_own || (has_word(sentence, PERSON) && !has_word(sentence, STUDY)) {
             found.push(Identifier { kind: Kind::Date, span: hit.range() });
         }
     }
     for hit in patterns.day.captures_iter(text).filter_map(|hit| hit.get(1)) {
-        if !has_word(around(text, &hit.range(), 160), &STUDY) {
+        if !has_word(around(text, &hit.range(), 160), STUDY) {
             found.push(Identifier { kind: Kind::Date, span: hit.range() });
         }
     }
@@ -123,7 +123,7 @@ pub(super) fn find(text: &str, found: &mut Vec<Identifier>) {
             ]
             .iter()
             .any(|word| before.ends_with(word));
-        if !is_bound && !has_word(around(text, &whole.range(), 80), &STUDY) {
+        if !is_bound && !has_word(around(text, &whole.range(), 80), STUDY) {
             found.push(Identifier { kind: Kind::Age, span: age.range() });
         }
     }

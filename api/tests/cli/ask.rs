@@ -80,7 +80,7 @@ fn unknown_policies_are_refused_not_replaced() {
 #[test]
 fn identifiers_in_a_question_are_taken_out_or_refused() {
     let home = Home::with_trials();
-    let question = "Patient John Okafor, MRN 4821973: when is zolmarin contraindicated?";
+    let question = "My patient John Okafor, MRN 4821973, has migraine. When is zolmarin contraindicated?";
     let (_, note) = home.expect(&["-vv", "ask", question], 0);
     assert!(note.contains("identifiers were taken out") && !note.contains("Okafor"), "{note}");
     let answer = &home.json(&["ask", question])[0];

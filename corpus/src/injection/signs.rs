@@ -88,9 +88,9 @@ fn expand(pattern: &str) -> String {
     for c in pattern.chars() {
         if escaped {
             if c == 'b' && !class {
-                out.push_str(r"(?-u:\b)")
+                out.push_str(r"(?-u:\b)");
             } else {
-                out.extend(['\\', c])
+                out.extend(['\\', c]);
             }
             escaped = false;
             continue;
