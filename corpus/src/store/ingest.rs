@@ -111,19 +111,16 @@ impl Store {
         }
         let (mut run, mut done) = (None, Ingested::default());
         let mut records = records.map(Item::new);
-        loop {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-                let Some(item) = records.next() else { break };
-                bytes += item.bytes();
-                batch.push(item);
-            }
-            if batch.is_empty() {
-                return Ok(done);
-            }
-            if is_screened {
-                screen(&mut batch);
-            }
+        let mut batch = read_batch(&mut records);
+        while !batch.is_empty() {
+            // the next batch is read while this one is screened
+            let next = thread::scope(|scope| {
+                if is_screened {
+                    let batch = &mut batch;
+                    scope.spawn(move || screen(batch));
+                }
+                read_batch(&mut records)
+            });
             (run, done) = self.write(|write| {
                 let rulings = Rulings::new(&write.tx)?;
                 let mut writer = Writer { write, collection, number: None, run, rulings, done };
@@ -131,7 +128,9 @@ impl Store {
                 Ok((writer.run, writer.done))
             })?;
             progress(&done);
+            batch = next;
         }
+        Ok(done)
     }
 
     /// The records set aside, latest run first, at most `limit`.
@@ -150,6 +149,17 @@ impl Store {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
+}
+
+/// As many records as one transaction takes; none at the end.
+fn read_batch(records: &mut impl Iterator<Item = Item>) -> Vec<Item> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+        let Some(item) = records.next() else { break };
+        bytes += item.bytes();
+        batch.push(item);
+    }
+    batch
 }
 
 /// Screens the documents of a batch, on all cores.
