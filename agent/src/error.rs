@@ -50,6 +50,9 @@ pub enum Error {
         /// What the session was waiting for.
         waiting_for: &'static str,
     },
+    /// The question holds identifiers of a person and may not be used (input).
+    #[error("{0}")]
+    PersonalData(String),
     /// The caller cancelled.
     #[error("cancelled")]
     Cancelled,

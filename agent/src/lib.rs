@@ -15,6 +15,7 @@
 //! * [`Judge`]: what evidence says about a claim, by a trained scorer ([`judge`]);
 //! * [`engine`]: many generations on one decoder, continuously batched;
 //! * [`model`]: language models in folders: found, described, made, tried and measured;
+//! * [`phi`]: identifiers of patients in a text, and the text without them;
 //! * [`journal`]: what a training run did and measured, line by line;
 //! * [`NOTICE`]: the line every surface shows.
 //!
@@ -50,6 +51,7 @@ pub mod judge;
 mod matching;
 pub mod model;
 mod notice;
+pub mod phi;
 pub mod policy;
 pub mod protocol;
 pub mod replay;

@@ -22,6 +22,11 @@ pub trait Policy: Send + Sync {
     /// How it chooses tokens, where it is this program that does.
     fn sampling(&self) -> Option<nn::Sampling>;
 
+    /// Whether what it is asked leaves this process.
+    fn is_remote(&self) -> bool {
+        false
+    }
+
     /// Opens an episode.
     ///
     /// # Errors

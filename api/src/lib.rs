@@ -18,6 +18,7 @@ mod keeping;
 mod keys;
 mod output;
 mod policies;
+mod privacy;
 mod progress;
 mod review;
 mod runs;

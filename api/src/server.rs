@@ -54,6 +54,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use agent::Policy;
+use agent::phi::Handling;
 use agent::review::Terms;
 use anyhow::{Context, Result};
 use axum::extract::DefaultBodyLimit;
@@ -119,6 +120,8 @@ pub(crate) struct Answering {
     pub(crate) policy: Box<dyn Policy>,
     /// How they are checked.
     pub(crate) review: Terms,
+    /// What becomes of identifiers of patients.
+    pub(crate) phi: Handling,
     /// How long their traces are kept.
     pub(crate) keep: Keep,
 }
@@ -133,6 +136,7 @@ pub(crate) struct Service {
     recorder: Recorder,
     policy: Box<dyn Policy>,
     review: Terms,
+    phi: Handling,
     timeout: Duration,
     request_ids: RequestIds,
     /// The encoder that comes with the project, opened at first use.
@@ -149,7 +153,7 @@ impl Service {
         queue: usize,
         timeout: Duration,
     ) -> Result<(Arc<Self>, Watch)> {
-        let Answering { policy, review, keep } = answering;
+        let Answering { policy, review, phi, keep } = answering;
         let current = Arc::new(Current::open(home.clone()));
         let watch = Arc::clone(&current).watch()?;
         let metrics = Arc::new(Metrics::default());
@@ -165,6 +169,7 @@ impl Service {
             recorder: Recorder::start(home.clone(), keep)?,
             policy,
             review,
+            phi,
             timeout,
             request_ids: RequestIds::new(jiff::Timestamp::now()),
             bundled: OnceLock::new(),

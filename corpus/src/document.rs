@@ -41,6 +41,10 @@ pub struct Document {
     pub status: Status,
     /// How strong a kind of study it is.
     pub level: Level,
+    /// Characters dropped at the door because they could have hidden words: see [`crate::text::concealed`].
+    /// Known of a document on its way in, and not stored.
+    #[serde(skip)]
+    pub concealed: usize,
 }
 
 /// Names of the work elsewhere.
@@ -170,12 +174,14 @@ impl Builder {
                 corrections: Vec::new(),
                 status: Status::Ok,
                 level: Level::Unclassified,
+                concealed: crate::text::concealed(title),
             },
         }
     }
 
     /// Appends a section; one that is empty once normalised is left out.
     pub fn section(&mut self, heading: &str, kind: SectionKind, text: &str) -> &mut Self {
+        self.document.concealed += crate::text::concealed(text);
         let text = normalise(text);
         if !text.is_empty() {
             let document = &mut self.document;

@@ -8,6 +8,7 @@
 //! * [`reader`]: PubMed, JATS, BEIR, MedRAG, PubMedQA, JSONL, Markdown and text, streamed;
 //! * [`Store`]: documents, chunks, collections, audit log and rejects in SQLite ([`store`]);
 //! * [`registry`]: files that say which papers were retracted, corrected or questioned;
+//! * [`injection`]: how much a text reads like an instruction to whoever answers from it;
 //! * [`sentence`]: where sentences end;
 //! * [`starter`]: the embedded starter corpus.
 //!
@@ -28,6 +29,7 @@ pub mod date;
 pub mod document;
 mod error;
 pub mod id;
+pub mod injection;
 pub mod level;
 pub mod reader;
 pub mod registry;

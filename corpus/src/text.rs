@@ -33,9 +33,18 @@ pub fn normalise(text: &str) -> String {
     if out.is_ascii() || is_nfc_quick(out.chars()) == IsNormalized::Yes { out } else { out.nfc().collect() }
 }
 
+/// How many characters of `text` write what people do not see: tag characters, which spell, and overrides of
+/// direction, which reorder. [`normalise`] drops them, and no honest text has them.
+pub fn concealed(text: &str) -> usize {
+    // most text has no byte that begins one
+    let begins = memchr::memchr2_iter(0xE2, 0xF3, text.as_bytes());
+    let bytes = text.as_bytes();
+    begins.filter(|at| matches!(bytes[*at..], [0xE2, 0x80, 0xAD | 0xAE, ..] | [0xF3, 0xA0, 0x80 | 0x81, ..])).count()
+}
+
 /// Characters that change nothing a reader sees: zero-width, bidirectional controls, soft hyphen,
 /// variation selectors, tags, non-characters.
-fn is_invisible(c: char) -> bool {
+pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
         | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}'

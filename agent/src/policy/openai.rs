@@ -19,7 +19,7 @@ use serde::Serialize;
 use crate::policy::Policy;
 use crate::protocol::{self, Profile, asked, system_prompt};
 use crate::session::{Act, ActLimits, Finish, Observation, Session, Task};
-use crate::{Cancel, Result};
+use crate::{Cancel, Result, phi};
 
 use endpoint::Endpoint;
 use exchange::{Exchange, Reply};
@@ -134,6 +134,10 @@ impl Policy for OpenAi {
         format!("openai:{}#{}", self.endpoint.shown(), self.endpoint.model)
     }
 
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn sampling(&self) -> Option<nn::Sampling> {
         // The server samples, and what it is not told it decides.
         None
@@ -141,12 +145,13 @@ impl Policy for OpenAi {
 
     fn open(&self, task: &Task<'_>) -> Result<Box<dyn Session>> {
         let system = Message { role: "system", content: system_prompt(task.profile, task.budget) };
+        // whoever asks has chosen what becomes of identifiers; here is where text leaves, so none does
         Ok(Box::new(Chat {
             policy: self.clone(),
             profile: task.profile,
             queries: task.budget.queries_per_turn,
             seed: task.seed,
-            messages: vec![system, Message { role: "user", content: asked(task) }],
+            messages: vec![system, Message { role: "user", content: phi::redact(&asked(task)) }],
         }))
     }
 }

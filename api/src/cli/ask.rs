@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use agent::ask::ask;
+use agent::phi::{Admitted, storable};
 use agent::{Ask, Budget, Cancel, Earlier, Event, Trace, TraceId};
 use anyhow::{Context, Result, bail};
 use corpus::starter;
@@ -19,6 +20,7 @@ use crate::home::Home;
 use crate::keeping;
 use crate::output::{FAINT, LABEL, Output, STRONG};
 use crate::policies::PolicyArgs;
+use crate::privacy::PhiArgs;
 use crate::review::ReviewArgs;
 use crate::server::wire;
 
@@ -45,6 +47,8 @@ pub(crate) struct Args {
     review: ReviewArgs,
     #[command(flatten)]
     policy: PolicyArgs,
+    #[command(flatten)]
+    phi: PhiArgs,
 }
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
@@ -53,6 +57,10 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     }
     let policy = args.policy.open(home)?;
     let review = args.review.open(home, args.policy.is_model())?;
+    let Admitted { text: question, warning } = args.phi.handling.admit(&args.question, policy.is_remote())?;
+    if let Some(message) = &warning {
+        output.note(message);
+    }
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
@@ -65,12 +73,12 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         seed: args.seed,
         salt: std::process::id().to_le_bytes().to_vec(),
         review: Some(review),
-        ..Ask::new(&args.question, jiff::Timestamp::now())
+        ..Ask::new(question, jiff::Timestamp::now())
     };
     let mut steps = Steps { output, shows_text: args.policy.is_model(), mid_line: false };
     let cancel = Cancel::new();
     let mut shown = Ok(());
-    let mut warnings = Vec::new();
+    let mut warnings = Vec::from_iter(warning);
     let mut show = |event: Event| {
         if let Event::Warning { message } = &event {
             output.note(message);
@@ -123,8 +131,9 @@ pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
 }
 
 fn store(home: &Home, trace: &Trace) -> Result<()> {
+    let trace = storable(trace)?;
     // whoever asks at the machine itself erases what is not to stay: see `anamnesis trace erase`
-    home.store()?.put_trace(&keeping::entry(trace, LOCAL, None), &trace.to_json()?)?;
+    home.store()?.put_trace(&keeping::entry(&trace, LOCAL, None), &trace.to_json()?)?;
     Ok(())
 }
 

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use agent::TraceId;
 use anyhow::Result;
 use clap::Subcommand;
-use corpus::{Level, Status};
+use corpus::store::Listing;
+use corpus::{Level, Standing, Status};
 
 use super::Outcome;
 use crate::home::Home;
@@ -22,7 +23,8 @@ pub(crate) enum Command {
     /// Add documents from files, folders and archives; .gz, .zst and .xz are read directly
     ///
     /// Adding the same file twice changes nothing. A record that cannot be read is set aside with its
-    /// place and reason (see `corpus rejected`); the rest is kept.
+    /// place and reason (see `corpus rejected`); the rest is kept. A document that reads like an instruction
+    /// to whoever answers from it stands in quarantine until it is restored (see `corpus list`).
     Add(add::Args),
     /// Show a document: its text, where it came from, and what was done to it
     Show {
@@ -37,6 +39,9 @@ pub(crate) enum Command {
         /// Only this publication status: ok, corrected, concern or retracted
         #[arg(long, value_name = "STATUS")]
         status: Option<Status>,
+        /// Only of this standing: active, quarantined or removed
+        #[arg(long, value_name = "STANDING")]
+        standing: Option<Standing>,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
@@ -124,8 +129,9 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
     match command {
         Command::Add(args) => add::run(home, &args, output),
         Command::Show { id } => show::document(home, &id, output),
-        Command::List { collection, status, limit, after } => {
-            show::list(home, collection, status, limit, after.as_deref(), output)
+        Command::List { collection, status, standing, limit, after } => {
+            let wanted = Listing { collection, status, standing, limit: Some(limit), ..Listing::default() };
+            show::list(home, wanted, after.as_deref(), output)
         }
         Command::Stats => show::stats(home, output),
         Command::Affected { limit, after } => show::affected(home, after.as_ref(), limit, output),

@@ -12,6 +12,7 @@ use crate::home::Home;
 use crate::keeping;
 use crate::output::Output;
 use crate::policies::PolicyArgs;
+use crate::privacy::PhiArgs;
 use crate::review::ReviewArgs;
 use crate::server::{Answering, mcp};
 
@@ -30,6 +31,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     review: ReviewArgs,
     #[command(flatten)]
+    phi: PhiArgs,
+    #[command(flatten)]
     policy: PolicyArgs,
 }
 
@@ -41,7 +44,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     }
     let cores = available_parallelism().map_or(1, NonZeroUsize::get);
     let workers = args.workers.map_or(cores, NonZeroUsize::get);
-    let answering = Answering { policy, review, keep: args.keep_traces };
+    let answering = Answering { policy, review, phi: args.phi.handling, keep: args.keep_traces };
     mcp::stdio(home, answering, workers, Duration::from_millis(args.timeout_ms.get()))?;
     Ok(Outcome::Done)
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+use agent::phi::Admitted;
 use anyhow::{Context, Result};
 use corpus::store::ChunkInContext;
 use retriever::trec::{best_per_document, read_topics, write_run};
@@ -14,6 +15,7 @@ use super::Outcome;
 use super::filter::FilterArgs;
 use crate::home::Home;
 use crate::output::{FAINT, LABEL, Output, STRONG};
+use crate::privacy::PhiArgs;
 use crate::progress::Progress;
 
 /// What `search` takes.
@@ -29,6 +31,8 @@ pub(crate) struct Args {
     arms: ArmArgs,
     #[command(flatten)]
     filter: FilterArgs,
+    #[command(flatten)]
+    phi: PhiArgs,
     /// Show where each score came from
     #[arg(long)]
     explain: bool,
@@ -67,12 +71,18 @@ impl ArmArgs {
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
     let retriever = args.arms.open(home)?;
+    let text = args.query.as_deref().unwrap_or_default();
+    // encoders run on this machine
+    let Admitted { text, warning } = args.phi.handling.admit(text, false)?;
+    if let Some(message) = warning {
+        output.note(message);
+    }
     let query = Query {
         k: args.k,
         arm: args.arms.arm,
         fusion: args.arms.fusion,
         filter: args.filter.to_filter()?,
-        ..Query::new(args.query.clone().unwrap_or_default())
+        ..Query::new(text)
     };
     match (&args.queries, &args.trec) {
         (Some(queries), Some(trec)) => run_file(&retriever, &query, queries, trec, output),

@@ -20,6 +20,7 @@ use crate::home::Home;
 use crate::keeping;
 use crate::output::Output;
 use crate::policies::PolicyArgs;
+use crate::privacy::PhiArgs;
 use crate::review::ReviewArgs;
 use crate::server::{self, Answering, Names, Room, Settings};
 
@@ -52,6 +53,8 @@ pub(crate) struct Args {
     access: AccessArgs,
     #[command(flatten)]
     review: ReviewArgs,
+    #[command(flatten)]
+    phi: PhiArgs,
     #[command(flatten)]
     policy: PolicyArgs,
 }
@@ -132,7 +135,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
-    let answering = Answering { policy, review, keep: args.access.keep_traces };
+    let answering = Answering { policy, review, phi: args.phi.handling, keep: args.access.keep_traces };
     server::serve(home, answering, &args.settings(), |address| {
         let url = format!("http://{address}");
         // whoever started it may have closed standard error: the service goes on

@@ -50,7 +50,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         verified.iter().filter(|one| one.finding.as_ref().is_some_and(agent::check::Finding::is_support)).count();
     if output.is_json() {
         let sentences = verified.iter().map(wire::Verified::from).collect();
-        output.json(&wire::VerifyResponse::new(retriever.snapshot().to_owned(), sentences))?;
+        output.json(&wire::VerifyResponse::new(retriever.snapshot().to_owned(), sentences, Vec::new()))?;
     } else {
         for one in &verified {
             show(one, output)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use agent::phi::{Admitted, redact};
 use agent::{Ask, Cancel, Earlier, Trace, TraceId};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
@@ -46,6 +47,7 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
         (status = 400, description = "the request is not in order", body = Failure),
         (status = 413, description = "the body is too large", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
+        (status = 422, description = "the question holds identifiers of a person, and the service refuses such", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
         (status = 502, description = "the language model behind the service failed", body = Failure),
         (status = 503, description = "no index is open", body = Failure),
@@ -96,6 +98,8 @@ pub(super) struct Episode {
     caller: Caller,
     follows: Option<TraceId>,
     task: Ask,
+    /// What whoever asks should know before anything happens.
+    warning: Option<String>,
 }
 
 impl Episode {
@@ -118,6 +122,7 @@ impl Episode {
                 request.question.len()
             )));
         }
+        let Admitted { text, warning } = service.phi.admit(&request.question, service.policy.is_remote())?;
         // less than the time-out, so that an episode that takes too long ends with what it has
         let wall_ms = u64::try_from(service.timeout.mul_f64(0.95).as_millis()).unwrap_or(u64::MAX);
         let follows = request.follows.map(|id| id.parse::<TraceId>()).transpose();
@@ -134,10 +139,10 @@ impl Episode {
             seed: request.seed.unwrap_or_default(),
             salt: id.0.clone().into_bytes(),
             review: Some(review),
-            ..Ask::new(request.question, jiff::Timestamp::now())
+            ..Ask::new(text, jiff::Timestamp::now())
         };
         let retriever = Scoped::new(service.current.pin()?, caller);
-        Ok(Self { service: Arc::clone(service), retriever, caller: caller.clone(), follows, task })
+        Ok(Self { service: Arc::clone(service), retriever, caller: caller.clone(), follows, warning, task })
     }
 
     /// Runs it to its end, on this thread, and stores its trace.
@@ -145,13 +150,16 @@ impl Episode {
     /// # Errors
     /// When the policy or the retriever fails, or it was cancelled.
     pub(super) fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
-        let Self { service, retriever, caller, follows, mut task } = self;
+        let Self { service, retriever, caller, follows, warning, mut task } = self;
         if let Some(id) = follows {
             task.earlier = Some(earlier(&service, &caller, &id)?);
         }
-        tracing::debug!(question = task.question, "asked");
+        tracing::debug!(question = redact(&task.question), "asked");
         let opened = Instant::now();
-        let mut warnings = Vec::new();
+        if let Some(message) = &warning {
+            tell(wire::Event::Warning { message: message.clone() });
+        }
+        let mut warnings = Vec::from_iter(warning);
         let mut listen = |event: agent::Event| {
             if let agent::Event::Warning { message } = &event {
                 warnings.push(message.clone());

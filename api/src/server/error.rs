@@ -22,6 +22,7 @@ pub(crate) enum Code {
     InvalidRequest,
     Unauthenticated,
     Forbidden,
+    PersonalData,
     ForbiddenOrigin,
     NotFound,
     MethodNotAllowed,
@@ -48,6 +49,7 @@ impl Code {
             Self::InvalidRequest => StatusCode::BAD_REQUEST,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::Forbidden | Self::ForbiddenOrigin => StatusCode::FORBIDDEN,
+            Self::PersonalData => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict => StatusCode::CONFLICT,
@@ -83,6 +85,7 @@ impl Code {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
+            Self::PersonalData => "personal_data",
             Self::ForbiddenOrigin => "forbidden_origin",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -212,6 +215,7 @@ impl From<agent::Error> for ApiError {
     fn from(error: agent::Error) -> Self {
         match error {
             agent::Error::Input(message) => Self::invalid(message),
+            agent::Error::PersonalData(message) => Self::new(Code::PersonalData, message),
             agent::Error::Retriever(error) => error.into(),
             agent::Error::Policy { .. } | agent::Error::Engine(_) => {
                 tracing::error!(cause = %error, "the policy failed");

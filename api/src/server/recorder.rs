@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use agent::Trace;
+use agent::phi::storable;
 use anyhow::{Result, anyhow};
 use corpus::Store;
 use corpus::store::{Erase, NewTrace};
@@ -59,8 +60,9 @@ impl Recorder {
             return Ok(());
         }
         let (receipt, received) = sync_channel(1);
-        let json = trace.to_json()?;
-        let entry = Entry { trace: keeping::entry(trace, caller, self.keep.expires(trace.started)), json, receipt };
+        let trace = storable(trace)?;
+        let (row, json) = (keeping::entry(&trace, caller, self.keep.expires(trace.started)), trace.to_json()?);
+        let entry = Entry { trace: row, json, receipt };
         self.entries.try_send(entry).map_err(|error| match error {
             TrySendError::Full(_) => anyhow!("too many traces wait to be stored"),
             TrySendError::Disconnected(_) => anyhow!("the writer of traces has ended"),

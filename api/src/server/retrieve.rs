@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agent::Cancel;
+use agent::phi::{Admitted, Handling};
 use axum::extract::State;
 use axum::{Extension, Json};
 use corpus::store::ChunkInContext;
@@ -32,6 +33,7 @@ use super::wire::{
         (status = 400, description = "the request is not in order", body = Failure),
         (status = 413, description = "the body is too large", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
+        (status = 422, description = "a query holds identifiers of a person, and the service refuses such", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
         (status = 503, description = "no index is open", body = Failure),
         (status = 504, description = "it took too long", body = Failure),
@@ -44,9 +46,9 @@ pub(super) async fn retrieve(
 ) -> Result<Json<Retrieved>, ApiError> {
     let with_text = request.wants_text();
     let batch = request.into_batch()?;
-    let (snapshot, results) =
-        search(&service, &caller, batch, move |hit, found| Hit::new(hit, found, with_text)).await?;
-    Ok(Json(Retrieved { snapshot, results }))
+    let found = search(&service, &caller, batch, move |hit, found| Hit::new(hit, found, with_text)).await?;
+    let (snapshot, results, warnings) = found;
+    Ok(Json(Retrieved { snapshot, results, warnings }))
 }
 
 /// Search as Search-R1's retrieval server does.
@@ -63,6 +65,7 @@ pub(super) async fn retrieve(
         (status = 400, description = "the request is not in order", body = Failure),
         (status = 413, description = "the body is too large", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
+        (status = 422, description = "a query holds identifiers of a person, and the service refuses such", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
         (status = 503, description = "no index is open", body = Failure),
         (status = 504, description = "it took too long", body = Failure),
@@ -83,23 +86,27 @@ pub(super) async fn search_r1(
             SearchR1Result::Plain(document)
         }
     };
-    let (_, result) = search(&service, &caller, batch, shape).await?;
+    let (_, result, _) = search(&service, &caller, batch, shape).await?;
     Ok(Json(SearchR1Response { result }))
 }
 
-/// Runs a batch on one worker; gives the snapshot and the hits of each query, shaped.
+/// The snapshot, the hits of each query, shaped, and what whoever asks should know.
+type Searched<T> = (String, Vec<Vec<T>>, Vec<String>);
+
+/// Runs a batch on one worker.
 async fn search<T: Send + 'static>(
     service: &Arc<Service>,
     caller: &Caller,
     batch: Batch,
     shape: impl Fn(&retriever::Hit, ChunkInContext) -> T + Send + 'static,
-) -> Result<(String, Vec<Vec<T>>), ApiError> {
+) -> Result<Searched<T>, ApiError> {
     let retriever = Scoped::new(service.current.pin()?, caller);
     let snapshot = retriever.snapshot().to_owned();
-    let work = move |cancel: &Cancel| run(&retriever, batch, cancel, &shape);
+    let phi = service.phi;
+    let work = move |cancel: &Cancel| run(&retriever, batch, phi, cancel, &shape);
     let pending = service.workers.submit(work)?;
-    let results = timeout(service.timeout, pending).await.map_err(|_| ApiError::timeout())???;
-    Ok((snapshot, results))
+    let (results, warnings) = timeout(service.timeout, pending).await.map_err(|_| ApiError::timeout())???;
+    Ok((snapshot, results, warnings))
 }
 
 /// Runs a batch on this thread; gives the hits of each query, shaped.
@@ -109,18 +116,22 @@ async fn search<T: Send + 'static>(
 pub(super) fn run<T>(
     retriever: &dyn Retrieve,
     batch: Batch,
+    phi: Handling,
     cancel: &Cancel,
     shape: &dyn Fn(&retriever::Hit, ChunkInContext) -> T,
-) -> Result<Vec<Vec<T>>, ApiError> {
+) -> Result<(Vec<Vec<T>>, Vec<String>), ApiError> {
     let Batch { queries, common } = batch;
     let mut query = common;
-    let mut results = Vec::with_capacity(queries.len());
+    let (mut results, mut warnings) = (Vec::with_capacity(queries.len()), Vec::new());
     for text in queries {
         cancel.check()?;
+        // encoders run on this machine
+        let Admitted { text, warning } = phi.admit(&text, false)?;
+        warnings.extend(warning.filter(|warning| !warnings.contains(warning)));
         query.text = text;
         results.push(one(retriever, &query, shape)?);
     }
-    Ok(results)
+    Ok((results, warnings))
 }
 
 fn one<T>(

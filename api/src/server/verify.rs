@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use agent::phi::Admitted;
 use agent::review;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -40,13 +41,14 @@ pub(super) async fn verify(
     Body(request): Body<VerifyRequest>,
 ) -> Result<Json<VerifyResponse>, ApiError> {
     let (text, query) = request.into_domain()?;
+    let Admitted { text, warning } = service.phi.admit(&text, false)?;
     let query = Query { filter: caller.scope(query.filter), ..query };
     let retriever = Scoped::new(service.current.pin()?, &caller);
     let judge = service.review.judge.clone();
     let work = service.workers.submit(move |cancel| {
         let verified = review::verify(&text, &query, &retriever, judge.as_deref(), cancel)?;
         let sentences = verified.iter().map(Verified::from).collect();
-        Ok::<_, ApiError>(VerifyResponse::new(retriever.snapshot().to_owned(), sentences))
+        Ok::<_, ApiError>(VerifyResponse::new(retriever.snapshot().to_owned(), sentences, Vec::from_iter(warning)))
     })?;
     let response = timeout(service.timeout, work).await.map_err(|_| ApiError::timeout())???;
     Ok(Json(response))

@@ -76,3 +76,26 @@ fn unknown_policies_are_refused_not_replaced() {
     assert!(error.contains("127.0.0.1:9"), "the endpoint is named: {error}");
     assert!(home.fail(&["ask", "What is zolmarin?", "--policy", "guesswork"]).contains("guesswork"));
 }
+
+#[test]
+fn identifiers_in_a_question_are_taken_out_or_refused() {
+    let home = Home::with_trials();
+    let question = "My patient John Okafor, MRN 4821973, has migraine. When is zolmarin contraindicated?";
+    let (_, note) = home.expect(&["-vv", "ask", question], 0);
+    assert!(note.contains("identifiers were taken out") && !note.contains("Okafor"), "{note}");
+    let answer = &home.json(&["ask", question])[0];
+    let trace = home.succeed(&["replay", "--export", answer["trace_id"].as_str().unwrap()]);
+    assert!(trace.contains("[name]") && !trace.contains("Okafor") && !trace.contains("4821973"), "{trace}");
+    for command in ["ask", "search"] {
+        let error = home.fail(&[command, question, "--phi", "block"]);
+        assert!(error.contains("without them") && !error.contains("Okafor"), "{error}");
+    }
+    // nothing in the corpus speaks of Okafor, so the extractive policy abstains
+    let (out, _) = home.expect(&["ask", question, "--phi", "allow-local", "--json"], 1);
+    let here: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert!(here["warnings"].to_string().contains("stays on this machine"), "{here}");
+    let trace = home.succeed(&["replay", "--export", here["trace_id"].as_str().unwrap()]);
+    assert!(!trace.contains("Okafor") && !trace.contains("4821973"), "{trace}");
+    let remote = ["ask", question, "--phi", "allow-local", "--policy", "openai:http://127.0.0.1:9/v1#none"];
+    assert!(home.fail(&remote).contains("not on this machine"));
+}

@@ -23,6 +23,7 @@ mod openai;
 mod openai_refusals;
 mod openapi;
 mod overload;
+mod privacy;
 mod reference;
 mod refusals;
 mod review;

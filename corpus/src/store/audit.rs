@@ -28,6 +28,15 @@ pub struct AuditRow {
 }
 
 impl Store {
+    /// Why a document does not stand active: the act that set it aside last.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn set_aside(&self, id: &DocumentId) -> Result<Option<AuditRow>> {
+        let acts = self.audit(Some(id), u32::MAX)?;
+        Ok(acts.into_iter().find(|act| ["quarantine", "remove", "restore"].contains(&act.verb.as_str())))
+    }
+
     /// The latest acts first, at most `limit`: on the document `id`, or on all.
     ///
     /// # Errors

@@ -1,5 +1,8 @@
 //! Records in: batches of documents, each batch one transaction.
 
+use std::num::NonZeroUsize;
+use std::thread::{self, available_parallelism};
+
 use rusqlite::params;
 use serde::Serialize;
 
@@ -11,12 +14,16 @@ use super::verdict::Verdict;
 use super::write::{Entry, Write, mark};
 use crate::reader::{Record, Rejected};
 use crate::starter::COLLECTION as STARTER;
-use crate::{DocumentId, Error, Result, Status};
+use crate::{DocumentId, Error, Result, Standing, Status};
 
 /// A batch is written when it holds so many records …
 const BATCH_RECORDS: usize = 1_000;
 /// … or so many bytes of text, whichever comes first.
 const BATCH_BYTES: usize = 16 << 20;
+/// Documents of a batch that are too few to ask another core for help.
+const SCREENED_AT_ONCE: usize = 64;
+/// Who acts in the audit log when a document is put in quarantine on its way in.
+const SCREENING: &str = "screening";
 /// Rejects kept of one run; more are counted only, since a file of the wrong kind can hold any number.
 const REJECTS_KEPT: u64 = 100_000;
 
@@ -36,6 +43,8 @@ pub struct Ingested {
     pub deleted: u64,
     /// Records set aside with a reason.
     pub rejected: u64,
+    /// Added and updated documents that read like an injection and stand in quarantine.
+    pub quarantined: u64,
     /// Chunks of the added and updated documents.
     pub chunks: u64,
     /// Starter documents that left because real ones came.
@@ -59,7 +68,8 @@ impl Store {
     /// replaces the document and its chunks; an older version is ignored; membership of the collection is
     /// added in each of these cases. What curators and registries have said of a document stays.
     ///
-    /// The first document of another collection makes the starter collection leave.
+    /// The first document of another collection makes the starter collection leave. A document that reads
+    /// like an injection comes in as quarantined (see [`crate::injection`]), until a curator restores it.
     ///
     /// # Errors
     /// [`Error::Full`], [`Error::Locked`] and the like end the run; batches reported before are kept, and
@@ -71,7 +81,7 @@ impl Store {
         records: impl Iterator<Item = Result<Record, Rejected>>,
         progress: &mut dyn FnMut(&Ingested),
     ) -> Result<Ingested> {
-        self.take_in(collection, None, records, progress)
+        self.take_in(collection, None, records, true, progress)
     }
 
     /// As [`Store::ingest`], and leaves a line in the audit log when anything came of it: who put what into the
@@ -85,7 +95,20 @@ impl Store {
         reason: &str,
         records: impl Iterator<Item = Result<Record, Rejected>>,
     ) -> Result<Ingested> {
-        self.take_in(collection, Some(needed("reason", reason)?), records, &mut |_| {})
+        self.take_in(collection, Some(needed("reason", reason)?), records, true, &mut |_| {})
+    }
+
+    /// The same for records that whoever adds them answers for: nothing is put in quarantine.
+    ///
+    /// # Errors
+    /// Those of [`Store::ingest`].
+    pub fn ingest_trusted(
+        &mut self,
+        collection: &str,
+        records: impl Iterator<Item = Result<Record, Rejected>>,
+        progress: &mut dyn FnMut(&Ingested),
+    ) -> Result<Ingested> {
+        self.take_in(collection, None, records, false, progress)
     }
 
     fn take_in(
@@ -93,6 +116,7 @@ impl Store {
         collection: &str,
         reason: Option<&str>,
         records: impl Iterator<Item = Result<Record, Rejected>>,
+        is_screened: bool,
         progress: &mut dyn FnMut(&Ingested),
     ) -> Result<Ingested> {
         if collection.trim().is_empty() {
@@ -103,16 +127,16 @@ impl Store {
         }
         let (mut run, mut done) = (None, Ingested::default());
         let mut records = records.map(Item::new);
-        loop {
-            let (mut batch, mut bytes) = (Vec::new(), 0);
-            while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
-                let Some(item) = records.next() else { break };
-                bytes += item.bytes();
-                batch.push(item);
-            }
-            if batch.is_empty() {
-                return Ok(done);
-            }
+        let mut batch = read_batch(&mut records);
+        while !batch.is_empty() {
+            // the next batch is read while this one is screened
+            let next = thread::scope(|scope| {
+                if is_screened {
+                    let batch = &mut batch;
+                    scope.spawn(move || screen(batch));
+                }
+                read_batch(&mut records)
+            });
             (run, done) = self.write(|write| {
                 let rulings = Rulings::new(&write.tx)?;
                 let mut writer = Writer { write, collection, reason, number: None, run, rulings, done };
@@ -120,7 +144,9 @@ impl Store {
                 Ok((writer.run, writer.done))
             })?;
             progress(&done);
+            batch = next;
         }
+        Ok(done)
     }
 
     /// The records set aside, latest run first, at most `limit`.
@@ -139,6 +165,38 @@ impl Store {
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
+}
+
+/// As many records as one transaction takes; none at the end.
+fn read_batch(records: &mut impl Iterator<Item = Item>) -> Vec<Item> {
+    let (mut batch, mut bytes) = (Vec::new(), 0);
+    while batch.len() < BATCH_RECORDS && bytes < BATCH_BYTES {
+        let Some(item) = records.next() else { break };
+        bytes += item.bytes();
+        batch.push(item);
+    }
+    batch
+}
+
+/// Screens the documents of a batch, on all cores.
+fn screen(batch: &mut [Item]) {
+    let cores = available_parallelism().map_or(1, NonZeroUsize::get);
+    let share = batch.len().div_ceil(cores).max(SCREENED_AT_ONCE);
+    let one = |items: &mut [Item]| {
+        for item in items {
+            if let Item::Document(prepared) = item {
+                prepared.screen();
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let mut shares = batch.chunks_mut(share);
+        let own = shares.next();
+        for others in shares {
+            scope.spawn(move || one(others));
+        }
+        own.map(one);
+    });
 }
 
 /// A record with all that can be worked out before the writer's lock is held.
@@ -218,6 +276,7 @@ impl Writer<'_, '_> {
             let change = (Some(new.document.status.as_str()), Some(verdict.status().as_str()));
             self.write.audit("status", Some(&new.document.id), change, reason)?;
         }
+        self.set_aside(&mut verdict, new)?;
         let chunks = new.chunks.len() as u32;
         let mark = mark(verdict, chunks, &new.content, vec![self.collection.to_owned()]);
         let number = new.insert(self.write, verdict, mark, run)?;
@@ -245,10 +304,23 @@ impl Writer<'_, '_> {
         let was = state(entry.version, before.status());
         let is = state(new.document.version, entry.verdict.status());
         self.write.audit(verb, Some(id), (Some(&was), Some(&is)), reason)?;
+        self.set_aside(&mut entry.verdict, new)?;
         new.replace(self.write, entry.number, run)?;
         (entry.version, entry.content, entry.chunks) = (new.document.version, new.content, new.chunks.len() as u32);
         self.done.updated += 1;
         self.done.chunks += u64::from(entry.chunks);
+        Ok(())
+    }
+
+    /// Puts a document in quarantine whose new text reads like an injection, unless it is set aside already.
+    fn set_aside(&mut self, verdict: &mut Verdict, new: &Prepared) -> Result<()> {
+        let Some(reason) = new.suspicion.as_ref().filter(|_| verdict.curated == Standing::Active) else {
+            return Ok(());
+        };
+        verdict.curated = Standing::Quarantined;
+        let change = (Some(Standing::Active.as_str()), Some(Standing::Quarantined.as_str()));
+        self.write.audit_as(SCREENING, "quarantine", Some(&new.document.id), change, reason)?;
+        self.done.quarantined += 1;
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::names::Names;
 use super::verdict::Verdict;
 use super::write::{Content, Write};
 use crate::chunk::chunk;
-use crate::{Chunk, Document, Result, Status};
+use crate::{Chunk, Document, Result, Status, injection};
 
 /// A document with its chunks, its hash and its JSON columns.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(super) struct Prepared {
     pub(super) content: Content,
     facts: String,
     sections: String,
+    /// Why it should be looked at before it answers anything.
+    pub(super) suspicion: Option<String>,
 }
 
 impl Prepared {
@@ -26,7 +28,13 @@ impl Prepared {
         let facts = json(&Facts::of(&document));
         let sections = json(&document.sections);
         let content = content(&document, &chunks, &facts, &sections);
-        Self { names: Names::of(&document.identifiers), document, chunks, content, facts, sections }
+        Self { names: Names::of(&document.identifiers), document, chunks, content, facts, sections, suspicion: None }
+    }
+
+    /// Looks for signs of an injection.
+    pub(super) fn screen(&mut self) {
+        let Document { title, text, concealed, .. } = &self.document;
+        (_, self.suspicion) = injection::screen(title, text, *concealed);
     }
 
     /// Bytes it holds, about.

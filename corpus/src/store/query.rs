@@ -59,6 +59,7 @@ impl Store {
                         corrections: rest.corrections,
                         status: card.status,
                         level: card.level,
+                        concealed: 0,
                     },
                     standing: card.standing,
                     collections: card.collections,

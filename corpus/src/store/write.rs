@@ -68,9 +68,21 @@ impl Write<'_> {
         (before, after): (Option<&str>, Option<&str>),
         reason: &str,
     ) -> Result<()> {
+        self.audit_as(self.who, verb, document, (before, after), reason)
+    }
+
+    /// The same for an act of `who`.
+    pub(super) fn audit_as(
+        &self,
+        who: &str,
+        verb: &str,
+        document: Option<&DocumentId>,
+        (before, after): (Option<&str>, Option<&str>),
+        reason: &str,
+    ) -> Result<()> {
         let sql = "INSERT INTO audit (at, who, verb, document, before, after, reason) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let document = document.map(DocumentId::as_str);
-        self.tx.prepare_cached(sql)?.execute(params![self.now, self.who, verb, document, before, after, reason])?;
+        self.tx.prepare_cached(sql)?.execute(params![self.now, who, verb, document, before, after, reason])?;
         Ok(())
     }
 

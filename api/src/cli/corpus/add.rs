@@ -30,6 +30,10 @@ pub(crate) struct Args {
     /// Put the documents into this collection [default: the name of the file or folder]
     #[arg(long, value_name = "NAME")]
     collection: Option<String>,
+    /// Take documents as they are: none is put in quarantine because it reads like an instruction to
+    /// whoever answers from it
+    #[arg(long)]
+    trust: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -58,7 +62,7 @@ pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     let mut kept = 0;
     for path in &args.paths {
         let collection = args.collection.clone().unwrap_or_else(|| collection_of(path));
-        let summary = add(&mut store, path, &collection, &options)?;
+        let summary = add(&mut store, path, &collection, &options, args.trust)?;
         kept += summary.counts.added + summary.counts.updated + summary.counts.unchanged + summary.counts.deleted;
         show(&summary, output)?;
     }
@@ -71,7 +75,7 @@ pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     Ok(Outcome::Done)
 }
 
-fn add(store: &mut Store, path: &Path, collection: &str, options: &Options) -> Result<Summary> {
+fn add(store: &mut Store, path: &Path, collection: &str, options: &Options, trust: bool) -> Result<Summary> {
     let reader = RefCell::new(reader::open(path, options)?);
     let bar = Progress::bytes("adding", reader.borrow().bytes_total());
     let mut reasons = BTreeMap::new();
@@ -80,10 +84,15 @@ fn add(store: &mut Store, path: &Path, collection: &str, options: &Options) -> R
             *reasons.entry(rejected.reason.clone()).or_default() += 1;
         }
     });
-    let counts = store.ingest(collection, records, &mut |_| {
+    let mut progress = |_: &Ingested| {
         let reader = reader.borrow();
         bar.at(reader.bytes_read(), reader.bytes_total());
-    })?;
+    };
+    let counts = if trust {
+        store.ingest_trusted(collection, records, &mut progress)?
+    } else {
+        store.ingest(collection, records, &mut progress)?
+    };
     Ok(Summary { path: path.to_owned(), collection: collection.to_owned(), counts, reasons })
 }
 
@@ -107,6 +116,13 @@ fn show(summary: &Summary, output: &Output) -> Result<()> {
         output.note(format!(
             "the starter corpus ({} documents) left: it is used only while a home holds nothing else",
             counts.starter_removed
+        ));
+    }
+    if counts.quarantined > 0 {
+        output.note(format!(
+            "{} read like instructions to whoever answers from them and stand in quarantine: look with `anamnesis corpus list \
+             --standing quarantined`, then `corpus restore` what is honest",
+            counts.quarantined
         ));
     }
     for (reason, count) in reasons.iter().take(5) {

@@ -5,13 +5,13 @@ use std::fmt::Display;
 use agent::TraceId;
 use anyhow::Result;
 use corpus::store::{Affected, Listing, Tally};
-use corpus::{Standing, Status};
+use corpus::{DocumentId, Standing, Store};
 use serde_json::json;
 
 use super::curate::one;
 use crate::cli::Outcome;
 use crate::home::Home;
-use crate::output::{FAINT, HEADING, LABEL, Output, STRONG};
+use crate::output::{FAINT, HEADING, LABEL, Output, STRONG, WARNING};
 
 pub(super) fn document(home: &Home, name: &str, output: &Output) -> Result<Outcome> {
     let store = home.read_store()?;
@@ -20,8 +20,9 @@ pub(super) fn document(home: &Home, name: &str, output: &Output) -> Result<Outco
         output.note(format!("{id} has just gone"));
         return Ok(Outcome::Nothing);
     };
+    let reason = reason(&store, &id, stored.standing)?;
     if output.is_json() {
-        output.json(&stored)?;
+        output.json(&WithReason { of: &stored, reason })?;
         return Ok(Outcome::Done);
     }
     let document = &stored.document;
@@ -35,6 +36,7 @@ pub(super) fn document(home: &Home, name: &str, output: &Output) -> Result<Outco
     facts.extend(document.date.map(|date| date.to_string()));
     facts.extend(document.journal.clone());
     output.line(facts.join(" · "))?;
+    show_reason(reason.as_deref(), output)?;
     let identifiers = &document.identifiers;
     for (name, value) in
         [("PMID", &identifiers.pmid), ("PMC", &identifiers.pmcid), ("DOI", &identifiers.doi), ("URL", &identifiers.url)]
@@ -65,20 +67,36 @@ pub(super) fn document(home: &Home, name: &str, output: &Output) -> Result<Outco
     Ok(Outcome::Done)
 }
 
-pub(super) fn list(
-    home: &Home,
-    collection: Option<String>,
-    status: Option<Status>,
-    limit: u32,
-    after: Option<&str>,
-    output: &Output,
-) -> Result<Outcome> {
+/// A document or a line of a list, and why it is set aside.
+#[derive(serde::Serialize)]
+struct WithReason<'a, T> {
+    #[serde(flatten)]
+    of: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// Why a document that does not stand active does not.
+fn reason(store: &Store, id: &DocumentId, standing: Standing) -> Result<Option<String>> {
+    if standing == Standing::Active {
+        return Ok(None);
+    }
+    Ok(store.set_aside(id)?.map(|act| format!("{} by {}: {}", act.verb, act.who, act.reason)))
+}
+
+fn show_reason(reason: Option<&str>, output: &Output) -> Result<()> {
+    reason.map_or(Ok(()), |reason| output.line(format!("      {WARNING}{reason}{WARNING:#}")))
+}
+
+pub(super) fn list(home: &Home, wanted: Listing, after: Option<&str>, output: &Output) -> Result<Outcome> {
     let store = home.read_store()?;
     let after = after.map(|name| one(&store, name)).transpose()?;
-    let rows = store.list(&Listing { collection, status, after, limit: Some(limit), ..Listing::default() })?;
+    let limit = wanted.limit;
+    let rows = store.list(&Listing { after, ..wanted })?;
     for row in &rows {
+        let reason = reason(&store, &row.id, row.standing)?;
         if output.is_json() {
-            output.json(row)?;
+            output.json(&WithReason { of: row, reason })?;
         } else {
             let date = row.date.map_or_else(|| "----".to_owned(), |date| date.year.to_string());
             let standing =
@@ -90,9 +108,10 @@ pub(super) fn list(
                 row.status,
                 row.title
             ))?;
+            show_reason(reason.as_deref(), output)?;
         }
     }
-    if rows.len() == limit as usize
+    if limit.is_some_and(|limit| rows.len() == limit as usize)
         && let Some(last) = rows.last()
         && !output.is_json()
     {

@@ -204,12 +204,17 @@ fn progress(event: &Event) -> Option<String> {
 fn search(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
     let batch = read::<SearchArguments>(arguments)?.into_batch()?;
     let retriever = Scoped::new(service.current.pin()?, caller);
+    let phi = service.phi;
     let work = move |cancel: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
         let shape = |hit: &retriever::Hit, found| (render::hit(hit.rank, &found), Hit::new(hit, found, true));
-        let found = retrieve::run(&retriever, batch, cancel, &shape);
-        let outcome = found.map(|found| {
-            let (texts, hits): (Vec<_>, Vec<_>) = found.into_iter().flatten().unzip();
-            let text = if texts.is_empty() { "Nothing found.".to_owned() } else { texts.join("\n\n") };
+        let found = retrieve::run(&retriever, batch, phi, cancel, &shape);
+        let outcome = found.map(|(found, warnings)| {
+            let (mut texts, hits): (Vec<_>, Vec<_>) = found.into_iter().flatten().unzip();
+            if texts.is_empty() {
+                texts.push("Nothing found.".to_owned());
+            }
+            texts.extend(warnings.into_iter().map(|warning| format!("Note: {warning}")));
+            let text = texts.join("\n\n");
             Outcome::new(text, &Searched { snapshot: retriever.snapshot().to_owned(), hits })
         });
         tell(Told::Over(outcome));

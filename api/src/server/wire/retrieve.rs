@@ -164,6 +164,9 @@ pub(crate) struct Retrieved {
     pub(crate) snapshot: String,
     /// Best first.
     pub(crate) results: Vec<Vec<Hit>>,
+    /// What a reader should know; absent when there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 /// A chunk found for a query.

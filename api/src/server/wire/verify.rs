@@ -63,14 +63,17 @@ pub(crate) struct VerifyResponse {
     sentences: Vec<Verified>,
     /// The snapshot that was searched.
     snapshot: String,
+    /// What a reader should know; absent when there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     /// What this is, and what it is not.
     notice: &'static str,
 }
 
 impl VerifyResponse {
     /// Of one snapshot.
-    pub(crate) fn new(snapshot: String, sentences: Vec<Verified>) -> Self {
-        Self { sentences, snapshot, notice: NOTICE }
+    pub(crate) fn new(snapshot: String, sentences: Vec<Verified>, warnings: Vec<String>) -> Self {
+        Self { sentences, snapshot, warnings, notice: NOTICE }
     }
 }
 
