@@ -9,7 +9,7 @@ pub(crate) struct PhiArgs {
     /// What becomes of names, dates of birth, record numbers and the like in a question: `redact` takes
     /// them out before anything is searched, logged, stored or sent; `block` refuses the question;
     /// `allow-local` uses them on this machine, stores the trace redacted, and refuses to send them
-    #[arg(long = "phi", value_name = "HANDLING", default_value_t = Handling::Redact, value_parser = parse)]
+    #[arg(id = "phi", long = "phi", value_name = "HANDLING", default_value_t = Handling::Redact, value_parser = parse)]
     pub(crate) handling: Handling,
 }
 

@@ -7,7 +7,7 @@ use agent::Judge;
 use agent::model::device;
 use agent::review::{Terms, Unsupported};
 use anyhow::Result;
-use clap::ValueEnum;
+use clap::{ArgAction, ValueEnum};
 
 use crate::home::Home;
 use crate::progress::Progress;
@@ -22,9 +22,9 @@ pub(crate) struct ReviewArgs {
     /// pregnancy, kidneys and liver, emergencies) they are struck in any case
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = Handling::Mark)]
     unsupported: Handling,
-    /// Do not ask a language model to mend what the evidence does not bear out
-    #[arg(long)]
-    no_repair: bool,
+    /// Whether a language model is asked once to mend what the evidence does not bear out
+    #[arg(long, value_name = "TRUE|FALSE", action = ArgAction::Set, default_value_t = true)]
+    repair: bool,
 }
 
 /// Who reads the evidence.
@@ -52,7 +52,7 @@ impl ReviewArgs {
             Handling::Mark => Unsupported::Mark,
             Handling::Strike => Unsupported::Strike,
         };
-        Ok(Terms { unsupported, repair: is_model && !self.no_repair, judge: self.judge.open(home)? })
+        Ok(Terms { unsupported, repair: is_model && self.repair, judge: self.judge.open(home)? })
     }
 }
 

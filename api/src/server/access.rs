@@ -90,6 +90,7 @@ static TABLE: &[Rule] = &[
     rule(Method::POST, "/v1/completions", ANYONE, Reads),
     rule(Method::POST, "/v1/embeddings", ANYONE, Reads),
     rule(Method::GET, "/v1/models", ANYONE, Reads),
+    rule(Method::GET, "/v1/models/{model}", ANYONE, Reads),
     rule(Method::POST, "/mcp", ANYONE, Reads),
     rule(Method::GET, "/mcp", ANYONE, Reads),
     rule(Method::DELETE, "/mcp", ANYONE, Reads),

@@ -30,6 +30,7 @@ const REJECTS: usize = 100;
 #[utoipa::path(
     get,
     path = "/v1/documents",
+    operation_id = "documents",
     tag = "corpus",
     params(DocumentParams),
     responses(
@@ -72,6 +73,7 @@ pub(super) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/documents/{id}",
+    operation_id = "document",
     tag = "corpus",
     params(("id" = String, Path, description = "the document's id, such as `pubmed:12345`; `/` in it as `%2F`")),
     responses(

@@ -18,6 +18,7 @@ use crate::runs::{self, Fault, Runs};
 #[utoipa::path(
     get,
     path = "/v1/runs",
+    operation_id = "runs",
     tag = "runs",
     params(RunsParams),
     responses(
@@ -58,6 +59,7 @@ pub(super) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/runs/{id}",
+    operation_id = "run",
     tag = "runs",
     params(("id" = String, Path, description = "the run: the name of its folder"), RunParams),
     responses(

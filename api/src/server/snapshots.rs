@@ -22,6 +22,7 @@ use crate::home::Home;
 #[utoipa::path(
     get,
     path = "/v1/snapshots",
+    operation_id = "snapshots",
     tag = "snapshots",
     responses(
         (status = 200, description = "all snapshots, newest first", body = Snapshots),

@@ -20,6 +20,7 @@ use super::wire::{EraseParams, Erased, Failure, StoredTrace, TraceCard, TracePag
 #[utoipa::path(
     get,
     path = "/v1/traces",
+    operation_id = "traces",
     tag = "traces",
     params(TraceParams),
     responses(
@@ -49,6 +50,7 @@ pub(super) async fn list(
 #[utoipa::path(
     get,
     path = "/v1/traces/{id}",
+    operation_id = "trace",
     tag = "traces",
     params(("id" = String, Path, description = "the trace, as the answer named it")),
     responses(

@@ -66,7 +66,8 @@ impl Home {
             json!({ "id": id, "title": title, "text": text }).to_string() + "\n"
         };
         std::fs::write(&file, documents.iter().map(line).collect::<String>()).unwrap();
-        self.run(&["corpus", "add", "--format", "jsonl", file.to_str().unwrap()]);
+        // some of these are hostile on purpose: what matters is what they do once they are evidence
+        self.run(&["corpus", "add", "--trust", "--format", "jsonl", file.to_str().unwrap()]);
     }
 
     pub(crate) fn build(&self) {

@@ -34,6 +34,7 @@ const EXPECT: &[(&str, &[&str], &[&str])] = &[
             "POST /v1/completions",
             "POST /v1/embeddings",
             "GET /v1/models",
+            "GET /v1/models/{}",
             "POST /mcp",
             "GET /mcp",
             "DELETE /mcp",
