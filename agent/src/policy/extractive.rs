@@ -96,7 +96,7 @@ impl Session for Reading {
                 }
             }
             Observation::Correction(_) | Observation::ForceFinal(_) | Observation::Repair(_) => {
-                self.step = Step::Answer
+                self.step = Step::Answer;
             }
         }
         Ok(None)

@@ -23,6 +23,9 @@ pub struct Claim<'a> {
     pub evidence: Vec<&'a Evidence>,
 }
 
+/// A finding and where it is; nothing where there are no sources.
+pub(crate) type Read = Option<(Finding, Option<Place>)>;
+
 /// A finding for each claim, in order, with its quote; none for one that cites nothing.
 ///
 /// # Errors
@@ -30,7 +33,7 @@ pub struct Claim<'a> {
 pub fn examine(claims: &[Claim<'_>], judge: Option<&Judge>) -> Result<Vec<Option<Finding>>> {
     let cited: Vec<(&str, Vec<Source<'_>>)> =
         claims.iter().map(|claim| (claim.text, claim.evidence.iter().copied().map(source).collect())).collect();
-    let quoted = |(claim, read): (&Claim<'_>, Option<(Finding, Option<Place>)>)| {
+    let quoted = |(claim, read): (&Claim<'_>, Read)| {
         let (mut finding, place) = read?;
         finding.quote = place.map(|place| quote(claim.evidence[place.passage], place.span));
         Some(finding)
@@ -42,10 +45,7 @@ pub fn examine(claims: &[Claim<'_>], judge: Option<&Judge>) -> Result<Vec<Option
 ///
 /// # Errors
 /// Those of the scorer.
-pub(crate) fn read(
-    cited: &[(&str, Vec<Source<'_>>)],
-    judge: Option<&Judge>,
-) -> Result<Vec<Option<(Finding, Option<Place>)>>> {
+pub(crate) fn read(cited: &[(&str, Vec<Source<'_>>)], judge: Option<&Judge>) -> Result<Vec<Read>> {
     let mut read: Vec<_> = cited.iter().map(|(text, sources)| by_rule(text, sources)).collect();
     let Some(judge) = judge else {
         return Ok(read);
@@ -79,7 +79,7 @@ pub(crate) fn read(
     Ok(read)
 }
 
-fn by_rule(text: &str, sources: &[Source<'_>]) -> Option<(Finding, Option<Place>)> {
+fn by_rule(text: &str, sources: &[Source<'_>]) -> Read {
     if sources.is_empty() {
         return None;
     }

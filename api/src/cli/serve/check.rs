@@ -22,7 +22,7 @@ pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         ("config", config(home, args)),
         ("keys", keys(home, args)),
         ("index", index(home)),
-        ("policy", args.policy.open(home).map(|policy| format!("{} opens", policy.name()))),
+        ("policy", opens(home, args)),
         ("address", address(args)),
     ];
     let mut failed = 0;
@@ -82,4 +82,11 @@ fn address(args: &Args) -> Result<String> {
         format!("{listen} cannot be listened on: end what listens there, or take another with --listen")
     })?;
     Ok(format!("{listen} is free"))
+}
+
+/// Who answers and who checks.
+fn opens(home: &Home, args: &Args) -> Result<String> {
+    let policy = args.policy.open(home)?;
+    let judge = if args.review.open(home, false)?.judge.is_some() { " and its judge opens" } else { "" };
+    Ok(format!("{} opens{judge}", policy.name()))
 }

@@ -20,9 +20,10 @@ use crate::home::Home;
 /// Options that are about the file itself or are no settings.
 const NO_KEYS: [&str; 3] = ["config", "print_config", "check"];
 /// Sections whose heading in `--help` is no noun.
-const SECTIONS: [(&str, &str); 1] = [("Who answers", "policy")];
+const SECTIONS: [(&str, &str); 3] =
+    [("Who answers", "policy"), ("How answers are checked", "review"), ("Identifiers of patients", "privacy")];
 /// What the example shows where there is no default: key and value.
-const EXAMPLES: [(&str, &str); 9] = [
+const EXAMPLES: [(&str, &str); 10] = [
     ("workers", "8"),
     ("host", "[\"evidence.example.org\"]"),
     ("cors", "[\"https://page.example.org\"]"),
@@ -32,6 +33,7 @@ const EXAMPLES: [(&str, &str); 9] = [
     ("adapter", "\"adapters/ward\""),
     ("kv_memory", "\"4G\""),
     ("threads", "8"),
+    ("judge", "\"scorer\""),
 ];
 const HEAD: &str = "\
 # Configuration of `anamnesis serve`: anamnesis.toml of the home, or what --config names.

@@ -101,11 +101,12 @@ async fn batch(service: &Arc<Service>, caller: &Caller, headers: &HeaderMap, val
     for value in values {
         match Message::read(value) {
             Ok(Message::Request(request)) => {
-                answers.push(match handle(service, caller, &request, Revision::Of2025March) {
+                let answer = match handle(service, caller, &request, Revision::Of2025March) {
                     Ok(Step::Done(result)) => response(&request.id, &result),
                     Ok(Step::Call(call)) => last(call).await,
                     Err(fault) => fault.to_message(Some(&request.id)),
-                })
+                };
+                answers.push(answer);
             }
             Ok(_) => {}
             Err((id, fault)) => answers.push(fault.to_message(id.as_ref())),
