@@ -7,7 +7,9 @@ use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 
 use super::error::{ApiError, Code};
 
@@ -21,6 +23,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let bytes = read(request, state).await?;
+        // a list would be read as the fields of a struct in their order
+        if bytes.trim_ascii_start().first() == Some(&b'[') {
+            return Err(ApiError::invalid("the body is a list: send an object"));
+        }
         match Json::from_bytes(&bytes) {
             Ok(Json(value)) => Ok(Self(value)),
             Err(JsonRejection::JsonDataError(error)) => Err(ApiError::invalid(place(&error))),
@@ -41,6 +47,17 @@ pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<
         return Err(ApiError::new(Code::UnsupportedMediaType, "content-type: send application/json"));
     }
     Bytes::from_request(request, state).await.map_err(|rejection| unreadable(&rejection))
+}
+
+/// An object in a field that may be absent; a list is not read as its fields in their order.
+///
+/// # Errors
+/// When it is something else, or the object is not in order.
+pub(in crate::server) fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    value: D,
+) -> Result<Option<T>, D::Error> {
+    let fields = Option::<Map<String, Value>>::deserialize(value)?;
+    fields.map(|fields| T::deserialize(Value::Object(fields)).map_err(D::Error::custom)).transpose()
 }
 
 /// The innermost cause: which field or position, and what is wrong with it.

@@ -9,7 +9,10 @@ fn bad_requests_name_what_is_wrong() {
     let home = Home::indexed();
     let server = Server::start(&home, &[]);
     let long = "x".repeat(16 * 1024 + 1);
-    let checks: [(&str, Value, &str); 14] = [
+    let checks: [(&str, Value, &str); 17] = [
+        ("/v1/ask", json!([QUESTION]), "object"),
+        ("/v1/snapshots", json!([null, null]), "object"),
+        ("/v1/verify", json!({ "text": "x", "filter": [null] }), "sequence"),
         ("/v1/ask", json!({}), "question"),
         ("/v1/ask", json!({ "question": "" }), "question"),
         ("/v1/ask", json!({ "question": " \n\t" }), "question"),

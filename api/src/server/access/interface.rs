@@ -1,5 +1,5 @@
-//! What the table says, told in the interface's description: which routes ask for a key, and what they
-//! answer without.
+//! What every route does before its handler is asked, told in the interface's description: which routes ask for a key and what
+//! they answer without, and what becomes of bodies that are too large or no JSON.
 
 use axum::http::Method;
 use utoipa::Modify;
@@ -8,8 +8,17 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, Secur
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response, ResponseBuilder};
 
 use super::{Found, Who, find};
+use crate::server::openai;
 
 const SCHEME: &str = "key";
+/// What routes answer whose caller is not let in.
+const KEY: [(&str, &str); 3] = [
+    ("401", "the service has keys, and there is no right one: see `WWW-Authenticate`"),
+    ("403", "the key's role does not reach here, or the page that asks is of another origin"),
+    ("429", "too often: try again after `Retry-After` seconds"),
+];
+/// What routes answer whose body is not read.
+const BODY: [(&str, &str); 2] = [("413", "the body is too large"), ("415", "the body is not JSON by its media type")];
 
 /// Adds it.
 #[derive(Debug)]
@@ -28,28 +37,30 @@ impl Modify for Keyed {
                 (Method::DELETE, &mut item.delete),
             ];
             for (method, operation) in operations {
-                if let (Some(operation), Found::Rule(rule)) = (operation, find(&method, path))
+                let Some(operation) = operation else { continue };
+                let envelope = if openai::is_route(path) { "OpenAiFailure" } else { "Failure" };
+                if let Found::Rule(rule) = find(&method, path)
                     && rule.who != Who::Open
                 {
-                    ask_for_key(operation);
+                    operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
+                    answers(operation, envelope, &KEY);
+                }
+                if operation.request_body.is_some() {
+                    answers(operation, envelope, &BODY);
                 }
             }
         }
     }
 }
 
-fn ask_for_key(operation: &mut Operation) {
-    operation.security = Some(vec![SecurityRequirement::new(SCHEME, Vec::<String>::new())]);
-    for (status, description) in [
-        ("401", "the service has keys, and there is no right one: see `WWW-Authenticate`"),
-        ("403", "the key's role does not reach here, or the page that asks is of another origin"),
-        ("429", "too often: try again after `Retry-After` seconds"),
-    ] {
-        operation.responses.responses.entry(status.to_owned()).or_insert_with(|| refusal(description));
+fn answers(operation: &mut Operation, envelope: &str, refusals: &[(&str, &str)]) {
+    for (status, description) in refusals {
+        let refusal = || refusal(description, envelope);
+        operation.responses.responses.entry((*status).to_owned()).or_insert_with(refusal);
     }
 }
 
-fn refusal(description: &str) -> RefOr<Response> {
-    let envelope = Content::new(Some(Ref::from_schema_name("Failure")));
+fn refusal(description: &str, envelope: &str) -> RefOr<Response> {
+    let envelope = Content::new(Some(Ref::from_schema_name(envelope)));
     ResponseBuilder::new().description(description).content("application/json", envelope).build().into()
 }

@@ -20,8 +20,10 @@ pub(crate) struct AskRequest {
     #[schema(example = "01M80Y0ZSXQSE9ASYHC7RYTHW5")]
     pub(crate) follows: Option<String>,
     /// What may be evidence; anything unless given.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     pub(crate) filter: Option<Filter>,
     /// Bounds of the episode; the service's own where not given.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     pub(crate) budget: Option<Budget>,
     /// Seed of whatever is random in the policy; 0 unless given.
     pub(crate) seed: Option<u64>,

@@ -20,6 +20,7 @@ pub(crate) struct AskArguments {
     #[schema(min_length = 1, max_length = 16_384)]
     pub(crate) question: String,
     /// What may be evidence; anything unless given.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     pub(crate) filter: Option<Filter>,
 }
 
@@ -34,6 +35,7 @@ pub(crate) struct SearchArguments {
     #[schema(minimum = 1, maximum = 50)]
     k: Option<usize>,
     /// Which documents may be found; any unless given.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     filter: Option<Filter>,
 }
 

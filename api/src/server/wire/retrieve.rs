@@ -84,6 +84,7 @@ pub(crate) struct RetrieveRequest {
     /// How two arms become one list; `minmax` unless given.
     fusion: Option<Fusion>,
     /// Which chunks may be found; any unless given.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     filter: Option<Filter>,
     /// Chunks of one document at most; 3 unless given, 0 is no limit.
     per_document: Option<usize>,

@@ -24,6 +24,7 @@ pub(crate) struct VerifyRequest {
     #[schema(min_length = 1, max_length = 16_384, example = "Metformin is contraindicated in metabolic acidosis.")]
     text: String,
     /// What may be evidence; anything unless given.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     filter: Option<Filter>,
     /// Hits that are read for each sentence; 5 unless given.
     #[schema(minimum = 1, maximum = 20)]

@@ -23,6 +23,7 @@ pub(crate) struct ChatRequest {
     /// Answer with server-sent events.
     pub(crate) stream: Option<bool>,
     /// What the stream tells besides.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     pub(crate) stream_options: Option<StreamOptions>,
     /// All else: refused where it would change the answer (`n`, `tools`, `logprobs`, `response_format`, `stop`, …),
     /// else without effect (`temperature`, `max_tokens`, `user`, …).

@@ -22,6 +22,7 @@ pub(crate) struct CompletionRequest {
     /// Answer with server-sent events.
     pub(crate) stream: Option<bool>,
     /// What the stream tells besides.
+    #[serde(default, deserialize_with = "crate::server::body::object")]
     pub(crate) stream_options: Option<StreamOptions>,
     /// All else: refused where it would change the answer, else without effect.
     #[serde(flatten)]
