@@ -65,7 +65,7 @@ pub enum Event {
     Verdict {
         /// Its place in the answer, from 1.
         sentence: usize,
-        /// By rule.
+        /// By rule, or by a scorer.
         finding: Finding,
     },
     /// A work the answer cites.

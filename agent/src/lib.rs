@@ -10,7 +10,7 @@
 //! * [`Answer`]: sentences and the citations that support them, built from the ledger alone;
 //! * [`replay`]: an episode again, from its trace;
 //! * [`evaluate`]: how often the gold document is among those cited;
-//! * [`check`]: what evidence says of a sentence, by rule: its words and its amounts;
+//! * [`check`]: what evidence says of a sentence, by rule: its words, its amounts and its direction;
 //! * [`review`]: what becomes of an answer before it leaves: examined, mended, marked or struck, and what its reader should know;
 //! * [`Judge`]: what evidence says about a claim, by a trained scorer ([`judge`]);
 //! * [`engine`]: many generations on one decoder, continuously batched;

@@ -45,7 +45,7 @@ impl Home {
         self.root.join("cache")
     }
 
-    /// Encoders a user keeps here, a folder each.
+    /// Models a user keeps here, a folder each: language models, encoders, scorers.
     pub(crate) fn models(&self) -> PathBuf {
         self.root.join("models")
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use file::KeysFile;
 
 /// Who is called so is this machine's own user, where no key exists.
-pub(crate) const LOCAL: &str = "local";
+pub(crate) use corpus::store::LOCAL;
 
 const PREFIX: &str = "ana_";
 const FORMAT: u32 = 1;

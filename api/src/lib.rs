@@ -4,7 +4,7 @@
 //! * `home`: what lies where on disk, and how it is opened; `building`: a snapshot of it; `keeping`: traces in it; `runs`: of training;
 //! * `server`: the axum service; async ends in `worker`, where requests cross to blocking threads;
 //! * `policies` and `review`: who answers and how answers are checked, the same wherever a question is asked;
-//! * `keys`: who may use a service;
+//! * `privacy`: what becomes of identifiers of patients; `keys`: who may use a service;
 //! * `output` and `progress`: stdout is data, stderr is progress.
 //!
 //! **Invariants.** No optimiser is linked here and no tensor is named. Standard output holds results

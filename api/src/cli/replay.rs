@@ -2,24 +2,19 @@
 
 use agent::{Cancel, Trace, TraceId, replay::replay};
 use anyhow::{Context, Result, bail};
-use corpus::store::{TraceListing, TraceRow};
 use serde_json::json;
 
 use super::Outcome;
 use super::ask::clock;
 use crate::home::Home;
-use crate::output::{LABEL, Output, STRONG, WARNING};
+use crate::output::{Output, STRONG, WARNING};
 use crate::review::JudgeArgs;
 
 /// What `replay` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The trace, as `ask` named it
-    #[arg(required_unless_present = "list")]
-    trace: Option<String>,
-    /// List stored traces, newest first, instead
-    #[arg(long, conflicts_with = "trace")]
-    list: bool,
+    trace: TraceId,
     /// Print the stored trace as one line of JSON instead of repeating it
     #[arg(long)]
     export: bool,
@@ -29,21 +24,9 @@ pub(crate) struct Args {
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
     let store = home.read_store()?;
-    let Some(name) = &args.trace else {
-        for TraceRow { id, created, .. } in
-            store.traces(&TraceListing { limit: Some(1_000), ..TraceListing::default() })?
-        {
-            if output.is_json() {
-                output.json(&json!({ "id": id, "created": created }))?;
-            } else {
-                output.line(format!("{LABEL}{id}{LABEL:#}  {created}"))?;
-            }
-        }
-        return Ok(Outcome::Done);
-    };
-    let id: TraceId = name.parse()?;
+    let id = &args.trace;
     let Some((_, stored)) = store.trace(id.as_str())? else {
-        bail!("no trace {id} in this home: see `anamnesis replay --list`");
+        bail!("no trace {id} in this home: see `anamnesis trace list`");
     };
     if args.export {
         Output::raw(format!("{stored}\n").as_bytes())?;

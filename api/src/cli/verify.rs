@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use agent::judge::Label;
+use agent::phi::Admitted;
 use agent::review::{Verified, verify};
 use agent::{Cancel, NOTICE};
 use anyhow::{Context, Result, bail};
@@ -13,6 +14,7 @@ use super::ask::prepare_starter;
 use super::filter::FilterArgs;
 use crate::home::Home;
 use crate::output::{FAINT, LABEL, Output, STRONG, WARNING};
+use crate::privacy::PhiArgs;
 use crate::review::JudgeArgs;
 use crate::server::wire;
 
@@ -28,6 +30,8 @@ pub(crate) struct Args {
     filter: FilterArgs,
     #[command(flatten)]
     judge: JudgeArgs,
+    #[command(flatten)]
+    phi: PhiArgs,
 }
 
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
@@ -38,6 +42,10 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     }
     if text.trim().is_empty() {
         bail!("the text is empty: anamnesis verify \"Metformin is contraindicated in acidosis.\"");
+    }
+    let Admitted { text, warning } = args.phi.handling.admit(&text, false)?;
+    if let Some(message) = &warning {
+        output.note(message);
     }
     let judge = args.judge.open(home)?;
     if home.is_empty()? {
@@ -50,7 +58,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         verified.iter().filter(|one| one.finding.as_ref().is_some_and(agent::check::Finding::is_support)).count();
     if output.is_json() {
         let sentences = verified.iter().map(wire::Verified::from).collect();
-        output.json(&wire::VerifyResponse::new(retriever.snapshot().to_owned(), sentences, Vec::new()))?;
+        output.json(&wire::VerifyResponse::new(retriever.snapshot().to_owned(), sentences, Vec::from_iter(warning)))?;
     } else {
         for one in &verified {
             show(one, output)?;

@@ -33,7 +33,7 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
 ///
 /// The answer is one object; every sentence of it cites what supports it. With `Accept: text/event-stream`
 /// or `stream: true` the episode is told as it happens, as server-sent events named `turn`, `query`, `hits`,
-/// `evidence`, `answer`, `citation` and `warning`, and at the end `final` (the whole object again) or `error`.
+/// `evidence`, `answer`, `citation`, `verdict` and `warning`, and at the end `final` (the whole object again) or `error`.
 #[utoipa::path(
     post,
     path = "/v1/ask",

@@ -186,9 +186,16 @@ async fn change(
     Ok(Json(Changed { changed: changed.await? }))
 }
 
+/// Whether an act on `document` may be shown; one on no document, or on one that is gone, is for those who may read all.
+fn may_read(store: &Store, caller: &Caller, document: Option<&DocumentId>) -> Result<bool, ApiError> {
+    let Some(id) = document else { return Ok(false) };
+    Ok(store.collections_of(id)?.is_some_and(|names| caller.may_read(&names)))
+}
+
 /// List what was done.
 ///
-/// Latest first, a page at a time: `next` is what `after` takes.
+/// Latest first, a page at a time: `next` is what `after` takes. A key that is bound to collections is shown what was done to
+/// their documents; pages may then be shorter.
 #[utoipa::path(
     get,
     path = "/v1/audit",
@@ -203,6 +210,7 @@ async fn change(
 )]
 pub(super) async fn audit(
     State(service): Asked,
+    Extension(caller): Extension<Caller>,
     Params(asked): Params<AuditParams>,
 ) -> Result<Json<ActPage>, ApiError> {
     let limit = params::limit(asked.limit)?;
@@ -210,17 +218,27 @@ pub(super) async fn audit(
         DocumentId::parse(&id).ok_or_else(|| ApiError::invalid(format!("document: `{id}` is no document id")))
     });
     let document = document.transpose()?;
-    let found = service.read(move |store| Ok(store.audit_page(document.as_ref(), asked.after, limit + 1)?)).await?;
-    let has_more = found.len() > limit as usize;
-    let acts: Vec<Act> = found.into_iter().take(limit as usize).map(Act::from).collect();
-    let next = acts.last().filter(|_| has_more).map(|act| act.number);
-    Ok(Json(ActPage { acts, next }))
+    let page = service.read(move |store| {
+        let mut found = store.audit_page(document.as_ref(), asked.after, limit + 1)?;
+        let has_more = found.len() > limit as usize;
+        found.truncate(limit as usize);
+        let next = found.last().filter(|_| has_more).map(|row| row.number);
+        let mut acts = Vec::with_capacity(found.len());
+        for row in found {
+            if caller.collections.is_none() || may_read(store, &caller, row.document.as_ref())? {
+                acts.push(Act::from(row));
+            }
+        }
+        Ok(ActPage { acts, next })
+    });
+    Ok(Json(page.await?))
 }
 
 /// List answers that need a second look.
 ///
 /// Stored answers, newest first, that cite a document which is retracted, quarantined or removed now, or of concern now
-/// and was not: each with these documents.
+/// and was not: each with these documents. Curators see the answers of all callers here, since they are to be told; a key
+/// that is bound to collections sees those that cite documents of its own.
 #[utoipa::path(
     get,
     path = "/v1/affected",
@@ -235,11 +253,27 @@ pub(super) async fn audit(
 )]
 pub(super) async fn affected(
     State(service): Asked,
+    Extension(caller): Extension<Caller>,
     Params(asked): Params<AffectedParams>,
 ) -> Result<Json<AffectedPage>, ApiError> {
     let limit = params::limit(asked.limit)?;
     let after = super::traces::cursor(asked.after)?;
-    let found = service.read(move |store| Ok(store.affected(after.as_deref(), limit + 1)?)).await?;
-    let (found, next) = params::page(found, limit, |one| one.trace.id.clone());
-    Ok(Json(AffectedPage { affected: found.into_iter().map(AffectedAnswer::from).collect(), next }))
+    let page = service.read(move |store| {
+        let found = store.affected(after.as_deref(), limit + 1)?;
+        let (mut found, next) = params::page(found, limit, |one| one.trace.id.clone());
+        if caller.collections.is_some() {
+            for one in &mut found {
+                let mut shown = Vec::new();
+                for document in std::mem::take(&mut one.documents) {
+                    if may_read(store, &caller, Some(&document.id))? {
+                        shown.push(document);
+                    }
+                }
+                one.documents = shown;
+            }
+            found.retain(|one| !one.documents.is_empty());
+        }
+        Ok(AffectedPage { affected: found.into_iter().map(AffectedAnswer::from).collect(), next })
+    });
+    Ok(Json(page.await?))
 }

@@ -6,7 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use corpus::DocumentId;
-use corpus::reader::{self, Options};
+use corpus::reader::{self, Options, Record};
 use corpus::store::Listing;
 
 use super::Service;
@@ -129,14 +129,29 @@ pub(super) async fn add(
     if caller.collections.as_ref().is_some_and(|own| !own.contains(&collection)) {
         return Err(ApiError::new(Code::NotFound, "collection: no such collection is yours"));
     }
+    let bound = caller.clone();
     let added = service.write(caller, move |store| {
         let name = format!("request {}", request_id.0);
         let mut rejected = Vec::new();
-        let records = reader::open_bytes(&name, content.into_bytes(), &options)?.inspect(|record| match record {
-            Err(set_aside) if rejected.len() < REJECTS => rejected.push(Rejected::from(set_aside)),
-            _ => {}
-        });
-        let counts = store.ingest_because(&collection, &reason, records)?;
+        let records: Vec<_> = reader::open_bytes(&name, content.into_bytes(), &options)?.collect();
+        for record in &records {
+            let id = match record {
+                Ok(Record::Document(document)) => &document.id,
+                Ok(Record::Delete(id)) => id,
+                Err(set_aside) => {
+                    if rejected.len() < REJECTS {
+                        rejected.push(Rejected::from(set_aside));
+                    }
+                    continue;
+                }
+            };
+            // an id that is taken elsewhere would be replaced, and be read from then on
+            if store.collections_of(id)?.is_some_and(|names| !bound.may_read(&names)) {
+                let message = format!("`{id}` belongs to a collection that is not yours: nothing was added");
+                return Err(ApiError::new(Code::NotFound, message));
+            }
+        }
+        let counts = store.ingest_because(&collection, &reason, records.into_iter())?;
         Ok(Added::new(counts, rejected))
     });
     Ok(Json(added.await?))

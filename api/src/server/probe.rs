@@ -37,6 +37,7 @@ fn routes() -> Index {
         routes: vec![
             "GET /: this list, or for a browser the page",
             "POST /v1/ask: a question, answered with citations (JSON or server-sent events)",
+            "POST /v1/verify: any text, held against the corpus sentence by sentence",
             "POST /v1/retrieve: hits for one query or several",
             "POST /retrieve: the same in the form of Search-R1",
             "GET /v1/chunks/{id}: what a citation points to",

@@ -30,6 +30,7 @@ use super::wire::{Failure, Verified, VerifyRequest, VerifyResponse};
         (status = 400, description = "the request is not in order", body = Failure),
         (status = 413, description = "the body is too large", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
+        (status = 422, description = "the text holds identifiers of a person, and the service refuses such", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
         (status = 503, description = "no index is open", body = Failure),
         (status = 504, description = "it took too long", body = Failure),

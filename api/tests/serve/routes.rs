@@ -14,12 +14,14 @@ fn the_service_tells_what_it_is() {
     assert!(home.path().join("snapshots").join(ready["snapshot"].as_str().unwrap()).is_dir());
     let index = server.get("/").ok();
     assert!(index["notice"].as_str().unwrap().contains("no medical advice"));
-    assert!(index["routes"].as_array().unwrap().len() >= 7);
     let document = server.get("/openapi.json").ok();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
     let listed: Vec<_> = document["paths"].as_object().unwrap().keys().collect();
-    for path in ["/v1/ask", "/v1/retrieve", "/retrieve", "/v1/chunks/{id}", "/healthz", "/readyz"] {
-        assert!(listed.iter().any(|known| *known == path), "{path} is not described");
+    let named = index["routes"].to_string();
+    for path in listed {
+        // what hangs below a place is named with it
+        let place: Vec<_> = path.split('/').take(3).collect();
+        assert!(named.contains(&place.join("/")), "{path} is not named");
     }
 }
 

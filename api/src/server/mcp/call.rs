@@ -213,9 +213,9 @@ fn search(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<w
             if texts.is_empty() {
                 texts.push("Nothing found.".to_owned());
             }
-            texts.extend(warnings.into_iter().map(|warning| format!("Note: {warning}")));
+            texts.extend(warnings.iter().map(|warning| format!("Note: {warning}")));
             let text = texts.join("\n\n");
-            Outcome::new(text, &Searched { snapshot: retriever.snapshot().to_owned(), hits })
+            Outcome::new(text, &Searched { snapshot: retriever.snapshot().to_owned(), hits, warnings })
         });
         tell(Told::Over(outcome));
     };

@@ -45,6 +45,7 @@ const UNREAD: &str = "earlier messages of this conversation were not read: ask q
         (status = 404, description = "no model is called so", body = OpenAiFailure),
         (status = 413, description = "the body is too large", body = OpenAiFailure),
         (status = 415, description = "the body is not JSON by its media type", body = OpenAiFailure),
+        (status = 422, description = "the question holds identifiers of a person, and the service refuses such", body = OpenAiFailure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = OpenAiFailure),
         (status = 502, description = "the language model behind the service failed", body = OpenAiFailure),
         (status = 503, description = "no index is open", body = OpenAiFailure),

@@ -69,6 +69,9 @@ pub(crate) struct Searched {
     pub(crate) snapshot: String,
     /// Best first.
     pub(crate) hits: Vec<Hit>,
+    /// What whoever asks should know; absent when there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What `get_document` takes.
