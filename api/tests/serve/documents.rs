@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::client::{Client, key};
 use crate::harness::{Home, Server};
 
 /// The ids of all pages of a list.
@@ -174,4 +175,35 @@ fn a_page_of_ten_thousand_documents_comes_at_once() {
         let took = took.min().unwrap();
         assert!(took.as_millis() < 50, "{query}: {took:?}");
     }
+}
+
+#[test]
+fn a_bound_curator_stays_within_the_collections_of_the_key() {
+    let home = Home::indexed();
+    let bound = key(&home, "ward", &["--role", "curator", "--collection", "ward"]);
+    let all = key(&home, "all", &["--role", "curator"]);
+    let server = Server::start(&home, &[]);
+    let nobody = Client::new(&server);
+    let (bound, all) = (nobody.with(&bound), nobody.with(&all));
+    let add = |id: &str, source: &str| {
+        let content = json!({ "id": id, "text": "Aspirin thins the blood." }).to_string();
+        json!({ "collection": "ward", "format": "jsonl", "content": content, "source": source, "reason": "a test" })
+    };
+    // metformin is another collection's
+    let taken = bound.post("/v1/documents", &add("metformin", "documents"));
+    assert_eq!(taken.status, 404, "{}", taken.text);
+    assert!(all.get("/v1/documents/documents:metformin").ok()["text"].as_str().unwrap().contains("first-line"));
+    assert_eq!(bound.get("/v1/documents/documents:metformin").status, 404);
+    bound.post("/v1/documents", &add("aspirin", "ward")).ok();
+    let quarantine = json!({ "ids": ["documents:asthma"], "reason": "a test" });
+    assert_eq!(bound.post("/v1/documents/quarantine", &quarantine).status, 404);
+    all.post("/v1/documents/quarantine", &quarantine).ok();
+    let tag = json!({ "ids": ["ward:aspirin"], "tag": "own", "reason": "a test" });
+    bound.post("/v1/documents/tag", &tag).ok();
+    let acts = |client: &Client| -> Vec<String> {
+        let page = client.get("/v1/audit").ok();
+        page["acts"].as_array().unwrap().iter().map(|act| act["document"].to_string()).collect()
+    };
+    assert!(acts(&all).iter().any(|document| document.contains("asthma")));
+    assert!(!acts(&bound).is_empty() && acts(&bound).iter().all(|document| document.contains("ward:aspirin")));
 }
