@@ -187,6 +187,7 @@ impl Answer {
 
     /// Lists what the sentences cite, in order of first use, each with the quote nearest to the sentence that cites it first.
     pub(crate) fn cite(&mut self, ledger: &Ledger) {
+        self.citations.clear();
         for sentence in &self.sentences {
             for evidence in sentence.cites.iter().filter_map(|label| ledger.get(*label)) {
                 if !self.citations.iter().any(|citation| citation.label == evidence.label) {
@@ -196,12 +197,12 @@ impl Answer {
         }
     }
 
-    /// Keeps `sentences` alone, and of the citations those that they use.
-    pub(crate) fn keep(&mut self, sentences: Vec<Sentence>) {
+    /// Keeps `sentences` alone, and cites what they cite.
+    pub(crate) fn keep(&mut self, sentences: Vec<Sentence>, ledger: &Ledger) {
         self.sentences = sentences;
         self.text = self.joined();
-        let sentences = &self.sentences;
-        self.citations.retain(|citation| sentences.iter().any(|sentence| sentence.cites.contains(&citation.label)));
+        self.uncited = self.sentences.iter().filter(|sentence| sentence.cites.is_empty()).count();
+        self.cite(ledger);
     }
 
     fn joined(&self) -> String {

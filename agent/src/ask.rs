@@ -29,7 +29,7 @@ use crate::protocol::{self, AbstainCode, Action, Fault, Parser, Profile, Progres
 use crate::review::{Reviewed, Terms};
 use crate::session::{Act, ActLimits, Observation, Session, Task};
 use crate::trace::{Author, Search, Segment, StopReason, Timings, VERSION, milliseconds};
-use crate::{Answer, Budget, Cancel, Earlier, Event, Result, Trace, TraceId};
+use crate::{Answer, Budget, Cancel, Earlier, Error, Event, Result, Trace, TraceId};
 
 /// A question and the terms it is asked on.
 #[derive(Clone, Debug)]
@@ -223,12 +223,21 @@ impl<'a> Episode<'a> {
             if self.phase == Phase::Searching && (self.turn > self.task.budget.turns || (spent && self.tokens > 0)) {
                 self.force_final()?;
             }
-            let turn = self.act()?;
+            let turn = match self.act() {
+                // an answer that could not be mended is still an answer
+                Err(Error::Cancelled) => return Err(Error::Cancelled),
+                Err(_) if self.draft.is_some() => {
+                    self.warn("the answer could not be mended: it is told as it was drafted".to_owned());
+                    return self.no_final();
+                }
+                acted => acted?,
+            };
             self.record.faults.extend(turn.faults.iter().map(|fault| (self.turn, *fault)));
             match (turn.action, self.phase) {
                 (Some(Action::Answer(cited)), _) => {
                     let answer = self.draft(&cited)?;
                     if !self.asks_to_mend(&answer)? {
+                        let answer = self.better(answer);
                         return self.leave(answer, StopReason::Answered);
                     }
                 }
@@ -333,9 +342,9 @@ fn current(earlier: &Earlier, retriever: &dyn Retrieve) -> Result<Earlier> {
     let ids: Vec<_> = earlier.evidence.iter().map(|evidence| evidence.chunk).collect();
     let mut earlier = earlier.clone();
     for (evidence, found) in earlier.evidence.iter_mut().zip(retriever.read(&ids)?) {
-        if found.is_none() {
-            evidence.text.clear();
-            evidence.span.end = evidence.span.start;
+        match found {
+            Some(found) => evidence.status = found.document.status,
+            None => evidence.withdraw(),
         }
     }
     Ok(earlier)

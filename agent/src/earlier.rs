@@ -1,9 +1,14 @@
 //! [`Earlier`]: the episode that a follow-up question goes on from.
 
 use retriever::Evidence;
+use retriever::evidence::estimate_tokens;
 use serde::{Deserialize, Serialize};
 
 use crate::{Trace, TraceId};
+
+/// Tokens of evidence that a follow-up begins with: what was cited comes first, then what was found last. Without a bound a
+/// long conversation would carry all that it ever read.
+const TOKENS: usize = 6_000;
 
 /// What a follow-up question goes on from. Its evidence keeps its labels: it is the beginning of the new ledger.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,7 +30,18 @@ pub struct Earlier {
 impl Earlier {
     /// The episode of `trace`.
     pub fn of(trace: &Trace) -> Self {
-        let evidence = trace.ledger.entries().to_vec();
+        let mut evidence = trace.ledger.entries().to_vec();
+        let is_cited = |one: &Evidence| trace.answer.citations.iter().any(|citation| citation.label == one.label);
+        let mut order: Vec<usize> = (0..evidence.len()).rev().collect();
+        order.sort_by_key(|place| !is_cited(&evidence[*place]));
+        let mut room = TOKENS;
+        for place in order {
+            let cost = estimate_tokens(&evidence[place].text);
+            match room.checked_sub(cost) {
+                Some(left) => room = left,
+                None => evidence[place].withdraw(),
+            }
+        }
         Self {
             trace: trace.id.clone(),
             question: trace.question.clone(),

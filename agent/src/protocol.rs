@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use parse::{Parser, Progress, Turn, parse};
 pub use profile::Profile;
 pub use query::{Modifier, SearchQuery};
-pub use render::{asked, correction, escape, force_final, information, render, repair, system_prompt};
+pub use render::{asked, correction, escape, force_final, information, is_repair, render, repair, system_prompt};
 pub use token::TokenParser;
 
 /// What a policy did in a turn.

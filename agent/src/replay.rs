@@ -10,6 +10,7 @@ use retriever::Retrieve;
 use serde::{Deserialize, Serialize};
 
 use crate::policy::{Extractive, Policy, Scripted};
+use crate::protocol::is_repair;
 use crate::review::{Reviewed, Terms};
 use crate::session::{Act, Tokens};
 use crate::trace::{Author, CHECKED, QUOTED, Segment};
@@ -92,7 +93,10 @@ fn terms(recorded: &Trace, judge: Option<Arc<Judge>>) -> Result<Option<Terms>> {
             )));
         }
     };
-    Ok(Some(Terms { unsupported: *unsupported, repair: *repair, judge }))
+    // whether there was time to mend is not repeated: the record tells
+    let asked = |segment: &Segment| segment.author == Author::Environment && is_repair(&segment.text);
+    let repair = *repair && recorded.segments.iter().any(asked);
+    Ok(Some(Terms { unsupported: *unsupported, repair, judge }))
 }
 
 fn script(recorded: &Trace) -> Result<Scripted> {
@@ -126,6 +130,10 @@ fn act(segment: &Segment) -> Act {
 fn read_as_recorded(recorded: &Trace, now: &mut Trace) {
     now.opening.clone_from(&recorded.opening);
     now.sampling = recorded.sampling;
+    now.reviewed.clone_from(&recorded.reviewed);
+    if recorded.version < QUOTED {
+        now.answer.citations.iter_mut().for_each(|citation| citation.doi = None);
+    }
     for sentence in &mut now.answer.sentences {
         if recorded.version < CHECKED {
             sentence.finding = None;

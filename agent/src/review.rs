@@ -31,7 +31,7 @@ use crate::answer::{Answer, Citation, Outcome, Sentence};
 use crate::judge::Judge;
 use crate::matching::{overlap, stems};
 use crate::protocol::AbstainCode;
-use crate::{Ask, Result};
+use crate::{Ask, Cancel, Result};
 
 /// Nearest evidence that an abstention shows.
 const NEAREST: usize = 3;
@@ -115,8 +115,8 @@ pub struct Struck {
 /// Marks or strikes what the evidence does not bear out, and adds the [`Review`]. Sentences are examined already.
 ///
 /// # Errors
-/// Those of the scorer.
-pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger) -> Result<Answer> {
+/// Those of the scorer, or when the caller cancels.
+pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, cancel: &Cancel) -> Result<Answer> {
     let mut review = Review {
         understood: understand(&task.question),
         risks: risks(&task.question, &answer.text),
@@ -128,7 +128,7 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger) ->
             std::mem::take(&mut answer.sentences).into_iter().partition(|sentence| !strikes || sentence.is_supported());
         review.struck =
             out.into_iter().map(|sentence| Struck { why: sentence.concern(), text: sentence.text }).collect();
-        answer.keep(kept);
+        answer.keep(kept, ledger);
         let beside = review.risks.iter().find(|risk| !speaks_of(&answer, ledger, **risk, &task.question));
         if answer.sentences.is_empty() {
             let text = "nothing of the draft is borne out by the evidence it cites";
@@ -140,7 +140,7 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger) ->
             review.struck.extend(drafted);
             answer = Answer::abstained(AbstainCode::Insufficient, text);
         } else {
-            review.conflicts = conflicts(&answer.sentences, ledger, terms.judge.as_deref())?;
+            review.conflicts = conflicts(&answer.sentences, ledger, terms.judge.as_deref(), cancel)?;
             review.marks = Some(marks(&Seen {
                 sentences: &answer.sentences,
                 citations: &answer.citations,
@@ -154,7 +154,8 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger) ->
     if let Outcome::Abstained(code) = &mut answer.outcome {
         let wanted: BTreeSet<_> = stems(&task.question).into_iter().collect();
         let is_near = |one: &&Evidence| overlap(&wanted, &format!("{} {}", one.title, one.text)) >= NEAR;
-        let nearest = ledger.entries().iter().filter(is_near).take(NEAREST);
+        let here = ledger.entries().iter().filter(|one| !one.is_withdrawn());
+        let nearest = here.filter(is_near).take(NEAREST);
         review.nearest = nearest.map(|evidence| Citation::new(evidence, &task.question)).collect();
         if is_fragment(&task.question) && *code == AbstainCode::Insufficient {
             *code = AbstainCode::NeedsClarification;

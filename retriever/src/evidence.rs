@@ -66,6 +66,19 @@ pub enum Admission {
     OverBudget,
 }
 
+impl Evidence {
+    /// Takes the text away; the label stays, so that it is never given to another.
+    pub fn withdraw(&mut self) {
+        self.text.clear();
+        self.span.end = self.span.start;
+    }
+
+    /// Whether it was.
+    pub fn is_withdrawn(&self) -> bool {
+        self.text.is_empty()
+    }
+}
+
 impl Ledger {
     /// An empty ledger that admits at most `budget` tokens of text (see [`estimate_tokens`]).
     pub fn new(budget: usize) -> Self {
@@ -79,7 +92,8 @@ impl Ledger {
 
     /// Admits a chunk under the next label, unless it is known or does not fit.
     pub fn admit(&mut self, found: ChunkInContext) -> Admission {
-        if let Some(known) = self.entries.iter().find(|entry| entry.chunk == found.chunk.id) {
+        let known = self.entries.iter_mut().find(|entry| entry.chunk == found.chunk.id);
+        if let Some(known) = known.as_ref().filter(|known| !known.is_withdrawn()) {
             return Admission::Known(known.label);
         }
         let tokens = estimate_tokens(&found.chunk.text);
@@ -87,6 +101,10 @@ impl Ledger {
             return Admission::OverBudget;
         }
         self.spent += tokens;
+        if let Some(back) = known {
+            (back.text, back.span, back.status) = (found.chunk.text, found.chunk.span, found.document.status);
+            return Admission::New(back.label);
+        }
         let label = Label(self.entries.len() as u32 + 1);
         self.entries.push(Evidence {
             label,
@@ -105,10 +123,10 @@ impl Ledger {
         Admission::New(label)
     }
 
-    /// The evidence under `label`, if the ledger ever gave it out.
+    /// The evidence under `label`, if the ledger ever gave it out and it was not withdrawn since.
     pub fn get(&self, label: Label) -> Option<&Evidence> {
         let index = (label.0 as usize).checked_sub(1)?;
-        self.entries.get(index)
+        self.entries.get(index).filter(|entry| !entry.is_withdrawn())
     }
 
     /// All evidence, by label.

@@ -14,6 +14,8 @@ use crate::{Answer, Event, Result};
 
 /// Hits that are read for a sentence that cites nothing.
 const LATER: usize = 3;
+/// Sentences that are looked up.
+const LOOKED_UP: usize = 16;
 
 impl Episode<'_> {
     /// What the policy wrote, examined. Sentences that cite nothing are looked up first, where answers are reviewed.
@@ -25,7 +27,8 @@ impl Episode<'_> {
         let judge = self.task.review.as_ref().and_then(|terms| terms.judge.clone());
         answer.examine(&self.record.ledger, judge.as_deref())?;
         if self.task.review.is_some() && answer.uncited > 0 {
-            for sentence in answer.sentences.iter_mut().filter(|sentence| sentence.cites.is_empty()) {
+            let uncited = answer.sentences.iter_mut().filter(|sentence| sentence.cites.is_empty());
+            for sentence in uncited.take(LOOKED_UP) {
                 self.look_up(sentence)?;
             }
             answer.uncited = answer.sentences.iter().filter(|sentence| sentence.cites.is_empty()).count();
@@ -83,6 +86,15 @@ impl Episode<'_> {
         Ok(true)
     }
 
+    /// Of a draft and what came of it, the one of which more is borne out; what was mended, of equals.
+    pub(super) fn better(&mut self, mended: Answer) -> Answer {
+        let supported = |answer: &Answer| answer.sentences.iter().filter(|sentence| sentence.is_supported()).count();
+        match self.draft.take() {
+            Some(draft) if supported(&draft) > supported(&mended) => draft,
+            _ => mended,
+        }
+    }
+
     /// The episode ends without a new answer: with the draft where there is one.
     pub(super) fn unanswered(mut self, abstention: Answer, stop: StopReason) -> Result<Done> {
         match self.draft.take() {
@@ -93,10 +105,11 @@ impl Episode<'_> {
 
     /// Settles an answer and tells it.
     pub(super) fn leave(mut self, mut answer: Answer, stop: StopReason) -> Result<Done> {
-        let (unknown, uncited) = (answer.struck, answer.uncited);
+        let unknown = answer.struck;
         if let Some(terms) = &self.task.review {
-            answer = settle(answer, self.task, terms, &self.record.ledger)?;
+            answer = settle(answer, self.task, terms, &self.record.ledger, self.cancel)?;
         }
+        let uncited = answer.uncited;
         if unknown > 0 {
             self.warn(format!("{unknown} cites were struck: no evidence has that label"));
         }

@@ -120,6 +120,31 @@ pub fn storable(trace: &Trace) -> Result<Trace> {
     serde_json::from_value(value).map_err(bad)
 }
 
+/// Fields of a trace that hold documents' texts, or names of a closed set.
+const OURS: [&str; 21] = [
+    "against",
+    "author",
+    "by",
+    "citations",
+    "faults",
+    "hits",
+    "id",
+    "label",
+    "ledger",
+    "nearest",
+    "policy",
+    "profile",
+    "quote",
+    "reviewed",
+    "risks",
+    "snapshot",
+    "started",
+    "stop",
+    "strength",
+    "support",
+    "trace",
+];
+
 /// Takes `words` out of every text that is not a document's.
 fn scrub(value: &mut Value, words: &[(String, Kind)]) {
     match value {
@@ -130,9 +155,16 @@ fn scrub(value: &mut Value, words: &[(String, Kind)]) {
         }
         Value::Array(values) => values.iter_mut().for_each(|value| scrub(value, words)),
         Value::Object(fields) => {
-            let own = fields.iter_mut().filter(|(name, _)| {
-                !["ledger", "hits", "citations", "id", "snapshot", "author", "stop", "profile", "policy", "started"]
-                    .contains(&name.as_str())
+            let is_answer = fields.contains_key("citations");
+            let own = fields.iter_mut().filter(|(name, value)| {
+                let is_closed = match name.as_str() {
+                    // an answer's is a name of ours, that of a question's parts is text
+                    "outcome" => is_answer,
+                    // the terms of the search, and not what was searched for
+                    "query" => value.is_object(),
+                    name => OURS.contains(&name),
+                };
+                !is_closed
             });
             own.for_each(|(_, value)| scrub(value, words));
         }
@@ -220,6 +252,16 @@ mod tests {
             assert!(!own.contains(word), "{word} in {own}");
         }
         assert_eq!(stored.ledger, trace.ledger, "documents stay as they are");
+        // names that are words of a trace's own as well
+        for name in ["Mark Low", "Rules High", "Neutral Support"] {
+            let question = format!("Patient {name}, born 03/12/1961: when is metformin contraindicated?");
+            let terms = Some(crate::review::Terms::default());
+            let task = Ask { review: terms, ..Ask::new(question, jiff::Timestamp::UNIX_EPOCH) };
+            let trace = ask(&task, &Extractive, &library, &|| Duration::ZERO, &Cancel::new(), &mut |_| {}).unwrap();
+            let stored = storable(&trace).unwrap();
+            assert!(!stored.question.contains(name) && !stored.segments[0].text.contains(name), "{name}");
+            assert_eq!((&stored.reviewed, stored.answer.outcome), (&trace.reviewed, trace.answer.outcome));
+        }
         let plain = Ask::new("When is metformin contraindicated?", jiff::Timestamp::UNIX_EPOCH);
         let trace = ask(&plain, &Extractive, &library, &|| Duration::ZERO, &Cancel::new(), &mut |_| {}).unwrap();
         assert_eq!(storable(&trace).unwrap(), trace);

@@ -47,7 +47,7 @@ impl Policy for Extractive {
         let whole = task.earlier.and_then(|earlier| follow::standalone(earlier, task.question));
         let needs = decompose::decompose(whole.as_deref().unwrap_or(task.question), &vocabulary);
         let mut pool = Pool::default();
-        for evidence in task.earlier.iter().flat_map(|earlier| &earlier.evidence) {
+        for evidence in task.earlier.iter().flat_map(|earlier| &earlier.evidence).filter(|one| !one.is_withdrawn()) {
             vocabulary.learn(&evidence.text);
             pool.add(evidence);
         }

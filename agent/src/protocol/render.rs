@@ -140,7 +140,7 @@ pub fn asked(task: &Task<'_>) -> String {
         let _ = writeln!(out, "Earlier question: {}", escape_line(profile, &earlier.question));
         let _ = writeln!(out, "Earlier answer: {}", escape_line(profile, &earlier.answer));
         out.push_str("Evidence shown before:\n");
-        for evidence in earlier.evidence.iter().filter(|evidence| !evidence.text.is_empty()) {
+        for evidence in earlier.evidence.iter().filter(|evidence| !evidence.is_withdrawn()) {
             block(profile, evidence, &mut out);
         }
         out.push('\n');
@@ -234,6 +234,14 @@ pub fn correction(profile: Profile, faults: &[Fault]) -> String {
     format!("\n\nThat turn could not be used: {advice}. {usage}\n\n")
 }
 
+/// What a policy is told first when its answer is to be mended.
+const REPAIR: &str = "The evidence does not bear these sentences out:";
+
+/// Whether the environment asked for an answer to be mended.
+pub fn is_repair(text: &str) -> bool {
+    text.trim_start().starts_with(REPAIR)
+}
+
 /// What a policy is told of sentences that the evidence does not bear out.
 pub fn repair(profile: Profile, faulty: &[&Sentence]) -> String {
     let [_, answer, ..] = profile.marks();
@@ -241,7 +249,7 @@ pub fn repair(profile: Profile, faulty: &[&Sentence]) -> String {
         format!("- {} ({})", escape_line(profile, &sentence.text), escape_line(profile, &sentence.concern()))
     });
     format!(
-        "\n\nThe evidence does not bear these sentences out:\n{}\nWrite the whole answer again as {}: say only what the \
+        "\n\n{REPAIR}\n{}\nWrite the whole answer again as {}: say only what the \
          evidence says and cite it, and leave out the rest.\n\n",
         listed.collect::<Vec<_>>().join("\n"),
         example(profile, answer),

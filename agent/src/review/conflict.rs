@@ -5,10 +5,10 @@ use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
 use super::examine::{Claim, examine};
-use crate::Result;
 use crate::answer::{Citation, Sentence};
 use crate::check::{By, Source, look};
 use crate::judge::{Judge, Label};
+use crate::{Cancel, Result};
 
 /// Share of a sentence's words that stand in one that contradicts it by rule: less, and both may speak of different things.
 const SAME_CLAIM: f64 = 0.7;
@@ -32,10 +32,16 @@ pub struct Conflict {
 /// The conflicts of an answer's sentences with what of `ledger` they do not cite, of other documents than they do.
 ///
 /// # Errors
-/// Those of the scorer.
-pub fn conflicts(sentences: &[Sentence], ledger: &Ledger, judge: Option<&Judge>) -> Result<Vec<Conflict>> {
+/// Those of the scorer, or when the caller cancels.
+pub fn conflicts(
+    sentences: &[Sentence],
+    ledger: &Ledger,
+    judge: Option<&Judge>,
+    cancel: &Cancel,
+) -> Result<Vec<Conflict>> {
     let mut conflicts = Vec::new();
     for (place, sentence) in sentences.iter().enumerate() {
+        cancel.check()?;
         if !sentence.finding.as_ref().is_some_and(crate::check::Finding::is_support) {
             continue;
         }

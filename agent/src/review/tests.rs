@@ -76,6 +76,7 @@ fn what_is_not_borne_out_is_marked_or_struck() {
     assert_eq!(struck.answer.text, "Metformin lowers glucose.");
     assert!(struck.answer.is_partial());
     assert_eq!(review(&struck).struck[0].text, "Metformin cures baldness.");
+    assert_eq!(struck.answer.citations[0].quote, "Metformin lowers glucose.");
     assert!(!review(&struck).struck[0].why.is_empty());
     let told = events.iter().any(|event| matches!(event, Event::Answer { text, .. } if text.contains("baldness")));
     assert!(!told, "what is struck is never told");
@@ -123,6 +124,9 @@ fn a_policy_mends_once_and_its_draft_is_not_lost() {
         let (trace, _) = ask(question, &terms, &[SEARCH, TWO, second]);
         assert_eq!(texts(&trace), ["Metformin lowers glucose."], "{second}");
     }
+    let worse = "<answer>Metformin cures baldness. [E1]</answer>";
+    let (trace, _) = ask(question, &terms, &[SEARCH, TWO, worse]);
+    assert_eq!(texts(&trace), ["Metformin lowers glucose."], "a worse answer does not replace a better draft");
     let (trace, _) = ask(question, &terms, &[SEARCH, TWO, TWO]);
     assert_eq!(trace.segments.iter().filter(|segment| segment.text == TWO).count(), 2, "asked once");
 }

@@ -1,5 +1,6 @@
 //! [`Caller`]: who asks. The guard puts it into a request's extensions; routes that show documents ask it.
 
+use super::error::{ApiError, Code};
 use crate::keys::{Key, LOCAL, Role};
 
 /// No collection is called so: what a filter names when nothing may be found.
@@ -37,7 +38,25 @@ impl Caller {
 
     /// Whether the traces of others are shown too.
     pub(crate) fn sees_all(&self) -> bool {
-        self.role == Role::Admin
+        self.role == Role::Admin && self.collections.is_none()
+    }
+
+    /// Refuses a key that is bound to collections, where what is shown or changed is of all.
+    ///
+    /// # Errors
+    /// When it is.
+    pub(crate) fn needs_all(&self) -> Result<(), ApiError> {
+        match self.collections {
+            None => Ok(()),
+            Some(_) => {
+                Err(ApiError::new(Code::Forbidden, "this key is bound to collections, and this is of all of them"))
+            }
+        }
+    }
+
+    /// Whether a document of these collections may be changed: one that others share too may not.
+    pub(crate) fn may_change(&self, of_document: &[String]) -> bool {
+        self.collections.as_ref().is_none_or(|own| of_document.iter().all(|name| own.contains(name)))
     }
 
     /// Whether a trace of `caller` is shown.

@@ -163,7 +163,7 @@ pub(super) async fn untag(
     change(service, caller, ids, move |store, ids| Ok(store.untag(ids, &tag, &reason)?)).await
 }
 
-/// Does `work` to documents that are all there, and all `who`'s to change.
+/// Does `work` to documents that are all there, and all the caller's to change.
 async fn change(
     State(service): Asked,
     caller: Caller,
@@ -174,7 +174,7 @@ async fn change(
     let changed = service.write(caller, move |store| {
         for id in &ids {
             let collections = store.collections_of(id)?;
-            if !collections.is_some_and(|names| bound.may_read(&names)) {
+            if !collections.is_some_and(|names| bound.may_change(&names)) {
                 return Err(ApiError::new(
                     Code::NotFound,
                     format!("no document is called `{id}`: nothing was changed"),

@@ -146,7 +146,7 @@ pub(super) async fn add(
                 }
             };
             // an id that is taken elsewhere would be replaced, and be read from then on
-            if store.collections_of(id)?.is_some_and(|names| !bound.may_read(&names)) {
+            if store.collections_of(id)?.is_some_and(|names| !bound.may_change(&names)) {
                 let message = format!("`{id}` belongs to a collection that is not yours: nothing was added");
                 return Err(ApiError::new(Code::NotFound, message));
             }

@@ -38,7 +38,7 @@ pub(crate) use stdio::stdio;
 const FRESH_MS: u64 = 3_600_000;
 
 /// Messages in one list, which one older revision allows.
-const MAX_BATCH: usize = 32;
+const MAX_BATCH: usize = 8;
 
 /// The routes. Streams that no request opened and sessions are not there, which older revisions allow.
 pub(super) fn routes() -> Router<Arc<Service>> {

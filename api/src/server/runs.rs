@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
+use axum::{Extension, Json};
 
 use super::Service;
+use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::params::{self, Params};
 use super::wire::{Episodes, EpisodesParams, Failure, Run, RunCard, RunPage, RunParams, RunsParams};
@@ -110,9 +111,12 @@ pub(super) async fn one(
 )]
 pub(super) async fn episodes(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
     Params(asked): Params<EpisodesParams>,
 ) -> Result<Json<Episodes>, ApiError> {
+    // what an episode found is of all collections
+    caller.needs_all()?;
     let limit = params::bounded("limit", asked.limit, 10, 50)? as usize;
     let (id, runs) = (named(id)?, Runs::new(service.home.runs()));
     let after = asked.after.unwrap_or_default() as usize;

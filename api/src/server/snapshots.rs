@@ -59,6 +59,7 @@ pub(super) async fn build(
     Extension(caller): Extension<Caller>,
     Body(request): Body<BuildRequest>,
 ) -> Result<(StatusCode, Json<Job>), ApiError> {
+    caller.needs_all()?;
     let home = service.home.clone();
     let asked = request.encoder;
     let encoder = service.work(move |_| encoder(&home, asked)).await?;
@@ -93,6 +94,7 @@ pub(super) async fn choose(
     Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<(StatusCode, Json<Job>), ApiError> {
+    caller.needs_all()?;
     let unknown = || ApiError::new(Code::NotFound, "no snapshot is called so");
     let id = id.ok().and_then(|Path(id)| SnapshotId::parse(&id)).ok_or_else(unknown)?;
     let (home, wanted) = (service.home.clone(), id.clone());
@@ -154,8 +156,10 @@ pub(super) async fn job(
 )]
 pub(super) async fn cancel(
     State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Job>, ApiError> {
+    caller.needs_all()?;
     let found = id.ok().and_then(|Path(id)| service.jobs.cancel(&id));
     found.map(Json).ok_or_else(no_job)
 }

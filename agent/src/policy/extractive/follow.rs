@@ -41,7 +41,7 @@ pub(super) fn standalone(earlier: &Earlier, question: &str) -> Option<String> {
 /// What the earlier episode was about: the title of a document that its question names, else of the first.
 fn subject(earlier: &Earlier) -> Option<&str> {
     let asked = stems(&earlier.question);
-    let titles = || earlier.evidence.iter().filter(|one| !one.text.is_empty()).map(|one| one.title.as_str());
+    let titles = || earlier.evidence.iter().filter(|one| !one.is_withdrawn()).map(|one| one.title.as_str());
     let is_named = |title: &&str| {
         let title = stems(title);
         !title.is_empty() && title.iter().all(|stem| asked.contains(stem))

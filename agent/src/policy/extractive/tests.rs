@@ -155,3 +155,16 @@ fn a_follow_up_keeps_the_evidence_and_its_labels() {
     assert!(kept.iter().all(|evidence| evidence.text.is_empty()));
     assert!(withdrawn.answer.citations.iter().all(|citation| citation.document.key() == "gout"));
 }
+
+#[test]
+fn what_comes_back_is_evidence_under_its_old_label() {
+    let mut earlier = Earlier::of(&ask("Which drug is first-line for type 2 diabetes?"));
+    let lost = earlier.evidence[0].label;
+    earlier.evidence[0].withdraw();
+    let mut ledger = retriever::Ledger::going_on(earlier.evidence.clone(), 1_000);
+    assert!(ledger.get(lost).is_none());
+    let chunk = library().read(&[earlier.evidence[0].chunk]).unwrap().remove(0).unwrap();
+    assert_eq!(ledger.admit(chunk.clone()), retriever::evidence::Admission::New(lost));
+    assert_eq!(ledger.get(lost).unwrap().text, chunk.chunk.text);
+    assert_eq!(ledger.admit(chunk), retriever::evidence::Admission::Known(lost));
+}

@@ -83,7 +83,7 @@ impl VerifyResponse {
 pub(crate) struct Verified {
     /// The sentence.
     text: String,
-    /// Where it begins in the text, in bytes.
+    /// Where it begins in the text, in bytes; where identifiers were taken out of it, in the text without them.
     start: usize,
     /// Where it ends.
     end: usize,
