@@ -1,15 +1,17 @@
 //! [`Body`]: a JSON request body, refused with the field that is wrong.
 
 use std::error::Error;
+use std::fmt;
+use std::marker::PhantomData;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, FailedToBufferBody, JsonRejection};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
-use serde::de::{DeserializeOwned, Error as _};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 
 use super::error::{ApiError, Code};
 
@@ -53,11 +55,32 @@ pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<
 ///
 /// # Errors
 /// When it is something else, or the object is not in order.
-pub(in crate::server) fn object<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+pub(in crate::server) fn object<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     value: D,
 ) -> Result<Option<T>, D::Error> {
-    let fields = Option::<Map<String, Value>>::deserialize(value)?;
-    fields.map(|fields| T::deserialize(Value::Object(fields)).map_err(D::Error::custom)).transpose()
+    value.deserialize_option(Object(PhantomData))
+}
+
+struct Object<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<Self::Value, D::Error> {
+        value.deserialize_map(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(fields)).map(Some)
+    }
 }
 
 /// The innermost cause: which field or position, and what is wrong with it.

@@ -35,7 +35,7 @@ fn routes() -> Index {
         name: "anamnesis",
         version: env!("CARGO_PKG_VERSION"),
         routes: vec![
-            "GET /: this list, or for a browser the page",
+            "GET /: this list, or for a browser the page, which loads /assets/{name}",
             "POST /v1/ask: a question, answered with citations (JSON or server-sent events)",
             "POST /v1/verify: any text, held against the corpus sentence by sentence",
             "POST /v1/retrieve: hits for one query or several",
