@@ -129,7 +129,8 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, ca
         review.struck =
             out.into_iter().map(|sentence| Struck { why: sentence.concern(), text: sentence.text }).collect();
         answer.keep(kept, ledger);
-        let beside = review.risks.iter().find(|risk| !speaks_of(&answer, ledger, **risk, &task.question));
+        let beside =
+            review.risks.iter().find(|risk| !speaks_of(&answer, ledger, **risk, &task.question, &review.understood));
         if answer.sentences.is_empty() {
             let text = "nothing of the draft is borne out by the evidence it cites";
             answer = Answer::abstained(AbstainCode::Insufficient, text);
@@ -171,14 +172,18 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, ca
     Ok(answer)
 }
 
-/// Whether what an answer cites speaks of a matter that the question names and that must not be answered from evidence about
-/// others. Titles and headings count: they say of whom a text is.
-fn speaks_of(answer: &Answer, ledger: &Ledger, risk: Risk, question: &str) -> bool {
+/// Whether something that an answer cites speaks of a matter that the question names and that must not be answered from evidence
+/// about others, and of the intervention in the same place. Titles and headings count: they say of what a text is.
+fn speaks_of(answer: &Answer, ledger: &Ledger, risk: Risk, question: &str, understood: &Understood) -> bool {
     if !risk.is_of_whom() || !risk.is_named_in(question) {
         return true;
     }
     let cited = answer.citations.iter().filter_map(|citation| ledger.get(citation.label));
-    cited.into_iter().any(|one| [&one.title, &one.heading, &one.text].into_iter().any(|text| risk.is_named_in(text)))
+    let intervention: BTreeSet<_> = understood.intervention.iter().flat_map(|what| stems(what)).collect();
+    cited.into_iter().any(|one| {
+        let text = [one.title.as_str(), &one.heading, &one.text].join(" ");
+        risk.is_named_in(&text) && (intervention.is_empty() || overlap(&intervention, &text) > 0.0)
+    })
 }
 
 /// Whether a wider question might find more.

@@ -56,7 +56,7 @@ const OUTCOMES: [&str; 22] = [
 /// What a population follows.
 const WHOM: [&str; 6] = [" in ", " among ", " for ", " during ", " with ", " after "];
 /// What people and their conditions are called.
-const PEOPLE: [&str; 26] = [
+const PEOPLE: [&str; 30] = [
     "patient",
     "people",
     "adult",
@@ -83,6 +83,10 @@ const PEOPLE: [&str; 26] = [
     "syndrome",
     "cancer",
     "failure",
+    "impairment",
+    "insufficiency",
+    "dialysis",
+    "injury",
 ];
 /// What a question may begin with before it comes to what it is about, the longest first.
 const OPENINGS: [&str; 26] = [
@@ -153,7 +157,9 @@ pub fn understand(question: &str) -> Understood {
         found.comparator = part(other);
         rest = &rest[..at];
     }
-    found.intervention = part(rest);
+    // what is asked about it is no part of its name
+    let asked = [" safe", " effective", " useful", " indicated", " contraindicated", " recommended", " used", " given"];
+    found.intervention = part(asked.iter().find_map(|end| rest.trim_end().strip_suffix(end)).unwrap_or(rest));
     found
 }
 
@@ -248,6 +254,11 @@ mod tests {
             (
                 "What is the effect of apixaban compared with warfarin on stroke in patients with atrial fibrillation?",
                 [Some("patients with atrial fibrillation"), Some("apixaban"), Some("warfarin"), Some("stroke")],
+            ),
+            ("Is lithium safe in children?", [Some("children"), Some("lithium"), None, None]),
+            (
+                "What is the dose of metformin in renal impairment?",
+                [Some("renal impairment"), Some("metformin"), None, None],
             ),
             ("immunotherapy in TNBC", [Some("TNBC"), Some("immunotherapy"), None, None]),
             ("Is aspirin or clopidogrel better?", [None, Some("aspirin"), Some("clopidogrel"), None]),

@@ -34,6 +34,7 @@ fn library() -> Fixed {
             2023,
         ),
         document("lithium", "Lithium", "Lithium treats mania.", Level::Unclassified, 2020),
+        document("myeloma", "Multiple myeloma", "Myeloma causes renal impairment.", Level::Unclassified, 2020),
     ])
 }
 
@@ -104,6 +105,13 @@ fn adults_are_no_evidence_for_children() {
     assert!(trace.answer.text.contains("children"), "{}", trace.answer.text);
     assert_eq!(review(&trace).struck.len(), 1);
     assert!(!review(&trace).nearest.is_empty() && !review(&trace).wider.is_empty());
+
+    // that something else is said of the matter elsewhere does not help
+    let beside =
+        ["<search>myeloma renal impairment</search>", "<answer>Myeloma causes renal impairment. [E1]</answer>"];
+    let (trace, _) = ask("Is metformin safe in renal impairment?", &Terms::default(), &beside);
+    assert_eq!(trace.answer.outcome, Outcome::Abstained(AbstainCode::Insufficient), "{:?}", trace.answer.sentences);
+    assert!(trace.answer.text.contains("kidneys"), "{}", trace.answer.text);
 }
 
 #[test]
