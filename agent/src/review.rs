@@ -22,10 +22,12 @@ use serde::{Deserialize, Serialize};
 
 pub use self::agreement::{Agreement, Judged, agreement};
 pub use self::conflict::{Conflict, conflicts};
+pub(crate) use self::examine::examine_one;
 pub use self::examine::{Claim, examine};
 pub use self::marks::{Marks, Seen, Strength, Support, marks};
 pub use self::question::{Understood, is_fragment, understand};
 pub use self::risk::{Risk, risks};
+pub(crate) use self::verify::gather;
 pub use self::verify::{Verified, verify};
 use crate::answer::{Answer, Citation, Outcome, Sentence};
 use crate::judge::Judge;

@@ -2,12 +2,11 @@
 
 use corpus::sentence::sentences;
 use retriever::Query;
-use retriever::evidence::{Admission, Label};
 
 use super::{Done, Episode, Phase};
 use crate::answer::Sentence;
 use crate::protocol::{self, Cited, Fault};
-use crate::review::settle;
+use crate::review::{examine_one, gather, settle};
 use crate::session::Observation;
 use crate::trace::{Search, StopReason, milliseconds};
 use crate::{Answer, Event, Result};
@@ -42,21 +41,12 @@ impl Episode<'_> {
         self.cancel.check()?;
         let before = (self.clock)();
         let query = Query { text: sentence.text.clone(), k: LATER, ..self.task.query.clone() };
-        let hits = self.retriever.retrieve(&query)?;
-        let ids: Vec<_> = hits.iter().map(|hit| hit.chunk).collect();
-        let mut labels: Vec<Label> = Vec::new();
-        for chunk in self.retriever.read(&ids)?.into_iter().flatten() {
-            match self.record.ledger.admit(chunk) {
-                Admission::New(label) | Admission::Known(label) => labels.push(label),
-                Admission::OverBudget => {}
-            }
-        }
+        let (hits, labels) = gather(&query, self.retriever, &mut self.record.ledger)?;
         self.record.timings.retrieval_ms += milliseconds((self.clock)().saturating_sub(before));
         let judge = self.task.review.as_ref().and_then(|terms| terms.judge.as_deref());
         for label in &labels {
-            let evidence = self.record.ledger.get(*label).into_iter().collect();
-            let claim = crate::review::Claim { text: &sentence.text, evidence };
-            let finding = crate::review::examine(&[claim], judge)?.into_iter().flatten().next();
+            let Some(evidence) = self.record.ledger.get(*label) else { continue };
+            let finding = examine_one(&sentence.text, evidence, judge)?;
             if let Some(finding) = finding.filter(crate::check::Finding::is_support) {
                 (sentence.cites, sentence.finding, sentence.found_later) = (vec![*label], Some(finding), true);
                 break;

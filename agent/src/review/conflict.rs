@@ -4,7 +4,7 @@ use retriever::evidence::Label as EvidenceLabel;
 use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
-use super::examine::{Claim, examine};
+use super::examine::examine_one;
 use crate::answer::{Citation, Sentence};
 use crate::check::{By, Source, look};
 use crate::judge::{Judge, Label};
@@ -58,8 +58,7 @@ pub fn conflicts(
                 Some(_) if open >= READ => false,
                 Some(judge) => {
                     open += 1;
-                    let claim = Claim { text: &sentence.text, evidence: vec![one] };
-                    let read = examine(&[claim], Some(judge))?.into_iter().flatten().next();
+                    let read = examine_one(&sentence.text, one, Some(judge))?;
                     read.is_some_and(|read| {
                         let is_sure = read.by == By::Scorer && read.confidence.is_some_and(|sure| sure >= SURE);
                         if let Some(quote) = &read.quote {

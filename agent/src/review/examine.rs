@@ -41,6 +41,14 @@ pub fn examine(claims: &[Claim<'_>], judge: Option<&Judge>) -> Result<Vec<Option
     Ok(claims.iter().zip(read(&cited, judge)?).map(quoted).collect())
 }
 
+/// A finding for one sentence against one piece of evidence.
+///
+/// # Errors
+/// Those of the scorer.
+pub(crate) fn examine_one(text: &str, evidence: &Evidence, judge: Option<&Judge>) -> Result<Option<Finding>> {
+    Ok(examine(&[Claim { text, evidence: vec![evidence] }], judge)?.pop().flatten())
+}
+
 /// What the sources of each sentence say of it, and where; none where there are no sources.
 ///
 /// # Errors

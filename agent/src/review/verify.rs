@@ -1,13 +1,13 @@
 //! [`verify`]: any text against the corpus, sentence by sentence.
 
 use corpus::sentence::sentences;
-use retriever::evidence::Admission;
-use retriever::{Ledger, Query, Retrieve};
+use retriever::evidence::{Admission, Label};
+use retriever::{Hit, Ledger, Query, Retrieve};
 
 use super::examine::{Claim, examine};
 use crate::answer::Citation;
 use crate::check::Finding;
-use crate::judge::{Judge, Label};
+use crate::judge::{self, Judge};
 use crate::{Cancel, Result};
 
 /// A sentence, and what the corpus says of it.
@@ -22,6 +22,23 @@ pub struct Verified {
     pub finding: Option<Finding>,
     /// The evidence that the finding is of, quoted.
     pub citation: Option<Citation>,
+}
+
+/// What `query` finds, and the labels under which `ledger` has room for it.
+///
+/// # Errors
+/// When retrieval fails.
+pub(crate) fn gather(query: &Query, retriever: &dyn Retrieve, ledger: &mut Ledger) -> Result<(Vec<Hit>, Vec<Label>)> {
+    let hits = retriever.retrieve(query)?;
+    let ids: Vec<_> = hits.iter().map(|hit| hit.chunk).collect();
+    let mut labels = Vec::new();
+    for chunk in retriever.read(&ids)?.into_iter().flatten() {
+        match ledger.admit(chunk) {
+            Admission::New(label) | Admission::Known(label) => labels.push(label),
+            Admission::OverBudget => {}
+        }
+    }
+    Ok((hits, labels))
 }
 
 /// Holds each sentence of `text` against what `query`, on its terms, finds for it. Evidence is labelled across the whole text.
@@ -43,15 +60,8 @@ pub fn verify(
         if claim.is_empty() {
             continue;
         }
-        let hits = retriever.retrieve(&Query { text: claim.to_owned(), ..query.clone() })?;
-        let ids: Vec<_> = hits.iter().map(|hit| hit.chunk).collect();
-        let mut labels = Vec::new();
-        for chunk in retriever.read(&ids)?.into_iter().flatten() {
-            match ledger.admit(chunk) {
-                Admission::New(label) | Admission::Known(label) => labels.push(label),
-                Admission::OverBudget => {}
-            }
-        }
+        let query = Query { text: claim.to_owned(), ..query.clone() };
+        let (_, labels) = gather(&query, retriever, &mut ledger)?;
         let claims: Vec<_> = labels
             .iter()
             .filter_map(|label| ledger.get(*label))
@@ -59,10 +69,10 @@ pub fn verify(
             .collect();
         let findings: Vec<Finding> = examine(&claims, judge)?.into_iter().flatten().collect();
         let rank = |finding: &Finding| match (finding.label, &finding.quote) {
-            (Label::Support, _) => 0,
-            (Label::Contradict, _) => 1,
-            (Label::Neutral, Some(_)) => 2,
-            (Label::Neutral, None) => 3,
+            (judge::Label::Support, _) => 0,
+            (judge::Label::Contradict, _) => 1,
+            (judge::Label::Neutral, Some(_)) => 2,
+            (judge::Label::Neutral, None) => 3,
         };
         // The first of equals: hits come best first.
         let best = findings.iter().enumerate().min_by_key(|(_, finding)| rank(finding));

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response, sse};
 use axum::{Extension, Json};
 use futures_core::Stream;
 use retriever::{Hybrid, Query};
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep};
 
 use super::Service;
 use super::body::Body;
@@ -23,7 +23,7 @@ use super::caller::Caller;
 use super::error::ApiError;
 use super::guard::RequestId;
 use super::scoped::Scoped;
-use super::wire::{self, Answer, AskRequest, Failure, MAX_QUESTION_BYTES};
+use super::wire::{self, Answer, AskRequest, Failure};
 use crate::worker;
 
 /// How often a stream without news says that it lives.
@@ -75,8 +75,7 @@ pub(super) async fn ask(
         let told = Told { events, deadline: Box::pin(sleep(service.timeout)), request_id: id.0, over: false };
         return Ok(Sse::new(told).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response());
     }
-    let answer = service.workers.submit(move |cancel| episode.run(cancel, &mut |_| {}))?;
-    let answer = timeout(service.timeout, answer).await.map_err(|_| ApiError::timeout())???;
+    let answer = service.work(move |cancel| episode.run(cancel, &mut |_| {})).await?;
     Ok(Json(answer).into_response())
 }
 
@@ -113,15 +112,7 @@ impl Episode {
         caller: &Caller,
         request: AskRequest,
     ) -> Result<Self, ApiError> {
-        if request.question.trim().is_empty() {
-            return Err(ApiError::invalid("question: it is empty"));
-        }
-        if request.question.len() > MAX_QUESTION_BYTES {
-            return Err(ApiError::invalid(format!(
-                "question: {} bytes, at most {MAX_QUESTION_BYTES} are allowed",
-                request.question.len()
-            )));
-        }
+        wire::worded("question", &request.question)?;
         let Admitted { text, warning } = service.phi.admit(&request.question, service.policy.is_remote())?;
         // less than the time-out, so that an episode that takes too long ends with what it has
         let wall_ms = u64::try_from(service.timeout.mul_f64(0.95).as_millis()).unwrap_or(u64::MAX);

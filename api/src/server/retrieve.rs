@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use corpus::store::ChunkInContext;
 use retriever::{Query, Retrieve};
-use tokio::time::timeout;
 
 use super::Service;
 use super::body::Body;
@@ -104,8 +103,7 @@ async fn search<T: Send + 'static>(
     let snapshot = retriever.snapshot().to_owned();
     let phi = service.phi;
     let work = move |cancel: &Cancel| run(&retriever, batch, phi, cancel, &shape);
-    let pending = service.workers.submit(work)?;
-    let (results, warnings) = timeout(service.timeout, pending).await.map_err(|_| ApiError::timeout())???;
+    let (results, warnings) = service.work(work).await?;
     Ok((snapshot, results, warnings))
 }
 

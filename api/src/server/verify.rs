@@ -7,7 +7,6 @@ use agent::review;
 use axum::extract::State;
 use axum::{Extension, Json};
 use retriever::{Query, Retrieve};
-use tokio::time::timeout;
 
 use super::Service;
 use super::body::Body;
@@ -46,11 +45,10 @@ pub(super) async fn verify(
     let query = Query { filter: caller.scope(query.filter), ..query };
     let retriever = Scoped::new(service.current.pin()?, &caller);
     let judge = service.review.judge.clone();
-    let work = service.workers.submit(move |cancel| {
+    let response = service.work(move |cancel| {
         let verified = review::verify(&text, &query, &retriever, judge.as_deref(), cancel)?;
         let sentences = verified.iter().map(Verified::from).collect();
         Ok::<_, ApiError>(VerifyResponse::new(retriever.snapshot().to_owned(), sentences, Vec::from_iter(warning)))
-    })?;
-    let response = timeout(service.timeout, work).await.map_err(|_| ApiError::timeout())???;
-    Ok(Json(response))
+    });
+    Ok(Json(response.await?))
 }

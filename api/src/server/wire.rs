@@ -23,7 +23,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use answer::{Answer, Citation, Verdict};
-pub(crate) use ask::{AskRequest, MAX_QUESTION_BYTES};
+pub(crate) use ask::{AskRequest, MAX_QUESTION_BYTES, fits, worded};
 pub(crate) use chunk::Chunk;
 pub(crate) use curation::{
     Act, ActPage, AffectedAnswer, AffectedPage, AffectedParams, AuditParams, Changed, CurateRequest, TagRequest,

@@ -6,7 +6,6 @@ use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::Value;
-use tokio::time::timeout;
 
 use super::refusal::Refusal;
 use super::stream::{Form, Frame, Parts};
@@ -133,8 +132,7 @@ impl Asked {
             })?;
             return Ok(Parts::new(frame, events, service.timeout, wants_usage).into_response());
         }
-        let answer = service.workers.submit(move |cancel| run(cancel, &mut |_| {}))?;
-        Ok(frame.whole(timeout(service.timeout, answer).await.map_err(|_| ApiError::timeout())???))
+        Ok(frame.whole(service.work(move |cancel| run(cancel, &mut |_| {})).await?))
     }
 }
 

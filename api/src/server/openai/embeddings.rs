@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::State;
 use retriever::embed::{BUNDLED, bundled};
 use retriever::{Embed, Role};
-use tokio::time::timeout;
 
 use super::refusal::Refusal;
 use crate::server::Service;
@@ -64,8 +63,7 @@ pub(in crate::server) async fn embed(
         let vectors = vectors(encoder.as_ref(), role, &texts, cancel)?;
         Ok((vectors, Embedded { fingerprint: encoder.card().fingerprint.clone(), dimension }))
     };
-    let pending = service.workers.submit(work)?;
-    let (vectors, anamnesis) = timeout(service.timeout, pending).await.map_err(|_| ApiError::timeout())???;
+    let (vectors, anamnesis) = service.work(move |cancel| Ok(work(cancel))).await??;
     let embedding =
         |(index, numbers)| Embedding { object: "embedding", index, embedding: Vector::new(numbers, encoding) };
     let data = vectors.into_iter().enumerate().map(embedding).collect();

@@ -9,6 +9,29 @@ use crate::server::error::ApiError;
 /// A longer question is refused.
 pub(crate) const MAX_QUESTION_BYTES: usize = 16 * 1024;
 
+/// Refuses a text that is too long to be asked.
+///
+/// # Errors
+/// When it is; `field` is where it stands.
+pub(crate) fn fits(field: &str, text: &str) -> Result<(), ApiError> {
+    let length = text.len();
+    if length > MAX_QUESTION_BYTES {
+        return Err(ApiError::invalid(format!("{field}: {length} bytes, at most {MAX_QUESTION_BYTES} are allowed")));
+    }
+    Ok(())
+}
+
+/// Refuses a text that is blank or too long to be asked.
+///
+/// # Errors
+/// When it is; `field` is where it stands.
+pub(crate) fn worded(field: &str, text: &str) -> Result<(), ApiError> {
+    if text.trim().is_empty() {
+        return Err(ApiError::invalid(format!("{field}: it is empty")));
+    }
+    fits(field, text)
+}
+
 /// What may be asked.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@ use corpus::store::Stored;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Batch, Filter, Hit, Level, MAX_QUESTION_BYTES, Status};
+use super::{Batch, Filter, Hit, Level, Status, worded};
 use crate::server::error::ApiError;
 
 /// Hits of one search.
@@ -45,13 +45,7 @@ impl SearchArguments {
     /// # Errors
     /// When it is blank or too long, or too many hits are asked for.
     pub(crate) fn into_batch(self) -> Result<Batch, ApiError> {
-        if self.query.trim().is_empty() {
-            return Err(ApiError::invalid("query: it is empty"));
-        }
-        if self.query.len() > MAX_QUESTION_BYTES {
-            let length = self.query.len();
-            return Err(ApiError::invalid(format!("query: {length} bytes, at most {MAX_QUESTION_BYTES} are allowed")));
-        }
+        worded("query", &self.query)?;
         let usual = retriever::Query::new("");
         let k = self.k.unwrap_or(usual.k);
         if k == 0 || k > MAX_HITS {

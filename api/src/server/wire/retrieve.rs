@@ -5,7 +5,7 @@ use corpus::store::ChunkInContext;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Arm, Fusion, Level, MAX_QUESTION_BYTES, Status};
+use super::{Arm, Fusion, Level, Status, fits};
 use crate::server::error::ApiError;
 
 /// Queries in one request of `/v1/retrieve`.
@@ -140,11 +140,8 @@ fn check(k_field: &str, most: usize, queries: &[String], k: usize) -> Result<(),
     if queries.len() > most {
         return fail(format!("queries: {} given, at most {most} are allowed", queries.len()));
     }
-    if let Some(index) = queries.iter().position(|query| query.len() > MAX_QUESTION_BYTES) {
-        return fail(format!(
-            "queries[{index}]: {} bytes, at most {MAX_QUESTION_BYTES} are allowed",
-            queries[index].len()
-        ));
+    for (index, query) in queries.iter().enumerate() {
+        fits(&format!("queries[{index}]"), query)?;
     }
     if k == 0 || k > MAX_K {
         return fail(format!("{k_field}: {k} given, 1 to {MAX_K} are allowed"));
@@ -326,6 +323,7 @@ impl From<ChunkInContext> for SearchR1Document {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MAX_QUESTION_BYTES;
     use super::*;
 
     fn refusal(json: &str) -> String {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::answer::{Citation, Verdict};
-use super::{Filter, MAX_QUESTION_BYTES};
+use super::{Filter, worded};
 use crate::server::error::ApiError;
 
 /// A text of more sentences is refused.
@@ -38,13 +38,7 @@ impl VerifyRequest {
     /// When the text is blank or too long, or a field is out of its bounds.
     pub(crate) fn into_domain(self) -> Result<(String, Query), ApiError> {
         let hits = self.hits.unwrap_or(HITS);
-        if self.text.trim().is_empty() {
-            return Err(ApiError::invalid("text: it is empty"));
-        }
-        if self.text.len() > MAX_QUESTION_BYTES {
-            let length = self.text.len();
-            return Err(ApiError::invalid(format!("text: {length} bytes, at most {MAX_QUESTION_BYTES} are allowed")));
-        }
+        worded("text", &self.text)?;
         let count = sentences(&self.text).count();
         if count > MAX_SENTENCES {
             return Err(ApiError::invalid(format!("text: {count} sentences, at most {MAX_SENTENCES} are allowed")));
