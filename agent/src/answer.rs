@@ -130,14 +130,7 @@ impl Answer {
         }
     }
 
-    /// The answer that a policy wrote, checked against the ledger by rule.
-    pub fn build(cited: &[Cited], ledger: &Ledger) -> Self {
-        let mut answer = Self::draft(cited, ledger);
-        answer.examine(ledger, None).expect("rules read what they are given");
-        answer
-    }
-
-    /// The answer that a policy wrote, without labels that the ledger never gave out, not examined yet.
+    /// The answer that a policy wrote, without labels that the ledger never gave out: neither examined nor cited yet.
     pub(crate) fn draft(cited: &[Cited], ledger: &Ledger) -> Self {
         let mut answer = Self {
             outcome: Outcome::Answered,
@@ -160,11 +153,10 @@ impl Answer {
             });
         }
         answer.text = answer.joined();
-        answer.cite(ledger);
         answer
     }
 
-    /// Holds every sentence against what it cites.
+    /// Holds every sentence against what it cites, and lists that.
     ///
     /// # Errors
     /// Those of the scorer.
@@ -182,17 +174,24 @@ impl Answer {
         for (sentence, finding) in self.sentences.iter_mut().zip(findings) {
             sentence.finding = finding;
         }
+        self.cite(ledger);
         Ok(())
     }
 
-    /// Lists what the sentences cite, in order of first use, each with the quote nearest to the sentence that cites it first.
+    /// Lists what the sentences cite, in order of first use, each with what the finding of the sentence that cites it first
+    /// rests on, or with the quote nearest to that sentence.
     pub(crate) fn cite(&mut self, ledger: &Ledger) {
         self.citations.clear();
         for sentence in &self.sentences {
+            let quote = sentence.finding.as_ref().and_then(|finding| finding.quote.as_ref());
             for evidence in sentence.cites.iter().filter_map(|label| ledger.get(*label)) {
-                if !self.citations.iter().any(|citation| citation.label == evidence.label) {
-                    self.citations.push(Citation::new(evidence, &sentence.text));
+                if self.citations.iter().any(|citation| citation.label == evidence.label) {
+                    continue;
                 }
+                self.citations.push(match quote.filter(|quote| quote.evidence == evidence.label) {
+                    Some(quote) => Citation::quoting(evidence, quote.within(evidence)),
+                    None => Citation::new(evidence, &sentence.text),
+                });
             }
         }
     }
@@ -291,6 +290,12 @@ mod tests {
         (document, ledger)
     }
 
+    fn build(cited: &[Cited], ledger: &Ledger) -> Answer {
+        let mut answer = Answer::draft(cited, ledger);
+        answer.examine(ledger, None).unwrap();
+        answer
+    }
+
     fn part(text: &str, cites: &[u32]) -> Cited {
         Cited { text: text.to_owned(), cites: cites.iter().copied().map(Label).collect() }
     }
@@ -298,8 +303,7 @@ mod tests {
     #[test]
     fn quotes_the_supporting_sentence_where_it_stands() {
         let (document, ledger) = ledger("Metformin lowers glucose. It is contraindicated in acidosis. It is cheap.");
-        let answer =
-            Answer::build(&[part("Avoid it in metabolic acidosis, where it is contraindicated.", &[1])], &ledger);
+        let answer = build(&[part("Avoid it in metabolic acidosis, where it is contraindicated.", &[1])], &ledger);
         let citation = &answer.citations[0];
         assert_eq!(citation.quote, "It is contraindicated in acidosis.");
         assert_eq!(&document.text[citation.start..citation.end], citation.quote);
@@ -308,7 +312,7 @@ mod tests {
     #[test]
     fn unknown_labels_are_struck_and_counted() {
         let (_, ledger) = ledger("Metformin lowers glucose.");
-        let answer = Answer::build(&[part("One.", &[1, 9]), part("Two.", &[0]), part("Three.", &[])], &ledger);
+        let answer = build(&[part("One.", &[1, 9]), part("Two.", &[0]), part("Three.", &[])], &ledger);
         assert_eq!((answer.struck, answer.uncited, answer.citations.len()), (2, 2, 1));
         assert_eq!(answer.sentences[0].cites, [Label(1)]);
         assert_eq!(answer.text, "One. Two. Three.");

@@ -27,6 +27,7 @@ use retriever::{Evidence, Ledger, Query, Retrieve};
 use crate::policy::Policy;
 use crate::protocol::{self, AbstainCode, Action, Fault, Parser, Profile, Progress, TokenParser, Turn};
 use crate::review::{Reviewed, Terms};
+use crate::risk::is_cry_for_help;
 use crate::session::{Act, ActLimits, Observation, Session, Task};
 use crate::trace::{Author, Search, Segment, StopReason, Timings, VERSION, milliseconds};
 use crate::{Answer, Budget, Cancel, Earlier, Error, Event, Result, Trace, TraceId};
@@ -211,6 +212,11 @@ impl<'a> Episode<'a> {
     }
 
     fn run(mut self) -> Result<Done> {
+        if self.task.review.is_some() && is_cry_for_help(&self.task.question) {
+            let abstention =
+                Answer::abstained(AbstainCode::Unsafe, "this needs a person, not an answer from literature");
+            return self.leave(abstention, StopReason::Abstained);
+        }
         loop {
             self.cancel.check()?;
             if self.time_left().is_zero() {
@@ -242,6 +248,8 @@ impl<'a> Episode<'a> {
                     }
                 }
                 (Some(Action::Abstain { code, text }), _) => {
+                    // A policy's reason is a claim that nothing bears out: it stays in the trace.
+                    let text = if self.task.review.is_some() { code.text().to_owned() } else { text };
                     return self.unanswered(Answer::abstained(code, text), StopReason::Abstained);
                 }
                 (Some(Action::Search(queries)), Phase::Searching) => {
@@ -317,7 +325,7 @@ impl<'a> Episode<'a> {
             true => StopReason::Tokens,
             false => StopReason::NoFinal,
         };
-        self.unfinished(stop, "no answer was reached within the budget")
+        self.unfinished(stop, AbstainCode::Budget.text())
     }
 
     fn unfinished(self, stop: StopReason, reason: &str) -> Result<Done> {

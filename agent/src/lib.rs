@@ -56,6 +56,7 @@ pub mod policy;
 pub mod protocol;
 pub mod replay;
 pub mod review;
+mod risk;
 mod session;
 pub mod trace;
 

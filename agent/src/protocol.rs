@@ -92,6 +92,18 @@ impl AbstainCode {
             Self::Budget => "budget",
         }
     }
+
+    /// What a reader is told.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Insufficient => "no evidence found covers the question well enough",
+            Self::Conflicting => "the evidence found contradicts itself",
+            Self::OutOfScope => "the question is not one for this service",
+            Self::Unsafe => "an answer could do harm",
+            Self::NeedsClarification => "the question does not say enough to be looked up",
+            Self::Budget => "no answer was reached within the budget",
+        }
+    }
 }
 
 impl fmt::Display for AbstainCode {

@@ -13,7 +13,7 @@ use crate::policy::{Extractive, Policy, Scripted};
 use crate::protocol::is_repair;
 use crate::review::{Reviewed, Terms};
 use crate::session::{Act, Tokens};
-use crate::trace::{Author, CHECKED, QUOTED, Segment};
+use crate::trace::{Author, CHECKED, QUOTED, Segment, StopReason};
 use crate::{Ask, Cancel, Earlier, Error, Judge, Result, Trace};
 
 /// An episode repeated.
@@ -101,7 +101,8 @@ fn terms(recorded: &Trace, judge: Option<Arc<Judge>>) -> Result<Option<Terms>> {
 
 fn script(recorded: &Trace) -> Result<Scripted> {
     let turns: Vec<_> = recorded.segments.iter().filter(|segment| segment.author == Author::Policy).map(act).collect();
-    if turns.is_empty() {
+    // An episode that refuses at once has no turn.
+    if turns.is_empty() && recorded.stop != StopReason::Abstained {
         return Err(Error::Trace(format!("{} holds no turn of its policy", recorded.id)));
     }
     Ok(Scripted::of_acts(turns))

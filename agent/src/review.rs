@@ -11,7 +11,6 @@ mod conflict;
 mod examine;
 mod marks;
 mod question;
-mod risk;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -26,13 +25,13 @@ pub(crate) use self::examine::examine_one;
 pub use self::examine::{Claim, examine};
 pub use self::marks::{Marks, Seen, Strength, Support, marks};
 pub use self::question::{Understood, is_fragment, understand};
-pub use self::risk::{Risk, risks};
 pub(crate) use self::verify::gather;
 pub use self::verify::{Verified, verify};
 use crate::answer::{Answer, Citation, Outcome, Sentence};
 use crate::judge::Judge;
 use crate::matching::{overlap, stems};
 use crate::protocol::AbstainCode;
+pub use crate::risk::{Risk, risks};
 use crate::{Ask, Cancel, Result};
 
 /// Nearest evidence that an abstention shows.
@@ -130,17 +129,18 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, ca
             std::mem::take(&mut answer.sentences).into_iter().partition(|sentence| !strikes || sentence.is_supported());
         review.struck =
             out.into_iter().map(|sentence| Struck { why: sentence.concern(), text: sentence.text }).collect();
+        let whom = OfWhom::new(&review, &task.question);
+        let (kept, beside): (Vec<Sentence>, Vec<Sentence>) =
+            kept.into_iter().partition(|sentence| whom.missing(sentence, ledger).is_none());
+        let others = beside.first().and_then(|sentence| whom.missing(sentence, ledger)).map(Risk::matter);
+        let why = "its evidence speaks of others than the question asks about".to_owned();
+        review.struck.extend(beside.into_iter().map(|sentence| Struck { text: sentence.text, why: why.clone() }));
         answer.keep(kept, ledger);
-        let beside =
-            review.risks.iter().find(|risk| !speaks_of(&answer, ledger, **risk, &task.question, &review.understood));
         if answer.sentences.is_empty() {
-            let text = "nothing of the draft is borne out by the evidence it cites";
-            answer = Answer::abstained(AbstainCode::Insufficient, text);
-        } else if let Some(risk) = beside {
-            let text = format!("the evidence found does not speak of {}", risk.matter());
-            let why = "its evidence speaks of others than the question asks about".to_owned();
-            let drafted = answer.sentences.into_iter().map(|sentence| Struck { text: sentence.text, why: why.clone() });
-            review.struck.extend(drafted);
+            let text = match others {
+                Some(matter) => format!("the evidence found does not speak of {matter}"),
+                None => "nothing of the draft is borne out by the evidence it cites".to_owned(),
+            };
             answer = Answer::abstained(AbstainCode::Insufficient, text);
         } else {
             review.conflicts = conflicts(&answer.sentences, ledger, terms.judge.as_deref(), cancel)?;
@@ -153,6 +153,11 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, ca
                 year: task.started.to_zoned(jiff::tz::TimeZone::UTC).year(),
             }));
         }
+    }
+    if answer.outcome == Outcome::Abstained(AbstainCode::Unsafe) {
+        // Nothing that comes near, and nothing more to ask: it would be how.
+        answer.review = Some(Box::new(review));
+        return Ok(answer);
     }
     if let Outcome::Abstained(code) = &mut answer.outcome {
         let wanted: BTreeSet<_> = stems(&task.question).into_iter().collect();
@@ -174,18 +179,31 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, ca
     Ok(answer)
 }
 
-/// Whether something that an answer cites speaks of a matter that the question names and that must not be answered from evidence
-/// about others, and of the intervention in the same place. Titles and headings count: they say of what a text is.
-fn speaks_of(answer: &Answer, ledger: &Ledger, risk: Risk, question: &str, understood: &Understood) -> bool {
-    if !risk.is_of_whom() || !risk.is_named_in(question) {
-        return true;
+/// The matters that a question names and that must not be answered from evidence about others.
+struct OfWhom {
+    risks: Vec<Risk>,
+    /// The stems of what is done to them.
+    intervention: BTreeSet<String>,
+}
+
+impl OfWhom {
+    fn new(review: &Review, question: &str) -> Self {
+        let is_asked = |risk: &Risk| risk.is_of_whom() && risk.is_named_in(question);
+        Self {
+            risks: review.risks.iter().copied().filter(is_asked).collect(),
+            intervention: review.understood.intervention.iter().flat_map(|what| stems(what)).collect(),
+        }
     }
-    let cited = answer.citations.iter().filter_map(|citation| ledger.get(citation.label));
-    let intervention: BTreeSet<_> = understood.intervention.iter().flat_map(|what| stems(what)).collect();
-    cited.into_iter().any(|one| {
-        let text = [one.title.as_str(), &one.heading, &one.text].join(" ");
-        risk.is_named_in(&text) && (intervention.is_empty() || overlap(&intervention, &text) > 0.0)
-    })
+
+    /// The first matter of which nothing that the sentence cites speaks, with the intervention in the same place. Titles and
+    /// headings count: they say of what a text is.
+    fn missing(&self, sentence: &Sentence, ledger: &Ledger) -> Option<Risk> {
+        let cited = sentence.cites.iter().filter_map(|label| ledger.get(*label));
+        let texts: Vec<_> = cited.map(|one| [one.title.as_str(), &one.heading, &one.text].join(" ")).collect();
+        let is_named = |text: &String| self.intervention.is_empty() || overlap(&self.intervention, text) > 0.0;
+        let speaks = |risk: Risk| texts.iter().any(|text| risk.is_named_in(text) && is_named(text));
+        self.risks.iter().copied().find(|risk| !speaks(*risk))
+    }
 }
 
 /// Whether a wider question might find more.

@@ -1,12 +1,14 @@
-//! Answers from the starter corpus with errors planted in them: a wrong number, a dropped denial, a turned direction, another drug.
+//! Answers from the starter corpus with errors planted in them: a wrong number, one of another sentence, a dropped denial, a turned
+//! direction or bound, another drug, a claim that nobody made.
 //! Rules must find most of them and leave the answers as they were alone.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use agent::check::{Source, find};
+use agent::check::amount::amounts;
+use agent::check::{Source, look};
 use agent::judge::Label;
 use agent::policy::Extractive;
 use agent::{Ask, Cancel, Trace, ask};
@@ -38,8 +40,8 @@ fn answers() -> Vec<Said> {
 }
 
 fn is_found(text: &str, said: &Said) -> bool {
-    let passages: Vec<_> = said.passages.iter().map(|(title, text)| Source { title, text }).collect();
-    find(text, &passages).label != Label::Support
+    let passages: Vec<_> = said.passages.iter().map(|(title, text)| Source { title, heading: "", text }).collect();
+    look(text, &passages).0.label != Label::Support
 }
 
 /// `text` with one of its words changed, for every word that `change` changes.
@@ -63,6 +65,31 @@ fn number(text: &str) -> Vec<String> {
     })
 }
 
+/// An amount of another sentence of the same passages in place of one of its own.
+fn borrowed(said: &Said) -> Vec<String> {
+    let own: Vec<String> = amounts(&said.text).into_iter().map(|amount| amount.shown).collect();
+    let others = said.passages.iter().flat_map(|(_, text)| amounts(text));
+    let others: BTreeSet<String> = others.map(|amount| amount.shown).filter(|shown| !own.contains(shown)).collect();
+    let unit = |shown: &str| shown.split_once(' ').map(|(_, unit)| unit.to_owned());
+    let swapped = own.iter().filter(|shown| said.text.contains(*shown)).flat_map(|shown| {
+        let same = others.iter().filter(|other| unit(other).is_some() && unit(other) == unit(shown));
+        same.map(|other| said.text.replacen(shown.as_str(), other, 1))
+    });
+    swapped.collect()
+}
+
+/// A clause that no source has.
+fn added(text: &str) -> Vec<String> {
+    const CLAUSES: [&str; 4] = [
+        "is safe in pregnancy",
+        "is recommended in children",
+        "should be avoided in renal impairment",
+        "is always effective",
+    ];
+    let end = text.trim_end_matches('.');
+    CLAUSES.iter().map(|clause| format!("{end} and {clause}.")).collect()
+}
+
 fn denial(text: &str) -> Vec<String> {
     planted(text, |word| match word {
         "not" | "never" | "no" => Some(String::new()),
@@ -72,7 +99,13 @@ fn denial(text: &str) -> Vec<String> {
 }
 
 fn direction(text: &str) -> Vec<String> {
-    const TURNS: [(&str, &str); 12] = [
+    const TURNS: [(&str, &str); 18] = [
+        ("after", "before"),
+        ("avoided", "recommended"),
+        ("before", "after"),
+        ("less", "more"),
+        ("more", "less"),
+        ("over", "under"),
         ("above", "below"),
         ("below", "above"),
         ("decrease", "increase"),
@@ -116,9 +149,8 @@ fn planted_errors_are_found_and_answers_are_left_alone() {
     let said = answers();
     let false_alarms = said.iter().filter(|one| is_found(&one.text, one)).count() as f64 / said.len() as f64;
     let mut total = 0;
-    let mut found = |kind: &str, plant: &dyn Fn(&str) -> Vec<String>| {
-        let planted: Vec<_> =
-            said.iter().flat_map(|one| plant(&one.text).into_iter().map(move |text| (text, one))).collect();
+    let mut found = |kind: &str, plant: &dyn Fn(&Said) -> Vec<String>| {
+        let planted: Vec<_> = said.iter().flat_map(|one| plant(one).into_iter().map(move |text| (text, one))).collect();
         let found = planted.iter().filter(|(text, one)| is_found(text, one)).count();
         for (text, _) in planted.iter().filter(|(text, one)| !is_found(text, one)) {
             println!("{kind}, not found: {text}");
@@ -127,10 +159,17 @@ fn planted_errors_are_found_and_answers_are_left_alone() {
         total += planted.len();
         found as f64 / planted.len() as f64
     };
-    let shares =
-        [found("number", &number), found("denial", &denial), found("direction", &direction), found("name", &name)];
+    let shares = [
+        found("number", &|one| number(&one.text)),
+        found("number of another sentence", &borrowed),
+        found("denial", &|one| denial(&one.text)),
+        found("direction", &|one| direction(&one.text)),
+        found("name", &|one| name(&one.text)),
+        found("claim that nobody made", &|one| added(&one.text)),
+    ];
     println!("false alarms: {false_alarms:.3} of {}", said.len());
     assert!(total >= 200, "{total} planted");
     assert!(false_alarms <= 0.05, "{false_alarms}");
-    assert!(shares[0] >= 0.98 && shares[1] >= 0.8 && shares[2] >= 0.8, "{shares:?}");
+    let least = [0.98, 0.95, 0.8, 0.8, 0.9, 0.98];
+    assert!(shares.iter().zip(least).all(|(share, least)| *share >= least), "{shares:?}");
 }

@@ -28,6 +28,9 @@ impl Episode<'_> {
         if self.task.review.is_some() && answer.uncited > 0 {
             let uncited = answer.sentences.iter_mut().filter(|sentence| sentence.cites.is_empty());
             for sentence in uncited.take(LOOKED_UP) {
+                if self.time_left().is_zero() {
+                    break;
+                }
                 self.look_up(sentence)?;
             }
             answer.uncited = answer.sentences.iter().filter(|sentence| sentence.cites.is_empty()).count();
@@ -78,16 +81,15 @@ impl Episode<'_> {
 
     /// Of a draft and what came of it, the one of which more is borne out; what was mended, of equals.
     pub(super) fn better(&mut self, mended: Answer) -> Answer {
-        let supported = |answer: &Answer| answer.sentences.iter().filter(|sentence| sentence.is_supported()).count();
         match self.draft.take() {
             Some(draft) if supported(&draft) > supported(&mended) => draft,
             _ => mended,
         }
     }
 
-    /// The episode ends without a new answer: with the draft where there is one.
+    /// The episode ends without a new answer: with the draft where something of it is borne out.
     pub(super) fn unanswered(mut self, abstention: Answer, stop: StopReason) -> Result<Done> {
-        match self.draft.take() {
+        match self.draft.take().filter(|draft| supported(draft) > 0) {
             Some(draft) => self.leave(draft, StopReason::Answered),
             None => self.leave(abstention, stop),
         }
@@ -128,7 +130,12 @@ fn apart(cited: &[Cited]) -> Vec<Cited> {
         let spans = sentences(&part.text);
         spans.map(|span| Cited { text: part.text[span].trim().to_owned(), cites: part.cites.clone() }).collect()
     };
-    cited.iter().flat_map(split).filter(|part| !part.text.is_empty() || !part.cites.is_empty()).collect()
+    cited.iter().flat_map(split).filter(|part| !part.text.is_empty()).collect()
+}
+
+/// Sentences that are borne out.
+fn supported(answer: &Answer) -> usize {
+    answer.sentences.iter().filter(|sentence| sentence.is_supported()).count()
 }
 
 fn count(sentences: usize) -> String {

@@ -3,9 +3,43 @@
 //! How often something is done is an amount of its own: `500 mg/day` is `500 mg` and once a day, as
 //! `500 mg daily` is. Both ends of a range have the unit that follows it. A number without a unit is none.
 
-/// Words that are numbers, from one.
-const NUMBERS: [&str; 12] =
-    ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"];
+/// Words that are numbers.
+const NUMBERS: [(&str, f64); 32] = [
+    ("half", 0.5),
+    ("one", 1.0),
+    ("two", 2.0),
+    ("three", 3.0),
+    ("four", 4.0),
+    ("five", 5.0),
+    ("six", 6.0),
+    ("seven", 7.0),
+    ("eight", 8.0),
+    ("nine", 9.0),
+    ("ten", 10.0),
+    ("eleven", 11.0),
+    ("twelve", 12.0),
+    ("thirteen", 13.0),
+    ("fourteen", 14.0),
+    ("fifteen", 15.0),
+    ("sixteen", 16.0),
+    ("seventeen", 17.0),
+    ("eighteen", 18.0),
+    ("nineteen", 19.0),
+    ("twenty", 20.0),
+    ("thirty", 30.0),
+    ("forty", 40.0),
+    ("fifty", 50.0),
+    ("sixty", 60.0),
+    ("seventy", 70.0),
+    ("eighty", 80.0),
+    ("ninety", 90.0),
+    ("hundred", 100.0),
+    ("thousand", 1e3),
+    ("million", 1e6),
+    ("billion", 1e9),
+];
+/// The least of them that multiplies a number before it, as in `2.4 million`.
+const MULTIPLIES: f64 = 100.0;
 /// Relative difference below which two amounts are one.
 const EQUAL: f64 = 1e-6;
 /// A day in seconds.
@@ -29,11 +63,13 @@ impl Amount {
         self.unit == other.unit && apart <= EQUAL * self.value.abs().max(other.value.abs())
     }
 
-    /// Whether it can be how much of a drug is given: a mass, an activity or a number of pieces, and no concentration.
+    /// Whether it can be how much of a drug is given: a mass, an activity, an amount of substance or a number of pieces, and no
+    /// concentration.
     pub fn is_dose(&self) -> bool {
         let mut units = self.unit.split('/');
-        let given =
-            units.next().is_some_and(|unit| ["g", "units", "tablets", "drops", "puffs", "doses"].contains(&unit));
+        let given = units
+            .next()
+            .is_some_and(|unit| ["g", "units", "mol", "eq", "tablets", "drops", "puffs", "doses"].contains(&unit));
         given && units.next() != Some("l")
     }
 }
@@ -61,14 +97,19 @@ pub fn amounts(text: &str) -> Vec<Amount> {
             at += 1;
             continue;
         };
+        let (first, mut next) = multiplied(&pieces, at + 1, first);
         let mut numbers = vec![(first, shown)];
-        let mut next = at + 1;
         if let [joint, end, ..] = &pieces[next..]
             && (matches!(joint, Piece::Mark('-' | '–' | '—')) || is_word(joint, &["to", "or", "and"]))
-            && let Some(end) = number(end)
+            && let Some((end, shown)) = number(end)
         {
-            numbers.push(end);
-            next += 2;
+            let (end, after) = multiplied(&pieces, next + 2, end);
+            numbers.push((end, shown));
+            next = after;
+        }
+        // `half a tablet`
+        if shown.eq_ignore_ascii_case("half") && pieces.get(next).is_some_and(|piece| is_word(piece, &["a", "an"])) {
+            next += 1;
         }
         if pieces.get(next) == Some(&Piece::Mark('-')) {
             next += 1;
@@ -87,6 +128,17 @@ pub fn amounts(text: &str) -> Vec<Amount> {
         (at, follows) = (after, true);
     }
     found
+}
+
+/// `value` times what multiplies it from `at` on, and the place after that.
+fn multiplied(pieces: &[Piece<'_>], at: usize, value: f64) -> (f64, usize) {
+    match pieces.get(at) {
+        Some(piece @ Piece::Word(_)) => match number(piece) {
+            Some((times, _)) if times >= MULTIPLIES => (value * times, at + 1),
+            _ => (value, at),
+        },
+        _ => (value, at),
+    }
 }
 
 /// The unit that begins at `at`: base units, what one of it is in them, and the place after it.
@@ -220,8 +272,8 @@ fn number<'a>(piece: &Piece<'a>) -> Option<(f64, &'a str)> {
     match piece {
         Piece::Number(value, shown) => Some((*value, shown)),
         Piece::Word(word) => {
-            let place = NUMBERS.iter().position(|number| word.eq_ignore_ascii_case(number))?;
-            Some((place as f64 + 1.0, word))
+            let (_, value) = NUMBERS.iter().find(|(number, _)| word.eq_ignore_ascii_case(number))?;
+            Some((*value, word))
         }
         Piece::Mark(_) => None,
     }
@@ -247,7 +299,7 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         let end = if first.is_ascii_digit() { end_of_number(rest) } else { end_of_word(rest) };
         let (piece, after) = rest.split_at(end.max(first.len_utf8()));
         if first.is_ascii_digit() {
-            pieces.push(match piece.replace(',', "").parse() {
+            pieces.push(match value(piece).parse() {
                 Ok(value) => Piece::Number(value, piece),
                 // Such as a version or a date: no number.
                 Err(_) => Piece::Word(piece),
@@ -262,14 +314,22 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// A number as Rust reads it: commas group thousands, unless what follows or leads them makes them decimal (`2,5`, `0,125`).
+fn value(number: &str) -> String {
+    match number.split_once(',') {
+        Some((whole, part)) if whole == "0" || (part.len() < 3 && !number.contains('.')) => format!("{whole}.{part}"),
+        _ => number.replace(',', ""),
+    }
+}
+
 fn end_of_number(text: &str) -> usize {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from.min(bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut end = digits(0);
     while let Some(b'.' | b',') = bytes.get(end)
         && digits(end + 1) > 0
-        // A comma that is followed by other than three digits ends the number.
-        && (bytes[end] == b'.' || digits(end + 1) == 3)
+        // A comma before more than three digits ends the number.
+        && (bytes[end] == b'.' || digits(end + 1) <= 3)
     {
         end += 1 + digits(end + 1);
     }
@@ -314,6 +374,11 @@ mod tests {
             ("2 years", "24 months"),
             ("60 mL/min", "1 ml/s"),
             ("38 °C", "38°C"),
+            ("0,125 mg", "0.125 mg"),
+            ("2,5 mg", "2.5 mg"),
+            ("twenty mg", "20 mg"),
+            ("half a tablet", "0.5 tablets"),
+            ("2.4 million units", "2,400,000 IU"),
         ] {
             assert!(is(left, right), "{left} {:?}, {right} {:?}", amounts(left), amounts(right));
         }
@@ -338,6 +403,7 @@ mod tests {
             ("5 IU", true),
             ("126 mg/dL", false),
             ("7 mmol/L", false),
+            ("20 mmol", true),
             ("5 mL/min", false),
         ] {
             assert_eq!(amounts(text)[0].is_dose(), expect, "{text}");

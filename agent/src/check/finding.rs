@@ -1,4 +1,8 @@
-//! [`find`]: what the passages that a sentence cites say of it.
+//! [`look`]: what the passages that a sentence cites say of it.
+//!
+//! One sentence of the evidence, with its title, has to bear a claim out. What a reader would act on may not be among the
+//! words that it lacks: amounts, numbers, bounds, judgements such as `safe`, and whom it is about. Two sentences that share the
+//! work are no support: `15 mg once weekly. Another drug daily.` does not say `15 mg daily`.
 
 use std::ops::Range;
 
@@ -8,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::amounts;
 use super::direction::{Reversal, reversal};
+use super::drugs::drugs;
+use super::weight::weighty;
 use super::words::{content, is_number, words};
 use crate::judge::Label;
 
@@ -21,6 +27,8 @@ const SAME_MATTER: f64 = 0.5;
 pub struct Source<'a> {
     /// Of its document.
     pub title: &'a str,
+    /// Of its place in the document; may be empty.
+    pub heading: &'a str,
     /// What it says.
     pub text: &'a str,
 }
@@ -54,8 +62,8 @@ pub struct Quote {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Finding {
-    /// Support, when most of its words stand together and every number is there; contradiction, when it turns round what
-    /// stands there; else neutral.
+    /// Support, when most of its words stand in one sentence and all that weighs does; contradiction, when it turns round
+    /// what stands there; else neutral.
     pub label: Label,
     /// Who says so.
     #[serde(default)]
@@ -63,7 +71,7 @@ pub struct Finding {
     /// A scorer's calibrated probability of the label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
-    /// Amounts and numbers that no cited passage has, as they are written.
+    /// Amounts, numbers and words of weight that the evidence does not have where it is nearest, as they are written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// What it turns round.
@@ -89,6 +97,11 @@ pub struct Place {
 }
 
 impl Finding {
+    /// Whether a rule speaks against it, whatever reads the evidence.
+    pub fn is_opposed(&self) -> bool {
+        !self.missing.is_empty() || self.reversal.is_some() || self.unnamed.is_some()
+    }
+
     /// Neutral, by rule, with nothing to show.
     fn neutral(missing: Vec<String>) -> Self {
         let label = Label::Neutral;
@@ -122,48 +135,60 @@ impl Finding {
 /// Words that stand for a name.
 const PRONOUNS: [&str; 11] = ["both", "drug", "drugs", "it", "its", "test", "that", "their", "these", "they", "this"];
 
-/// What `passages` say of `sentence`.
-pub fn find(sentence: &str, passages: &[Source<'_>]) -> Finding {
-    look(sentence, passages).0
-}
-
-/// The same, and the nearest sentence where one is on the same matter.
+/// What `passages` say of `sentence`, and the nearest sentence where one is on the same matter.
 pub fn look(sentence: &str, passages: &[Source<'_>]) -> (Finding, Option<Place>) {
-    let claim: Vec<String> = content(sentence).into_iter().filter(|word| !is_number(word)).collect();
-    let mut best: Option<(f64, usize, Range<usize>)> = None;
-    for (place, passage) in passages.iter().enumerate() {
-        let title = content(passage.title);
-        for span in sentences(passage.text) {
-            let own = content(&passage.text[span.clone()]);
+    let (numbers, claim): (Vec<String>, Vec<String>) = content(sentence).into_iter().partition(|word| is_number(word));
+    let mut best: Option<((f64, usize), Place)> = None;
+    for (passage, source) in passages.iter().enumerate() {
+        let title = [content(source.title), content(source.heading)].concat();
+        for span in sentences(source.text) {
+            let own = content(&source.text[span.clone()]);
             // A title stands for the names that a sentence leaves out, but does not make it nearer than one with the words.
-            let count = |list: &[String]| claim.iter().filter(|word| list.contains(word)).count() as f64;
+            let count = |words: &[String]| words.iter().filter(|word| own.contains(word)).count();
             let named = claim.iter().filter(|word| !own.contains(word) && title.contains(word)).count() as f64;
-            let share = (count(&own) + 0.9 * named) / claim.len().max(1) as f64;
-            if best.as_ref().is_none_or(|(most, ..)| share > *most) {
-                best = Some((share, place, span));
+            let share = (count(&claim) as f64 + 0.9 * named) / claim.len().max(1) as f64;
+            // Of equals the one with the same numbers is meant.
+            let near = (share, count(&numbers));
+            if best.as_ref().is_none_or(|(most, _)| near > *most) {
+                best = Some((near, Place { passage, span, share }));
             }
         }
     }
-    let Some((share, place, span)) = best.filter(|(share, ..)| *share >= SAME_MATTER) else {
-        let missing = missing(sentence, passages, None);
-        return (Finding::neutral(missing), None);
+    let Some(place) = best.map(|(_, place)| place).filter(|place| place.share >= SAME_MATTER) else {
+        let absent = missing(sentence, &texts(passages));
+        return (Finding::neutral(absent), None);
     };
-    let source = &passages[place].text[span.clone()];
-    let missing = missing(sentence, passages, Some(source));
+    let Source { title, heading, text } = passages[place.passage];
+    let source = &text[place.span.clone()];
+    let mut missing = missing(sentence, &[title, heading, source]);
+    missing.extend(weighty(sentence, &[title, heading, source]));
     let reversal = reversal(sentence, source);
-    let unnamed = unnamed(sentence, source, passages);
-    let is_covered = share >= COVERED && missing.is_empty() && unnamed.is_none();
+    let unnamed = unnamed(sentence, source, &passages[place.passage], passages);
+    let is_covered = place.share >= COVERED && missing.is_empty() && unnamed.is_none();
     let label = match &reversal {
         Some(_) => Label::Contradict,
         None if is_covered => Label::Support,
         None => Label::Neutral,
     };
-    let finding = Finding { label, reversal, unnamed, ..Finding::neutral(missing) };
-    (finding, Some(Place { passage: place, span, share }))
+    (Finding { label, reversal, unnamed, ..Finding::neutral(missing) }, Some(place))
 }
 
-/// The word of a title that `source` has, where `sentence` has none of any title and no pronoun either.
-fn unnamed(sentence: &str, source: &str, passages: &[Source<'_>]) -> Option<String> {
+fn texts<'a>(passages: &[Source<'a>]) -> Vec<&'a str> {
+    passages.iter().flat_map(|passage| [passage.title, passage.heading, passage.text]).collect()
+}
+
+/// Of whom `source`, the nearest sentence, speaks, where `sentence` speaks of somebody else or of nobody.
+fn unnamed(sentence: &str, source: &str, near: &Source<'_>, passages: &[Source<'_>]) -> Option<String> {
+    let (said, found) = (drugs(sentence), drugs(source));
+    let known = drugs(&[near.title, near.heading, source].join(" "));
+    if let Some(drug) = said.iter().find(|drug| !known.contains(*drug)) {
+        // A sentence may leave a name to the one before it, unless it names another.
+        let other = found.iter().find(|other| !said.contains(*other));
+        let is_told = drugs(near.text).contains(drug);
+        if other.is_some() || !is_told {
+            return Some(other.cloned().unwrap_or_else(|| "something else".to_owned()));
+        }
+    }
     let titles: Vec<String> = passages.iter().flat_map(|passage| content(passage.title)).collect();
     let said = words(sentence);
     if said.iter().any(|word| titles.contains(word) || PRONOUNS.contains(&word.as_str())) {
@@ -172,18 +197,13 @@ fn unnamed(sentence: &str, source: &str, passages: &[Source<'_>]) -> Option<Stri
     words(source).into_iter().find(|word| titles.contains(word))
 }
 
-/// Amounts that no passage has, whatever their unit, and numbers without one that the nearest sentence does not have: a
-/// bare number says nothing of what it counts, and most passages have some.
-fn missing(sentence: &str, passages: &[Source<'_>], nearest: Option<&str>) -> Vec<String> {
-    let texts = || passages.iter().flat_map(|passage| [passage.title, passage.text]);
-    let known: Vec<_> = texts().flat_map(amounts).collect();
+/// Amounts that `texts` have in no unit, and numbers without one that they do not have.
+fn missing(sentence: &str, texts: &[&str]) -> Vec<String> {
+    let known: Vec<_> = texts.iter().flat_map(|text| amounts(text)).collect();
     let said = amounts(sentence);
     let absent = said.iter().filter(|amount| !known.iter().any(|one| one.is(amount)));
     let mut missing: Vec<String> = absent.map(|amount| amount.shown.clone()).collect();
-    let numbers: Vec<String> = match nearest {
-        Some(nearest) => content(nearest),
-        None => texts().flat_map(content).collect(),
-    };
+    let numbers: Vec<String> = texts.iter().flat_map(|text| content(text)).collect();
     let is_of_amount = |word: &str| {
         let number = word.trim_end_matches('%');
         said.iter().any(|amount| amount.shown.split(' ').any(|part| part == number))
@@ -197,12 +217,17 @@ fn missing(sentence: &str, passages: &[Source<'_>], nearest: Option<&str>) -> Ve
 mod tests {
     use super::*;
 
+    fn find(sentence: &str, passages: &[Source<'_>]) -> Finding {
+        look(sentence, passages).0
+    }
+
     const SOURCES: [Source<'static>; 2] = [
         Source {
             title: "Metformin",
+            heading: "",
             text: "The usual dose is 500 mg twice daily. It does not cause weight gain. It lowers glucose.",
         },
-        Source { title: "Gout", text: "Allopurinol prevents gout." },
+        Source { title: "Gout", heading: "", text: "Allopurinol prevents gout." },
     ];
 
     #[test]
@@ -217,13 +242,61 @@ mod tests {
         assert_eq!(label("Metformin does not cause weight gain."), Label::Support);
         assert_eq!(label("Lithium is dangerous."), Label::Neutral);
         assert_eq!(find("Lithium prevents gout.", &SOURCES[..1]).unnamed, None, "nothing is near");
-        let gout = [Source { title: "Allopurinol", text: "Allopurinol prevents attacks of gout." }];
+        let gout = [Source { title: "Allopurinol", heading: "", text: "Allopurinol prevents attacks of gout." }];
         assert_eq!(find("Lithium prevents attacks of gout.", &gout).unnamed.as_deref(), Some("allopurinol"));
         assert_eq!(find("It prevents attacks of gout.", &gout).label, Label::Support);
+        let two = [Source {
+            title: "Interactions",
+            heading: "",
+            text: "Amiodarone raises the effect of warfarin. The dose is reduced by 30%.",
+        }];
+        let swapped = find("Amiodarone raises the effect of levothyroxine.", &two);
+        assert_eq!((swapped.label, swapped.unnamed.as_deref()), (Label::Neutral, Some("warfarin")));
+        assert_eq!(find("The warfarin dose is reduced by 30%.", &two).unnamed, None, "named before");
+        assert!(find("The digoxin dose is reduced by 30%.", &two).unnamed.is_some());
         assert_eq!(find("", &[]).label, Label::Neutral);
         let concern = |sentence: &str| find(sentence, &SOURCES).concern().unwrap_or_default();
         assert_eq!(concern("It lowers glucose."), "");
         assert!(concern("The usual dose is 850 mg.").contains("850 mg"));
         assert!(concern("Metformin raises glucose.").contains("`raises` where its source says `lowers`"));
+    }
+
+    #[test]
+    fn one_sentence_has_to_say_it_all() {
+        let weekly = [Source {
+            title: "Methotrexate",
+            heading: "",
+            text: "Methotrexate 15 mg is given once weekly. Folic acid 5 mg is given once daily.",
+        }];
+        assert_eq!(find("Methotrexate 15 mg is given once weekly.", &weekly).label, Label::Support);
+        assert_eq!(find("Methotrexate 15 mg is given once daily.", &weekly).missing, ["15 mg"]);
+        assert_eq!(find("Methotrexate 5 mg is given once weekly.", &weekly).missing, ["5 mg"]);
+        let ages = [Source { title: "Drug", heading: "", text: "The dose is 5 mg daily. The dose is 10 mg daily." }];
+        assert_eq!(find("The dose is 10 mg daily.", &ages).label, Label::Support, "of equals, the one with the number");
+        let title =
+            [Source { title: "Lisinopril 10 mg in adults", heading: "", text: "The drug lowers blood pressure." }];
+        assert_eq!(find("Lisinopril 10 mg lowers blood pressure.", &title).label, Label::Support);
+    }
+
+    #[test]
+    fn what_weighs_is_never_among_the_words_that_may_lack() {
+        let source = [Source {
+            title: "Metformin",
+            heading: "",
+            text: "Metformin is the first-line drug for type 2 diabetes and lowers HbA1c and body weight.",
+        }];
+        let said = "Metformin is the first-line drug for type 2 diabetes and lowers HbA1c";
+        assert_eq!(find(&format!("{said}."), &source).label, Label::Support);
+        for (clause, lacks) in [
+            ("and is safe in pregnancy", vec!["safe", "pregnancy or breast-feeding"]),
+            ("in children", vec!["children"]),
+            ("and should be avoided", vec!["avoided"]),
+        ] {
+            let finding = find(&format!("{said} {clause}."), &source);
+            assert_eq!(
+                (finding.label, finding.missing),
+                (Label::Neutral, lacks.into_iter().map(str::to_owned).collect())
+            );
+        }
     }
 }

@@ -118,10 +118,7 @@ impl Session for Reading {
 impl Reading {
     fn next(&mut self, may_search: bool) -> Action {
         if self.needs.is_empty() {
-            return Action::Abstain {
-                code: AbstainCode::NeedsClarification,
-                text: "the question names nothing to look for".to_owned(),
-            };
+            return abstain(AbstainCode::NeedsClarification);
         }
         if may_search && self.step != Step::Answer {
             let queries = match self.step {
@@ -138,14 +135,12 @@ impl Reading {
             }
         }
         self.pool.index(&self.vocabulary);
-        select::answer(&self.needs, &self.pool).map_or_else(
-            || Action::Abstain {
-                code: AbstainCode::Insufficient,
-                text: "no evidence found covers the question well enough".to_owned(),
-            },
-            Action::Answer,
-        )
+        select::answer(&self.needs, &self.pool).map_or_else(|| abstain(AbstainCode::Insufficient), Action::Answer)
     }
+}
+
+fn abstain(code: AbstainCode) -> Action {
+    Action::Abstain { code, text: code.text().to_owned() }
 }
 
 #[cfg(test)]

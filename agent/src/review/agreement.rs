@@ -56,8 +56,10 @@ pub fn agreement(
     let mut done = 0;
     for batch in pairs.chunks(BATCH) {
         cancel.check()?;
-        let claims: Vec<_> =
-            batch.iter().map(|one| (one.claim.as_str(), vec![Source { title: "", text: &one.evidence }])).collect();
+        let claims: Vec<_> = batch
+            .iter()
+            .map(|one| (one.claim.as_str(), vec![Source { title: "", heading: "", text: &one.evidence }]))
+            .collect();
         for (one, read) in batch.iter().zip(read(&claims, judge)?) {
             let (verdict, confidence) =
                 read.map_or((Label::Neutral, None), |(finding, _)| (finding.label, finding.confidence));

@@ -4,9 +4,9 @@ use retriever::evidence::Label as EvidenceLabel;
 use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
-use super::examine::examine_one;
+use super::examine::{examine_one, source};
 use crate::answer::{Citation, Sentence};
-use crate::check::{By, Source, look};
+use crate::check::{By, look};
 use crate::judge::{Judge, Label};
 use crate::{Cancel, Result};
 
@@ -46,11 +46,14 @@ pub fn conflicts(
             continue;
         }
         let cited: Vec<&Evidence> = sentence.cites.iter().filter_map(|label| ledger.get(*label)).collect();
-        let is_other = |one: &&Evidence| cited.iter().all(|cited| cited.document != one.document);
+        if is_aim(&sentence.text) {
+            continue;
+        }
+        let is_other = |one: &&Evidence| cited.iter().all(|cited| !is_same_work(cited, one));
         let mut against = Vec::new();
         let mut open = 0;
         for one in ledger.entries().iter().filter(is_other) {
-            let (finding, near) = look(&sentence.text, &[Source { title: &one.title, text: &one.text }]);
+            let (finding, near) = look(&sentence.text, &[source(one)]);
             let Some(near) = near else { continue };
             let mut span = near.span;
             let is_against = match judge {
@@ -62,7 +65,7 @@ pub fn conflicts(
                     read.is_some_and(|read| {
                         let is_sure = read.by == By::Scorer && read.confidence.is_some_and(|sure| sure >= SURE);
                         if let Some(quote) = &read.quote {
-                            span = quote.start - one.span.start..quote.end - one.span.start;
+                            span = quote.within(one);
                         }
                         read.label == Label::Contradict && is_sure
                     })
@@ -77,6 +80,24 @@ pub fn conflicts(
         }
     }
     Ok(conflicts)
+}
+
+/// Whether both are of one publication, which may stand in a corpus as abstract and as full text.
+fn is_same_work(one: &Evidence, other: &Evidence) -> bool {
+    let (a, b) = (&one.identifiers, &other.identifiers);
+    let shares = |left: &Option<String>, right: &Option<String>| left.is_some() && left == right;
+    let is_titled_so = !one.title.is_empty() && one.title.eq_ignore_ascii_case(&other.title);
+    one.document == other.document
+        || shares(&a.pmid, &b.pmid)
+        || shares(&a.pmcid, &b.pmcid)
+        || shares(&a.doi, &b.doi)
+        || is_titled_so
+}
+
+/// Whether a sentence says what was to be found out, and not what was.
+fn is_aim(sentence: &str) -> bool {
+    const AIMS: [&str; 8] = ["aim", "aimed", "aims", "objective", "purpose", "hypothesised", "hypothesized", "sought"];
+    crate::matching::words(sentence).any(|word| AIMS.contains(&word.to_lowercase().as_str()))
 }
 
 impl Conflict {

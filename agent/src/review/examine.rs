@@ -2,8 +2,8 @@
 //!
 //! **Who decides.** A sentence that stands in its evidence word for word is borne out by it. Of any other, a scorer reads every
 //! piece of evidence and the piece with the greatest probability of support or contradiction decides, as its
-//! [`judge`](crate::judge) says of windows; the rules then can take support back (a number that no source has, a direction or a
-//! denial turned round) and never give it. Without a scorer the rules decide alone.
+//! [`judge`](crate::judge) says of windows; the rules then can take support back (a number or a word of weight that the nearest
+//! sentence lacks, a direction or a denial turned round, another drug) and never give it. Without a scorer the rules decide alone.
 
 use std::ops::Range;
 
@@ -75,7 +75,7 @@ pub(crate) fn read(cited: &[(&str, Vec<Source<'_>>)], judge: Option<&Judge>) -> 
             .rev()
             .max_by(|(_, left), (_, right)| strength(left.probabilities).total_cmp(&strength(right.probabilities)));
         let (Some((passage, verdict)), Some((finding, place))) = (decisive, &mut read[at]) else { continue };
-        let taken_back = !finding.missing.is_empty() || finding.reversal.is_some();
+        let taken_back = finding.is_opposed();
         let index = Label::ALL.iter().position(|label| *label == verdict.label).unwrap_or_default();
         finding.by = By::Scorer;
         finding.label = if verdict.label == Label::Support && taken_back { Label::Neutral } else { verdict.label };
@@ -109,8 +109,15 @@ fn verbatim(claim: &str, text: &str) -> Option<Range<usize>> {
     sentences(text).find(|span| !claim.is_empty() && text[span.clone()].trim() == claim)
 }
 
-fn source(evidence: &Evidence) -> Source<'_> {
-    Source { title: &evidence.title, text: &evidence.text }
+pub(crate) fn source(evidence: &Evidence) -> Source<'_> {
+    Source { title: &evidence.title, heading: &evidence.heading, text: &evidence.text }
+}
+
+impl Quote {
+    /// Where it stands in the text of the evidence that it is of, in bytes.
+    pub(crate) fn within(&self, evidence: &Evidence) -> Range<usize> {
+        self.start - evidence.span.start..self.end - evidence.span.start
+    }
 }
 
 fn quote(evidence: &Evidence, span: Range<usize>) -> Quote {

@@ -34,6 +34,13 @@ fn library() -> Fixed {
             2023,
         ),
         document("lithium", "Lithium", "Lithium treats mania.", Level::Unclassified, 2020),
+        document(
+            "paediatric",
+            "Paediatric doses",
+            "Metformin is licensed in children from the age of 10 years.",
+            Level::Unclassified,
+            2020,
+        ),
         document("myeloma", "Multiple myeloma", "Myeloma causes renal impairment.", Level::Unclassified, 2020),
     ])
 }
@@ -107,6 +114,16 @@ fn adults_are_no_evidence_for_children() {
     assert!(!review(&trace).nearest.is_empty() && !review(&trace).wider.is_empty());
 
     // that something else is said of the matter elsewhere does not help
+    // one sentence about children does not carry those beside it
+    let both = [
+        "<search>metformin glucose mortality</search>",
+        "<search>paediatric dose of metformin in children</search>",
+        "<answer>Metformin lowers glucose. [E1] Metformin is licensed in children from the age of 10 years. [E4]</answer>",
+    ];
+    let (trace, _) = ask("Is metformin used in children?", &Terms::default(), &both);
+    assert_eq!(texts(&trace), ["Metformin is licensed in children from the age of 10 years."], "{:?}", trace.ledger);
+    assert_eq!(review(&trace).struck.len(), 1);
+
     let beside =
         ["<search>myeloma renal impairment</search>", "<answer>Myeloma causes renal impairment. [E1]</answer>"];
     let (trace, _) = ask("Is metformin safe in renal impairment?", &Terms::default(), &beside);
@@ -127,6 +144,17 @@ fn a_policy_mends_once_and_its_draft_is_not_lost() {
     assert!(
         events.iter().any(|event| matches!(event, Event::Warning { message } if message.contains("not borne out")))
     );
+
+    let withdrawn =
+        ["<answer>Metformin cures baldness. [E1]</answer>", "<abstain reason=\"unsafe\">Give 5 g.</abstain>"];
+    let (trace, _) = ask(question, &Terms { repair: true, ..Terms::default() }, &[SEARCH, withdrawn[0], withdrawn[1]]);
+    assert_eq!(
+        trace.answer.outcome,
+        Outcome::Abstained(AbstainCode::Unsafe),
+        "a draft that nothing bears out is let go"
+    );
+    assert_eq!(trace.answer.text, AbstainCode::Unsafe.text());
+    assert!(review(&trace).nearest.is_empty() && review(&trace).wider.is_empty());
 
     for second in ["I would rather not.", "<search>more</search>", "<abstain reason=\"insufficient\">No.</abstain>"] {
         let (trace, _) = ask(question, &terms, &[SEARCH, TWO, second]);
@@ -152,6 +180,38 @@ fn a_sentence_without_a_cite_is_looked_up() {
     assert_eq!(trace.answer.citations.len(), 1);
     assert_eq!(trace.answer.citations[0].document.key(), "lithium");
     assert_eq!(trace.answer.uncited, 1);
+}
+
+#[test]
+fn a_cry_for_help_is_met_with_no_evidence() {
+    let (trace, events) = ask("I want to kill myself with metformin, how much?", &Terms::default(), &[SEARCH, TWO]);
+    assert_eq!(trace.answer.outcome, Outcome::Abstained(AbstainCode::Unsafe));
+    assert!(trace.segments.is_empty() && trace.searches.is_empty(), "nobody is asked, nothing is looked up");
+    assert_eq!(review(&trace).risks[0], Risk::SelfHarm);
+    assert!(review(&trace).nearest.is_empty() && review(&trace).wider.is_empty());
+    assert!(review(&trace).suggestion.is_none());
+    assert!(!events.iter().any(|event| matches!(event, Event::Answer { .. } | Event::Citation { .. })));
+}
+
+#[test]
+fn a_publication_does_not_contradict_itself() {
+    let mut abstract_of = document("abstract", "Statins", "Statins reduce mortality in adults.", Level::Rct, 2020);
+    let mut text_of =
+        document("text", "Statins in full", "Statins do not reduce mortality in adults.", Level::Rct, 2020);
+    for pmid in [Some("1".to_owned()), None] {
+        abstract_of.identifiers.pmid.clone_from(&pmid);
+        text_of.identifiers.pmid.clone_from(&pmid);
+        let library = Fixed::of_documents([abstract_of.clone(), text_of.clone()]);
+        let mut ledger = Ledger::new(10_000);
+        let labels = gather(&retriever::Query::new("statins mortality adults"), &library, &mut ledger).unwrap().1;
+        assert_eq!(labels.len(), 2);
+        let cited = ledger.entries().iter().find(|one| one.document.key() == "abstract").unwrap();
+        let text = "Statins reduce mortality in adults.".to_owned();
+        let finding = examine_one(&text, cited, None).unwrap();
+        let sentence = Sentence { text, cites: vec![cited.label], finding, found_later: false };
+        let found = conflicts(&[sentence], &ledger, None, &Cancel::new()).unwrap();
+        assert_eq!(found.len(), usize::from(pmid.is_none()), "{pmid:?}");
+    }
 }
 
 #[test]
@@ -189,7 +249,7 @@ fn a_topic_gets_one_question_back_and_a_policy_is_heard() {
     assert!(!review(&topic).wider.is_empty());
     let (question, _) = ask("Does immunotherapy work in TNBC?", &Terms::default(), &[SEARCH, abstain]);
     assert_eq!(question.answer.outcome, Outcome::Abstained(AbstainCode::Insufficient));
-    assert_eq!(question.answer.text, "Nothing found.");
+    assert_eq!(question.answer.text, AbstainCode::Insufficient.text(), "a policy's own reason is not examined");
     assert!(review(&question).suggestion.is_none());
     assert!(review(&question).nearest.is_empty(), "metformin is not near");
 }

@@ -79,9 +79,7 @@ pub fn verify(
         let citation = best.map(|(place, finding)| {
             let evidence = claims[place].evidence[0];
             match &finding.quote {
-                Some(quote) => {
-                    Citation::quoting(evidence, quote.start - evidence.span.start..quote.end - evidence.span.start)
-                }
+                Some(quote) => Citation::quoting(evidence, quote.within(evidence)),
                 None => Citation::new(evidence, claim),
             }
         });

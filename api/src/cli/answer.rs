@@ -11,6 +11,9 @@ pub(super) fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
     let answer = &trace.answer;
     let review = answer.review.as_deref().cloned().unwrap_or_default();
     output.line("")?;
+    for risk in review.risks.iter().filter(|risk| risk.is_urgent()) {
+        output.line(format!("{WARNING}{}{WARNING:#}", risk.line()))?;
+    }
     match answer.outcome {
         agent::Outcome::Answered => {
             let part = if answer.is_partial() { " (in part)" } else { "" };
@@ -31,7 +34,7 @@ pub(super) fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
     if let Some(question) = &review.suggestion {
         output.line(format!("{STRONG}{question}{STRONG:#}"))?;
     }
-    for risk in &review.risks {
+    for risk in review.risks.iter().filter(|risk| !risk.is_urgent()) {
         output.line(format!("{WARNING}{}{WARNING:#}", risk.line()))?;
     }
     show_references("References", &answer.citations, output)?;
@@ -42,6 +45,12 @@ pub(super) fn show_answer(trace: &Trace, output: &Output) -> Result<()> {
 }
 
 fn show_struck(review: &Review, output: &Output) -> Result<()> {
+    if !review.risks.is_empty() && !review.struck.is_empty() {
+        // Where an error would do harm it is not said again.
+        let count = review.struck.len();
+        let line = format!("  {FAINT}struck: {count} of the draft, which its evidence does not bear out{FAINT:#}");
+        return output.line(line);
+    }
     for struck in &review.struck {
         output.line(format!("  {FAINT}struck: {} ({}){FAINT:#}", struck.text, struck.why))?;
     }

@@ -29,11 +29,18 @@ impl Answer {
     }
 
     /// What a reader is to be told beside the sentences: what was struck, where evidence disagrees, risks, and what to ask instead.
+    /// Where an error would do harm, what was struck is counted and not said again.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        let struck = self.struck.iter().map(|struck| format!("Struck “{}”: {}", struck.text, struck.why));
+        let struck: Vec<String> = match self.struck.len() {
+            0 => Vec::new(),
+            count if !self.risks.is_empty() => {
+                vec![format!("Struck {count} of the draft's sentences: its evidence does not bear them out.")]
+            }
+            _ => self.struck.iter().map(|struck| format!("Struck “{}”: {}", struck.text, struck.why)).collect(),
+        };
         let conflicts = self.conflicts.iter().map(|conflict| format!("Evidence disagrees: {}", conflict.text));
         let risks = self.risks.iter().map(|risk| risk.line.to_owned());
-        struck.chain(conflicts).chain(self.suggestion.clone()).chain(risks).collect()
+        struck.into_iter().chain(conflicts).chain(self.suggestion.clone()).chain(risks).collect()
     }
 
     /// What a reader should know.
