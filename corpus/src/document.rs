@@ -37,7 +37,8 @@ pub struct Document {
     pub mesh: Vec<String>,
     /// Links to corrections, retractions and comments.
     pub corrections: Vec<Correction>,
-    /// What the publisher says of it.
+    /// What the publisher says of it; of a document on its way in, what stands beside the record. A home takes the
+    /// graver of this and [`Status::of_record`].
     pub status: Status,
     /// How strong a kind of study it is.
     pub level: Level,

@@ -11,7 +11,7 @@ use super::xml::{Element, Tree};
 use super::{Item, Record};
 use crate::document::{Builder, Correction};
 use crate::text::normalise;
-use crate::{Document, DocumentId, Identifiers, Level, PartialDate, SectionKind, Status};
+use crate::{Document, DocumentId, Identifiers, Level, PartialDate, SectionKind};
 
 /// Abstracts that repeat the real one in other words or pictures.
 const LESSER_ABSTRACTS: [&str; 8] =
@@ -60,7 +60,6 @@ fn parse(record: &str) -> Result<Document, String> {
     let keywords = meta.all("kwd-group").flat_map(|group| group.all("kwd"));
     document.mesh = keywords.filter_map(filled).collect();
     document.corrections = meta.all("related-article").filter_map(correction).collect();
-    document.status = Status::of_record(document);
     document.level =
         if document.is_notice() { Level::Opinion } else { Level::from_publication_types(&document.publication_types) };
     Ok(builder.finish())

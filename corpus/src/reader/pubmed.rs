@@ -8,7 +8,7 @@ use super::split::{Splitter, Tags};
 use super::xml::{Element, Tree};
 use super::{Item, Record};
 use crate::document::{Builder, Correction};
-use crate::{Document, DocumentId, Identifiers, Level, PartialDate, Status};
+use crate::{Document, DocumentId, Identifiers, Level, PartialDate};
 
 /// Articles and deletions in the order of the file.
 pub(super) fn records(input: Input) -> impl Iterator<Item = Item> {
@@ -124,7 +124,6 @@ fn start(citation: Element<'_>, title: Option<String>, abstracts: Option<Element
 
 fn finish(mut builder: Builder) -> Document {
     let document = builder.document();
-    document.status = Status::of_record(document);
     document.level =
         if document.is_notice() { Level::Opinion } else { Level::from_publication_types(&document.publication_types) };
     builder.finish()

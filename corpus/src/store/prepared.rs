@@ -23,7 +23,9 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(document: Document) -> Self {
+    pub(super) fn new(mut document: Document) -> Self {
+        // the graver of what its reader found and what the record says, whatever form it came in
+        document.status = document.status.max(Status::of_record(&document));
         let chunks = chunk(&document);
         let facts = json(&Facts::of(&document));
         let sections = json(&document.sections);

@@ -1,6 +1,7 @@
 //! One article each: what becomes a section, and what is dropped.
 
 use super::*;
+use crate::Status;
 use crate::chunk::chunk;
 
 fn read(attributes: &str, meta: &str, rest: &str) -> Document {
@@ -78,11 +79,11 @@ fn notices_are_no_evidence_and_retracted_articles_are_known() {
         <related-article related-article-type=\"corrected-article\" ext-link-type=\"pubmed\" xlink:href=\"77\"/>";
     let notice = read("article-type=\"correction\"", related, "<body><p>Sorry.</p></body>");
     assert_eq!(notice.id.as_str(), "jats:10.1/n");
-    assert_eq!((notice.status, notice.level), (Status::Ok, Level::Opinion));
+    assert_eq!((Status::of_record(&notice), notice.level), (Status::Ok, Level::Opinion));
     assert_eq!(notice.corrections[0].pmid.as_deref(), Some("77"));
     assert!(chunk(&notice).is_empty());
     let gone = META.to_owned() + "<related-article related-article-type=\"retraction-forward\" xlink:href=\"10.1/r\"/>";
-    assert_eq!(read("article-type=\"research-article\"", &gone, "").status, Status::Retracted);
+    assert_eq!(Status::of_record(&read("article-type=\"research-article\"", &gone, "")), Status::Retracted);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! One record each: what is taken from where, and what is left alone.
 
 use super::*;
-use crate::SectionKind;
 use crate::chunk::chunk;
+use crate::{SectionKind, Status};
 
 fn record(article: &str, citation: &str, data: &str) -> String {
     format!(
@@ -52,7 +52,7 @@ fn a_whole_record() {
     assert_eq!(document.identifiers.pmcid.as_deref(), Some("PMC77"));
     assert_eq!(document.identifiers.doi.as_deref(), Some("10.1/e"));
     assert_eq!(document.corrections, [Correction { relation: "CommentIn".to_owned(), pmid: Some("9".to_owned()) }]);
-    assert_eq!((document.level, document.status), (Level::Rct, Status::Ok));
+    assert_eq!((document.level, Status::of_record(&document)), (Level::Rct, Status::Ok));
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn dates_come_as_precise_as_they_are() {
 
 #[test]
 fn status_follows_types_and_links() {
-    let status = |types: &str, links: &[&str]| {
+    let record = |types: &str, links: &[&str]| {
         let link =
             |link: &&str| format!("<CommentsCorrections RefType=\"{link}\"><PMID>5</PMID></CommentsCorrections>");
         let links = links.iter().map(link).collect::<Vec<_>>().concat();
@@ -84,18 +84,19 @@ fn status_follows_types_and_links() {
         );
         read(&article, &format!("<CommentsCorrectionsList>{links}</CommentsCorrectionsList>"), "")
     };
-    assert_eq!(status("Retracted Publication", &[]).status, Status::Retracted);
-    assert_eq!(status("Journal Article", &["ErratumIn", "RetractionIn"]).status, Status::Retracted);
-    assert_eq!(status("Journal Article", &["ExpressionOfConcernIn", "ErratumIn"]).status, Status::Concern);
-    assert_eq!(status("Journal Article", &["CorrectedandRepublishedIn"]).status, Status::Corrected);
-    assert_eq!(status("Journal Article", &["CommentIn", "RetractionOf"]).status, Status::Ok);
+    let status = |types: &str, links: &[&str]| Status::of_record(&record(types, links));
+    assert_eq!(status("Retracted Publication", &[]), Status::Retracted);
+    assert_eq!(status("Journal Article", &["ErratumIn", "RetractionIn"]), Status::Retracted);
+    assert_eq!(status("Journal Article", &["ExpressionOfConcernIn", "ErratumIn"]), Status::Concern);
+    assert_eq!(status("Journal Article", &["CorrectedandRepublishedIn"]), Status::Corrected);
+    assert_eq!(status("Journal Article", &["CommentIn", "RetractionOf"]), Status::Ok);
     for (notice, link) in [
         ("Retraction of Publication", "RetractionOf"),
         ("Published Erratum", "ErratumFor"),
         ("Expression of Concern", "ExpressionOfConcernFor"),
     ] {
-        let document = status(notice, &[link]);
-        assert_eq!((document.status, document.level), (Status::Ok, Level::Opinion));
+        let document = record(notice, &[link]);
+        assert_eq!((Status::of_record(&document), document.level), (Status::Ok, Level::Opinion));
         assert_eq!(document.corrections[0].relation, link);
         assert!(chunk(&document).is_empty());
     }

@@ -4,6 +4,7 @@ use rusqlite::TransactionBehavior;
 
 use super::*;
 use crate::Status;
+use crate::reader::{Format, Options, open_bytes};
 use crate::starter::COLLECTION as STARTER;
 
 #[test]
@@ -187,4 +188,30 @@ fn notices_give_no_chunks_and_so_no_mark() {
     assert_eq!(scanned(&store).len(), chunks.len());
     assert_eq!(store.fingerprint().unwrap() == before, chunks.is_empty());
     assert_eq!(stored.document.status, Status::Ok);
+}
+
+/// Takes in `content` as a file of `format`.
+fn take(store: &mut Store, format: Format, content: &str) -> Ingested {
+    let options = Options { format: Some(format), ..Options::default() };
+    let records = open_bytes("a", content.as_bytes().to_vec(), &options).unwrap();
+    store.ingest("main", records, &mut |_| {}).unwrap()
+}
+
+#[test]
+fn a_retraction_is_known_whatever_form_the_record_came_in() {
+    for (format, content) in [
+        (Format::Jsonl, r#"{"id":"1","title":"T","text":"It works.","publication_types":["Retracted Publication"]}"#),
+        (Format::Jsonl, r#"{"id":"1","title":"RETRACTED: It works","text":"It works."}"#),
+        (Format::Beir, r#"{"_id":"1","title":"Retracted article: it works","text":"It works."}"#),
+        (Format::MedRag, r#"{"id":"1","title":"[Retracted] It works","content":"It works.","PMID":1}"#),
+        (Format::PubMedQa, r#"{"pmid":1,"question":"RETRACTED: does it work?","contexts":["It works."]}"#),
+        (Format::Text, "# RETRACTED: It works\n\nIt works.\n"),
+    ] {
+        let home = Home::new();
+        let mut store = home.open();
+        assert_eq!(take(&mut store, format, content).added, 1, "{content}");
+        let id = store.withdrawn().unwrap().pop().unwrap_or_else(|| panic!("{content} may be evidence"));
+        assert_eq!(store.document(&id).unwrap().unwrap().document.status, Status::Retracted, "{content}");
+        assert!(scanned(&store).is_empty(), "{content}");
+    }
 }
