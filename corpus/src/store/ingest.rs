@@ -293,7 +293,7 @@ impl Writer<'_, '_> {
         let before = entry.verdict;
         entry.verdict.hear_source(new.document.status, new.document.level);
         if let Some((status, _)) = self.rulings.of(&self.write.tx, &new.names)? {
-            entry.verdict.ruled_status.get_or_insert(status);
+            entry.verdict.hear_registry(status);
         }
         let (verb, reason) = if before.deleted {
             ("restore", "its source brings it again")

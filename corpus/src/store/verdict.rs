@@ -42,6 +42,15 @@ impl Verdict {
         self.status() != Status::Retracted && self.standing() == Standing::Active
     }
 
+    /// Takes over what a registry says of a name that the record brings now: a ruling gets graver, and one of
+    /// `ok` stays, which the registry's word came before.
+    pub(super) fn hear_registry(&mut self, status: Status) {
+        self.ruled_status = match self.ruled_status {
+            Some(Status::Ok) => Some(Status::Ok),
+            ruled => ruled.max(Some(status)),
+        };
+    }
+
     /// Takes over what a newer record of the source says. A ruling of `ok` falls when the source itself
     /// now says worse than it did when the ruling was made.
     pub(super) fn hear_source(&mut self, status: Status, level: Level) {
@@ -78,6 +87,22 @@ mod tests {
         assert_eq!(verdict.status(), Status::Ok);
         verdict.hear_source(Status::Retracted, Level::Rct);
         assert_eq!(verdict.status(), Status::Retracted);
+    }
+
+    #[test]
+    fn a_registry_makes_a_ruling_graver_and_takes_no_clearance_back() {
+        let (concern, gone) = (Some(Status::Concern), Some(Status::Retracted));
+        for (ruled, said, expected) in [
+            (None, Status::Concern, concern),
+            (concern, Status::Retracted, gone),
+            (gone, Status::Concern, gone),
+            (concern, Status::Ok, concern),
+            (Some(Status::Ok), Status::Retracted, Some(Status::Ok)),
+        ] {
+            let mut verdict = Verdict { ruled_status: ruled, ..Verdict::new(Status::Ok, Level::Rct) };
+            verdict.hear_registry(said);
+            assert_eq!(verdict.ruled_status, expected, "{ruled:?} and then {said:?}");
+        }
     }
 
     #[test]

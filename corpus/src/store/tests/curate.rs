@@ -56,6 +56,27 @@ fn a_registry_holds_for_documents_that_come_later() {
 }
 
 #[test]
+fn a_name_that_a_newer_version_brings_makes_a_ruling_graver() {
+    let home = Home::new();
+    let mut store = home.open();
+    let notices = [notice(Some("1"), None, Status::Concern), notice(None, Some("10.1/gone"), Status::Retracted)];
+    store.apply_notices(&notices, "list").unwrap();
+    add(&mut store, documents(1..2));
+    assert_eq!(status(&store, "1"), Status::Concern);
+    let named = |version| {
+        let mut document = document("1", &format!("Version {version}."));
+        document.version = version;
+        document.identifiers.doi = Some("10.1/gone".to_owned());
+        [document]
+    };
+    add(&mut store, named(2));
+    assert_eq!(status(&store, "1"), Status::Retracted);
+    store.set_status(&[id("1")], Status::Ok, "another work has this DOI").unwrap();
+    add(&mut store, named(3));
+    assert_eq!(status(&store, "1"), Status::Ok);
+}
+
+#[test]
 fn a_reinstatement_clears_and_a_milder_notice_does_not() {
     let home = Home::new();
     let mut store = home.open();
