@@ -131,6 +131,19 @@ impl Document {
         builder.finish()
     }
 
+    /// What stands beside the text wherever it is evidence, a line each: id, journal, title and headings.
+    pub fn head(&self) -> String {
+        let mut head = self.id.as_str().to_owned();
+        let mut headings: Vec<_> = self.sections.iter().map(|section| section.heading.as_str()).collect();
+        headings.dedup();
+        let lines = self.journal.as_deref().into_iter().chain([self.title.as_str()]).chain(headings);
+        for line in lines.filter(|line| !line.is_empty()) {
+            head.push('\n');
+            head.push_str(line);
+        }
+        head
+    }
+
     /// Is this record itself a notice (a retraction, an erratum, an expression of concern) about
     /// another? Notices are kept for what they link to, but are never evidence: they have no chunks.
     pub fn is_notice(&self) -> bool {
@@ -182,7 +195,7 @@ impl Builder {
 
     /// Appends a section; one that is empty once normalised is left out.
     pub fn section(&mut self, heading: &str, kind: SectionKind, text: &str) -> &mut Self {
-        self.document.concealed += crate::text::concealed(text);
+        self.document.concealed += crate::text::concealed(heading) + crate::text::concealed(text);
         let text = normalise(text);
         if !text.is_empty() {
             let document = &mut self.document;

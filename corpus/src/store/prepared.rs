@@ -33,10 +33,10 @@ impl Prepared {
         Self { names: Names::of(&document.identifiers), document, chunks, content, facts, sections, suspicion: None }
     }
 
-    /// Looks for signs of an injection.
+    /// Looks for signs of an injection, in all that a reader of evidence is shown.
     pub(super) fn screen(&mut self) {
-        let Document { title, text, concealed, .. } = &self.document;
-        (_, self.suspicion) = injection::screen(title, text, *concealed);
+        let Document { text, concealed, .. } = &self.document;
+        (_, self.suspicion) = injection::screen(&self.document.head(), text, *concealed);
     }
 
     /// Bytes it holds, about.

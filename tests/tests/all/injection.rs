@@ -243,7 +243,7 @@ fn screen(file: &Path, every: usize) -> (usize, usize, f64, Vec<String>) {
     for record in records.step_by(every) {
         let Ok(Record::Document(document)) = record else { continue };
         let start = Instant::now();
-        let (_, reason) = injection::screen(&document.title, &document.text, document.concealed);
+        let (_, reason) = injection::screen(&document.head(), &document.text, document.concealed);
         seconds += start.elapsed().as_secs_f64();
         documents += 1;
         bytes += document.text.len() + document.title.len();
