@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::body::to_bytes;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::access::{self, Effect, Found, Who};
 use super::caller::Caller;
@@ -74,41 +74,95 @@ impl Admission {
     }
 }
 
+/// How a request came to its end.
+#[derive(Clone, Copy, Debug)]
+struct Outcome {
+    said: &'static str,
+    status: u16,
+    code: Option<&'static str>,
+    is_refusal: bool,
+}
+
+impl Outcome {
+    /// The client left before it was answered, or the service stopped. What was asked for may go on all the same;
+    /// the status is the one that logs of servers have for this.
+    const LEFT: Self = Self { said: "the client left", status: 499, code: Some("client_left"), is_refusal: false };
+
+    fn of(response: &Response) -> Self {
+        let code = response.extensions().get::<ApiError>().map(ApiError::code);
+        let is_refusal = code.is_some_and(Code::is_refusal);
+        Self { said: "answered", status: response.status().as_u16(), code: code.map(Code::name), is_refusal }
+    }
+}
+
+/// What the logs and the numbers hear of a request once it is dropped, answered or not: a client that leaves
+/// takes what waits for its answer with it.
+struct Account {
+    door: Arc<Door>,
+    started: Instant,
+    span: Span,
+    id: RequestId,
+    method: Method,
+    route: String,
+    caller: Option<Caller>,
+    effect: Effect,
+    outcome: Outcome,
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let Self { door, started, span, id, method, route, caller, effect, outcome } = self;
+        let Outcome { said, status, code, is_refusal } = *outcome;
+        let took = started.elapsed();
+        let (caller, ms) = (caller.as_ref().map_or("-", |caller| &caller.name), took.as_secs_f64() * 1e3);
+        tracing::info!(parent: &*span, %method, route, caller, status, ms, "{said}");
+        door.service.metrics.answered(route, status, code, took);
+        if *effect == Effect::Changes || is_refusal {
+            door.ledger.write(Line::new(&id.0, caller, method, route, status, code));
+        }
+    }
+}
+
 /// The middleware around all routes.
 pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
     let id = door.service.request_ids.next();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     let span = tracing::info_span!("request", id = id.0);
+    let mut account = Account {
+        started: Instant::now(),
+        span: span.clone(),
+        method: request.method().clone(),
+        route: request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned(),
+        caller: None,
+        effect: Effect::Reads,
+        outcome: Outcome::LEFT,
+        id: id.clone(),
+        door: Arc::clone(&door),
+    };
     let permission = door.names.permission(request.headers());
     let behind_tls = peer(&request).is_some_and(|peer| door.names.is_behind_tls(peer, request.headers()));
-    let (response, caller, effect) = match admit(&door, &request, &route) {
+    let response = match admit(&door, &request, &account.route) {
         Admission::Enter(caller, effect) => {
+            (account.caller, account.effect) = (caller, effect);
             request.extensions_mut().insert(id.clone());
-            if let Some(caller) = &caller {
+            if let Some(caller) = &account.caller {
                 request.extensions_mut().insert(caller.clone());
             }
-            (next.run(request).instrument(span.clone()).await, caller, effect)
+            next.run(request).instrument(span).await
         }
         Admission::Answer(mut response, caller) => {
+            account.caller = caller;
+            // who was refused stays so, even if they do not wait to hear it
+            account.outcome = Outcome::of(&response);
             if !drained(request).await {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            (*response, caller, Effect::Reads)
+            *response
         }
     };
-    let (mut response, code) = identify(response, &id, &route);
+    account.outcome = Outcome::of(&response);
+    let mut response = identify(response, &id, &account.route);
     response.headers_mut().extend(permission);
     headers::secure(response.headers_mut(), behind_tls);
-    let status = response.status();
-    let took = started.elapsed();
-    let (caller, ms) = (caller.as_ref().map_or("-", |caller| &caller.name), took.as_secs_f64() * 1e3);
-    tracing::info!(parent: &span, %method, route, caller, status = status.as_u16(), ms, "answered");
-    door.service.metrics.answered(&route, status, code.map(Code::name), took);
-    if effect == Effect::Changes || code.is_some_and(Code::is_refusal) {
-        door.ledger.write(Line::new(&id.0, caller, &method, &route, status.as_u16(), code.map(Code::name)));
-    }
     response
 }
 
@@ -158,7 +212,10 @@ fn admit(door: &Door, request: &Request, route: &str) -> Admission {
     });
     match admitted {
         Ok(caller) => Admission::Enter(Some(caller), rule.effect),
-        Err(Refusal { error, retry_after, caller }) => Admission::Answer(Box::new(refusal(error, retry_after)), caller),
+        Err(mut refusal) => {
+            let caller = refusal.caller.take();
+            Admission::Answer(Box::new(refusal.into_response()), caller)
+        }
     }
 }
 
@@ -171,24 +228,9 @@ fn wrong_method(allowed: &str) -> Response {
     response
 }
 
-fn refusal(error: ApiError, retry_after: Option<Duration>) -> Response {
-    let mut response = error.into_response();
-    if response.status() == StatusCode::UNAUTHORIZED {
-        let challenge = HeaderValue::from_static("Bearer realm=\"anamnesis\"");
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    }
-    if let Some(wait) = retry_after {
-        let seconds = wait.as_secs_f64().ceil().max(1.0) as u64;
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    response
-}
-
-/// Names the request in its response; an error gets its envelope here, and its code is told.
-fn identify(mut response: Response, id: &RequestId, route: &str) -> (Response, Option<Code>) {
-    let error = response.extensions_mut().remove::<ApiError>();
-    let code = error.as_ref().map(ApiError::code);
-    if let Some(error) = error {
+/// Names the request in its response; an error gets its envelope here.
+fn identify(mut response: Response, id: &RequestId, route: &str) -> Response {
+    if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         let envelope = if openai::is_route(route) {
             openai::envelope(&error).into_response()
         } else {
@@ -201,5 +243,5 @@ fn identify(mut response: Response, id: &RequestId, route: &str) -> (Response, O
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    (response, code)
+    response
 }

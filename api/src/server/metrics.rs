@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use agent::{Outcome, Trace};
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -140,9 +140,9 @@ impl Metrics {
         );
     }
 
-    /// A request was answered.
-    pub(super) fn answered(&self, route: &str, status: StatusCode, code: Option<&'static str>, took: Duration) {
-        let class = match status.as_u16() / 100 {
+    /// A request was answered, or its client left.
+    pub(super) fn answered(&self, route: &str, status: u16, code: Option<&'static str>, took: Duration) {
+        let class = match status / 100 {
             2 => "2xx",
             3 => "3xx",
             4 => "4xx",

@@ -1,6 +1,8 @@
 //! The audit log: what is refused or changed, by whom, and nothing of what was asked.
 
 use std::fs;
+use std::io::Write;
+use std::net::Shutdown;
 use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
@@ -60,6 +62,40 @@ fn refusals_are_written_down_and_questions_are_not() {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn who_leaves_before_the_answer_is_written_down_all_the_same() {
+    let home = Home::indexed();
+    let (cara, root) = (key(&home, "cara", &["--role", "curator"]), key(&home, "root", &["--role", "admin"]));
+    let server = Server::start(&home, &[]);
+    let client = Client::new(&server).with(&root);
+    let send = |path: &str, key: &str, length: usize, body: &str| {
+        let mut stream = server.connect();
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n");
+        write!(stream, "{head}authorization: Bearer {key}\r\ncontent-length: {length}\r\n\r\n{body}").unwrap();
+        stream
+    };
+    let written = |status: u16, caller: &str| {
+        eventually("the line is written", || {
+            lines(&home).iter().any(|line| line["status"] == status && line["caller"] == caller)
+        });
+    };
+    let other = rusqlite::Connection::open(home.path().join("corpus.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let body = json!({ "ids": ["documents:asthma"], "reason": "a test" }).to_string();
+    let stream = send("/v1/documents/quarantine", &cara, body.len(), &body);
+    let has = |line: &str| client.get("/metrics").text.lines().any(|told| told == line);
+    eventually("the write is under way", || has("anamnesis_workers_busy 1"));
+    stream.shutdown(Shutdown::Both).unwrap();
+    written(499, "cara");
+    let left = lines(&home).pop().unwrap();
+    assert_eq!((&left["route"], &left["code"]), (&json!("/v1/documents/quarantine"), &json!("client_left")), "{left}");
+    assert!(has("anamnesis_errors_total{code=\"client_left\"} 1"));
+    other.execute_batch("ROLLBACK").unwrap();
+    eventually("the write goes on", || client.get("/v1/documents/documents:asthma").ok()["standing"] == "quarantined");
+    send("/v1/ask", "ana_guess", 10, "").shutdown(Shutdown::Both).unwrap();
+    written(401, "-");
 }
 
 #[test]
