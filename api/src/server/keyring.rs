@@ -141,11 +141,12 @@ impl Keyring {
         let (stop, stopped) = sync_channel(0);
         // what was read may be older than the file of now: the first look reads again
         let mut last: Option<Mark> = None;
+        let mut failed = None;
         let watch = move || {
             while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
                 let mark = self.mark();
-                if last != Some(mark) {
-                    self.reload();
+                // a state that could not be read is looked at again: it may not have been the file's fault
+                if last != Some(mark) && self.reload(&mut failed) {
                     last = Some(mark);
                 }
             }
@@ -159,25 +160,32 @@ impl Keyring {
         Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
     }
 
-    fn reload(&self) {
+    /// Takes over what the file holds; false when it cannot be read. `failed` remembers why, so that the log tells it once.
+    fn reload(&self, failed: &mut Option<String>) -> bool {
         let was_open = self.known.read().unwrap_or_else(PoisonError::into_inner).is_none();
         let known = match self.file.read() {
             Ok(Some(keys)) => {
                 tracing::info!(keys = keys.all().len(), "these keys are let in");
                 entries(&keys)
             }
-            Ok(None) if was_open => return,
+            Ok(None) if was_open => return true,
             Ok(None) => {
                 tracing::error!("keys.json is gone: nobody is let in until it is back (`anamnesis key create`)");
                 HashMap::new()
             }
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the keys cannot be read: the last good ones stay");
-                return;
+                let error = format!("{error:#}");
+                if failed.as_ref() != Some(&error) {
+                    tracing::error!(error, "the keys cannot be read: the last good ones stay");
+                    *failed = Some(error);
+                }
+                return false;
             }
         };
+        *failed = None;
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).retain(|hash, _| known.contains_key(hash));
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(known));
+        true
     }
 }
 

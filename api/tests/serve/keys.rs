@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -140,6 +140,35 @@ fn a_damaged_file_keeps_the_last_good_keys_and_a_missing_one_lets_nobody_in() {
     assert_eq!(client.get("/healthz").status, 200);
     fs::write(&path, good).unwrap();
     eventually("the keys are back", || asks() == 200);
+}
+
+#[test]
+fn a_revocation_in_a_file_that_could_not_be_read_at_first_is_not_missed() {
+    let home = Home::indexed();
+    let (ward, clinic) = (key(&home, "ward", &[]), key(&home, "clinic", &[]));
+    let server = Server::start(&home, &[]);
+    let client = Client::new(&server);
+    let asks = |key: &str| client.with(key).post("/v1/retrieve", &json!({ "query": "lithium" })).status;
+    let path = home.path().join("keys.json");
+    let good = fs::read_to_string(&path).unwrap();
+    home.run(&["key", "revoke", "ward"]);
+    let revoked = fs::read(&path).unwrap();
+    fs::write(&path, good).unwrap();
+    eventually("the key is back", || asks(&ward) == 200);
+    // nothing tells the two states apart but what they hold, as where the reading failed and not the file
+    let write = |content: &[u8]| {
+        fs::write(&path, content).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    };
+    write(&vec![b' '; revoked.len()]);
+    thread::sleep(SOON);
+    assert!(server.log().contains("the keys cannot be read"));
+    assert_eq!(asks(&ward), 200);
+    write(&revoked);
+    eventually("the key ends", || asks(&ward) == 401);
+    assert_eq!(asks(&clinic), 200);
+    // a look can meet the file while it is written
+    assert!(server.log().matches("the keys cannot be read").count() <= 2, "told at each look");
 }
 
 #[test]
