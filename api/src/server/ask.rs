@@ -97,6 +97,8 @@ pub(super) struct Episode {
     caller: Caller,
     follows: Option<TraceId>,
     task: Ask,
+    /// Since when whoever asks waits.
+    since: Instant,
     /// What whoever asks should know before anything happens.
     warning: Option<String>,
 }
@@ -114,8 +116,7 @@ impl Episode {
     ) -> Result<Self, ApiError> {
         wire::worded("question", &request.question)?;
         let Admitted { text, warning } = service.phi.admit(&request.question, service.policy.is_remote())?;
-        // less than the time-out, so that an episode that takes too long ends with what it has
-        let wall_ms = u64::try_from(service.timeout.mul_f64(0.95).as_millis()).unwrap_or(u64::MAX);
+        let since = Instant::now();
         let follows = request.follows.map(|id| id.parse::<TraceId>()).transpose();
         let follows = follows.map_err(|error| ApiError::invalid(format!("follows: {error}")))?;
         let mut review = service.review.clone();
@@ -126,14 +127,19 @@ impl Episode {
         let filter = caller.scope(request.filter.unwrap_or_default().to_domain()?);
         let task = Ask {
             query: Query { filter, ..Query::new("") },
-            budget: request.budget.unwrap_or_default().to_domain(wall_ms.max(1))?,
+            budget: request.budget.unwrap_or_default().to_domain(wall_ms(service.timeout, Duration::ZERO))?,
             seed: request.seed.unwrap_or_default(),
             salt: id.0.clone().into_bytes(),
             review: Some(review),
             ..Ask::new(text, jiff::Timestamp::now())
         };
         let retriever = Scoped::new(service.current.pin()?, caller);
-        Ok(Self { service: Arc::clone(service), retriever, caller: caller.clone(), follows, warning, task })
+        Ok(Self { service: Arc::clone(service), retriever, caller: caller.clone(), follows, task, since, warning })
+    }
+
+    /// The same for somebody who has waited since then.
+    pub(super) fn since(self, since: Instant) -> Self {
+        Self { since, ..self }
     }
 
     /// Runs it to its end, on this thread, and stores its trace.
@@ -141,7 +147,7 @@ impl Episode {
     /// # Errors
     /// When the policy or the retriever fails, or it was cancelled.
     pub(super) fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
-        let Self { service, retriever, caller, follows, warning, mut task } = self;
+        let Self { service, retriever, caller, follows, mut task, since, warning } = self;
         if let Some(id) = follows {
             task.earlier = Some(earlier(&service, &caller, &id)?);
         }
@@ -159,6 +165,8 @@ impl Episode {
                 tell(event);
             }
         };
+        // whoever asks has waited for a worker too
+        task.budget.wall_ms = task.budget.wall_ms.min(wall_ms(service.timeout, since.elapsed()));
         let trace =
             agent::ask::ask(&task, service.policy.as_ref(), &retriever, &|| opened.elapsed(), cancel, &mut listen)?;
         service.metrics.episode(&trace);
@@ -170,6 +178,13 @@ impl Episode {
         }
         Ok(Answer::of(&trace).with_warnings(warnings))
     }
+}
+
+/// How long an episode may take for somebody who has waited for `waited` already: less than the time-out, so that one that
+/// takes too long ends with what it has.
+fn wall_ms(timeout: Duration, waited: Duration) -> u64 {
+    let left = timeout.mul_f64(0.95).saturating_sub(waited);
+    u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 /// The answer that a question goes on from. One of another caller is as if it did not exist.
@@ -225,6 +240,12 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn what_was_waited_is_gone_from_the_time_of_an_episode() {
+        let wall = |waited| wall_ms(Duration::from_secs(60), Duration::from_secs(waited));
+        assert_eq!((wall(0), wall(20), wall(57), wall(80)), (57_000, 37_000, 1, 1));
+    }
 
     #[test]
     fn a_stream_is_asked_for_by_media_type() {

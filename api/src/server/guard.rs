@@ -144,6 +144,7 @@ pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, n
         Admission::Enter(caller, effect) => {
             (account.caller, account.effect) = (caller, effect);
             request.extensions_mut().insert(id.clone());
+            request.extensions_mut().insert(Arc::clone(&door));
             if let Some(caller) = &account.caller {
                 request.extensions_mut().insert(caller.clone());
             }

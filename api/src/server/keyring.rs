@@ -118,15 +118,28 @@ impl Keyring {
         };
         failures.right(address, hash, now);
         drop(failures);
-        self.count(entry, hash, now)?;
+        self.take(entry, hash, 1, now)?;
         Ok(entry.caller.clone())
     }
 
-    fn count(&self, entry: &Entry, hash: KeyHash, now: Instant) -> Result<(), Refusal> {
+    /// Counts so many more of a caller who was let in; none of them when they are too many.
+    ///
+    /// # Errors
+    /// When the caller's key was used too often.
+    pub(super) fn count(&self, caller: &Caller, times: u32) -> Result<(), Refusal> {
+        let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).clone() else { return Ok(()) };
+        // names are given once; one that was revoked meanwhile is let in no more
+        let Some((hash, entry)) = known.iter().find(|(_, entry)| entry.caller.name == caller.name) else {
+            return Ok(());
+        };
+        self.take(entry, *hash, times, Instant::now())
+    }
+
+    fn take(&self, entry: &Entry, hash: KeyHash, times: u32, now: Instant) -> Result<(), Refusal> {
         let Some(quota) = entry.quota.map(NonZeroU32::get) else { return Ok(()) };
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(hash).or_insert_with(|| Bucket::full(quota, now));
-        bucket.take(quota, now).map_err(|wait| Refusal {
+        bucket.take_several(times, quota, now).map_err(|wait| Refusal {
             error: ApiError::new(Code::QuotaExceeded, format!("this key may ask {quota} times a minute")),
             retry_after: Some(wait),
             caller: Some(entry.caller.clone()),

@@ -30,12 +30,21 @@ impl Bucket {
     /// # Errors
     /// How long to wait for the next, when none is left.
     pub(super) fn take(&mut self, a_minute: u32, now: Instant) -> Result<(), Duration> {
+        self.take_several(1, a_minute, now)
+    }
+
+    /// Takes so many, or none.
+    ///
+    /// # Errors
+    /// How long to wait until there will be so many, when there are fewer.
+    pub(super) fn take_several(&mut self, times: u32, a_minute: u32, now: Instant) -> Result<(), Duration> {
         self.refill(a_minute, now);
-        if self.left >= 1.0 {
-            self.left -= 1.0;
+        let wanted = f64::from(times);
+        if self.left >= wanted {
+            self.left -= wanted;
             return Ok(());
         }
-        Err(Duration::from_secs_f64((1.0 - self.left) * MINUTE / f64::from(a_minute.max(1))))
+        Err(Duration::from_secs_f64((wanted - self.left) * MINUTE / f64::from(a_minute.max(1))))
     }
 
     fn refill(&mut self, a_minute: u32, now: Instant) {
@@ -154,6 +163,10 @@ mod tests {
         assert!(bucket.take(3, after(start, 20.5)).is_ok());
         assert!(bucket.take(3, after(start, 21.0)).is_err());
         let later = after(start, 10_000.0);
+        let wait = bucket.take_several(4, 3, later).unwrap_err();
+        assert!((wait.as_secs_f64() - 20.0).abs() < 1e-6, "{wait:?}");
+        assert_eq!((bucket.take_several(2, 3, later), bucket.take_several(2, 3, later).is_err()), (Ok(()), true));
+        let later = after(start, 20_000.0);
         assert_eq!((0..10).filter(|_| bucket.take(3, later).is_ok()).count(), 3, "it never holds more than a minute's");
     }
 

@@ -21,6 +21,7 @@ mod stdio;
 mod tools;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use agent::NOTICE;
 use axum::Router;
@@ -53,11 +54,17 @@ enum Step {
     Call(Box<Call>),
 }
 
-/// Answers one request by the rules of `revision`.
+/// Answers one request by the rules of `revision`, to somebody who waits for it since then.
 ///
 /// # Errors
 /// When the method is unknown or its parameters are not in order.
-fn handle(service: &Arc<Service>, caller: &Caller, request: &Request, revision: Revision) -> Result<Step, Fault> {
+fn handle(
+    service: &Arc<Service>,
+    caller: &Caller,
+    request: &Request,
+    revision: Revision,
+    since: Instant,
+) -> Result<Step, Fault> {
     let result = match request.method.as_str() {
         "initialize" if !revision.is_modern() => initialize(&request.params)?,
         "ping" if !revision.is_modern() => json!({}),
@@ -66,7 +73,7 @@ fn handle(service: &Arc<Service>, caller: &Caller, request: &Request, revision: 
             return Err(Fault::invalid_params("cursor: there is one page only"));
         }
         "tools/list" => json!({ "tools": tools::list() }),
-        "tools/call" => return Call::start(service, caller, request, revision),
+        "tools/call" => return Call::start(service, caller, request, revision, since),
         _ => return Err(Fault::unknown_method(&request.method)),
     };
     Ok(Step::Done(complete(result, revision)))

@@ -7,6 +7,7 @@ mod client;
 mod clients;
 mod config;
 mod curate;
+mod deadlines;
 mod documents;
 mod guard;
 mod harness;

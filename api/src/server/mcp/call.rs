@@ -6,13 +6,14 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 use futures_core::Stream;
 use retriever::Retrieve;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep_until};
 
 use super::message::{Fault, Request, is_id, notification, response};
 use super::revision::Revision;
@@ -61,7 +62,7 @@ impl Outcome {
 }
 
 impl Call {
-    /// Begins the call that `request` asks for.
+    /// Begins the call that `request` asks for, for somebody who waits since then.
     ///
     /// # Errors
     /// When there is no such tool, or its arguments are no object.
@@ -70,6 +71,7 @@ impl Call {
         caller: &Caller,
         request: &Request,
         revision: Revision,
+        since: Instant,
     ) -> Result<Step, Fault> {
         let params = &request.params;
         let name = params.get("name").and_then(Value::as_str);
@@ -84,7 +86,7 @@ impl Call {
             Some(_) => return Err(Fault::invalid_params("arguments: must be an object")),
         };
         let token = params.get("_meta").and_then(|meta| meta.get("progressToken")).filter(|token| is_id(token));
-        let events = match begin(service, caller, tool, arguments) {
+        let events = match begin(service, caller, tool, arguments, since) {
             Ok(events) => events,
             Err(error) => return Ok(Step::Done(failed(&error, revision))),
         };
@@ -92,7 +94,7 @@ impl Call {
             id: request.id.clone(),
             revision,
             events,
-            deadline: Box::pin(sleep(service.timeout)),
+            deadline: Box::pin(sleep_until((since + service.timeout).into())),
             token: token.cloned(),
             steps: 0,
             over: false,
@@ -162,9 +164,10 @@ fn begin(
     caller: &Caller,
     tool: Tool,
     arguments: Value,
+    since: Instant,
 ) -> Result<worker::Stream<Told>, ApiError> {
     match tool {
-        Tool::Ask => ask(service, caller, arguments),
+        Tool::Ask => ask(service, caller, arguments, since),
         Tool::Search => search(service, caller, arguments),
         Tool::GetDocument => get_document(service, caller, arguments),
     }
@@ -174,10 +177,15 @@ fn read<T: DeserializeOwned>(arguments: Value) -> Result<T, ApiError> {
     serde_json::from_value(arguments).map_err(|error| ApiError::invalid(format!("arguments: {error}")))
 }
 
-fn ask(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Result<worker::Stream<Told>, ApiError> {
+fn ask(
+    service: &Arc<Service>,
+    caller: &Caller,
+    arguments: Value,
+    since: Instant,
+) -> Result<worker::Stream<Told>, ApiError> {
     let AskArguments { question, filter } = read(arguments)?;
     let request = AskRequest { question, filter, ..AskRequest::default() };
-    let episode = Episode::new(service, &service.request_ids.next(), caller, request)?;
+    let episode = Episode::new(service, &service.request_ids.next(), caller, request)?.since(since);
     let work = move |cancel: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
         let outcome = episode.run(cancel, &mut |event| {
             if let Some(message) = progress(&event) {

@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::extract::{Request as HttpRequest, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -25,6 +26,7 @@ use crate::server::ask::{HEARTBEAT, accepts_events};
 use crate::server::body;
 use crate::server::caller::Caller;
 use crate::server::error::ApiError;
+use crate::server::guard::Door;
 use crate::server::wire::Failure;
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -57,15 +59,24 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
 pub(in crate::server) async fn post(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
+    Extension(door): Extension<Arc<Door>>,
     request: HttpRequest,
 ) -> Result<Response, ApiError> {
     let headers = request.headers().clone();
     let bytes = body::read(request, &()).await?;
+    let since = Instant::now();
     let Ok(value) = serde_json::from_slice::<Value>(&bytes) else {
         return Ok(refuse(None, &Fault::no_json()));
     };
     if let Value::Array(values) = value {
-        return Ok(batch(&service, &caller, &headers, values).await);
+        if let Err(fault) = list(&headers, &values) {
+            return Ok(refuse(None, &fault));
+        }
+        // the door has counted the request as one
+        return Ok(match door.keyring.count(&caller, values.len() as u32 - 1) {
+            Ok(()) => batch(&service, &caller, values, since).await,
+            Err(refusal) => refusal.into_response(),
+        });
     }
     let message = match Message::read(value) {
         Ok(message) => message,
@@ -80,7 +91,7 @@ pub(in crate::server) async fn post(
         Ok(revision) => revision,
         Err(fault) => return Ok(refuse(Some(&request.id), &fault)),
     };
-    Ok(match handle(&service, &caller, &request, revision) {
+    Ok(match handle(&service, &caller, &request, revision, since) {
         Ok(Step::Done(result)) => Json(response(&request.id, &result)).into_response(),
         Ok(Step::Call(call)) if call.tells_progress() && accepts_events(&headers) => stream(call),
         Ok(Step::Call(call)) => Json(last(call).await).into_response(),
@@ -90,18 +101,22 @@ pub(in crate::server) async fn post(
     })
 }
 
-/// Messages in a list, answered in a list.
-async fn batch(service: &Arc<Service>, caller: &Caller, headers: &HeaderMap, values: Vec<Value>) -> Response {
-    let older = older(headers).is_some_and(Revision::has_batches);
-    if !older || values.is_empty() || values.len() > MAX_BATCH {
-        let message = format!("send one message; only revision 2025-03-26 has lists, of at most {MAX_BATCH}");
-        return refuse(None, &Fault::invalid_request(message));
+/// Whether messages may come in a list, and in this one.
+fn list(headers: &HeaderMap, values: &[Value]) -> Result<(), Fault> {
+    if older(headers).is_some_and(Revision::has_batches) && !values.is_empty() && values.len() <= MAX_BATCH {
+        return Ok(());
     }
+    let message = format!("send one message; only revision 2025-03-26 has lists, of at most {MAX_BATCH}");
+    Err(Fault::invalid_request(message))
+}
+
+/// Messages in a list, answered in a list. One after the other, and all in the time of one request.
+async fn batch(service: &Arc<Service>, caller: &Caller, values: Vec<Value>, since: Instant) -> Response {
     let mut answers = Vec::new();
     for value in values {
         match Message::read(value) {
             Ok(Message::Request(request)) => {
-                let answer = match handle(service, caller, &request, Revision::Of2025March) {
+                let answer = match handle(service, caller, &request, Revision::Of2025March, since) {
                     Ok(Step::Done(result)) => response(&request.id, &result),
                     Ok(Step::Call(call)) => last(call).await,
                     Err(fault) => fault.to_message(Some(&request.id)),

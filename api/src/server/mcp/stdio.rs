@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use futures_core::Stream;
@@ -182,8 +182,9 @@ impl Conversation {
         if self.running.contains_key(&id) {
             return Some(Fault::invalid_request("id: a request that still runs has it").to_message(Some(&request.id)));
         }
-        let step =
-            self.revision(request).and_then(|revision| handle(&self.service, &Caller::local(), request, revision));
+        let caller = Caller::local();
+        let revision = self.revision(request);
+        let step = revision.and_then(|revision| handle(&self.service, &caller, request, revision, Instant::now()));
         match step {
             Ok(Step::Done(result)) => {
                 if request.method == "initialize" {
