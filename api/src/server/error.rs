@@ -206,6 +206,10 @@ impl From<retriever::Error> for ApiError {
     fn from(error: retriever::Error) -> Self {
         match error {
             retriever::Error::Input(message) => Self::invalid(message),
+            retriever::Error::Corpus(error) => error.into(),
+            retriever::Error::Index(indexes::Error::Busy { .. }) => {
+                Self::new(Code::Busy, "another process builds or cleans the index: try again when it has ended")
+            }
             other => Self::internal(&other),
         }
     }

@@ -17,6 +17,8 @@ use crate::building::Step;
 
 /// Jobs that are remembered.
 const KEPT: usize = 50;
+/// What is told of a failure that nobody who watches can mend.
+const INSIDE: &str = "something failed inside: the service's log knows more under this job's id";
 
 /// All jobs, newest first.
 #[derive(Debug, Default)]
@@ -135,21 +137,38 @@ impl Handle {
         let (state, message, result) = match outcome {
             Ok(Ok(snapshot)) => (JobState::Done, None, Some(snapshot)),
             Ok(Err(error)) if is_stopped(&error) => (JobState::Cancelled, None, None),
-            Ok(Err(error)) => (JobState::Failed, Some(format!("{error:#}")), None),
-            Err(_) => {
-                (JobState::Failed, Some("something failed inside: the service's log knows more".to_owned()), None)
+            Ok(Err(error)) => {
+                tracing::warn!(job = self.id, cause = format!("{error:#}"), "a job failed");
+                (JobState::Failed, Some(told(error)), None)
             }
+            Err(_) => (JobState::Failed, Some(INSIDE.to_owned()), None),
         };
-        if let Some(cause) = &message {
-            tracing::warn!(job = self.id, cause, "a job failed");
-        } else {
-            tracing::info!(job = self.id, ?state, "a job ended");
-        }
+        tracing::info!(job = self.id, ?state, "a job ended");
         let ended = Some(Timestamp::now().to_string());
         self.jobs.change(&self.id, |job| {
             (job.state, job.message, job.result, job.ended) = (state, message, result, ended);
         });
     }
+}
+
+/// What whoever watches is told of a failure: causes inside name paths and speak as libraries do, and are for the log.
+fn told(error: anyhow::Error) -> String {
+    let error = error.downcast::<corpus::Error>().map(retriever::Error::from);
+    let error = error.or_else(|error| error.downcast::<indexes::Error>().map(retriever::Error::from));
+    let message = match error.or_else(|error| error.downcast::<retriever::Error>()) {
+        Err(_) => INSIDE,
+        Ok(retriever::Error::Encoder { .. } | retriever::Error::Nn(_)) => {
+            "the encoder cannot be used: ask for another, or see the service's log"
+        }
+        Ok(retriever::Error::Index(indexes::Error::Corrupt { .. } | indexes::Error::Format { .. })) => {
+            "the snapshot is damaged, or of another version: build a new one"
+        }
+        Ok(error) => match ApiError::from(error) {
+            error if error.code() == Code::Internal => INSIDE,
+            error => return error.message().to_owned(),
+        },
+    };
+    message.to_owned()
 }
 
 fn is_over(job: &Job) -> bool {
@@ -204,7 +223,7 @@ mod tests {
         assert_eq!((done.state, done.result.as_deref(), done.caller.as_str()), (JobState::Done, Some("s1"), "ada"));
         let second = jobs.start(JobKind::UseSnapshot, "bob", |_| bail!("the disk is gone")).unwrap();
         let failed = ended(&jobs, &second.id);
-        assert_eq!((failed.state, failed.message.as_deref()), (JobState::Failed, Some("the disk is gone")));
+        assert_eq!((failed.state, failed.message.as_deref()), (JobState::Failed, Some(INSIDE)));
         assert_eq!(jobs.list().iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [&second.id, &first.id]);
     }
 
@@ -225,6 +244,24 @@ mod tests {
         let failed = ended(&jobs, &job.id);
         assert_eq!(failed.state, JobState::Failed);
         assert!(!failed.message.unwrap().contains("on purpose"));
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do_and_nothing_of_the_inside() {
+        let path = || std::path::PathBuf::from("/srv/home/secret");
+        for (error, expect) in [
+            (corpus::Error::Full { path: path() }.into(), "free some space"),
+            (retriever::Error::from(corpus::Error::Locked { path: path() }).into(), "try again"),
+            (indexes::Error::Corrupt { path: path(), reason: "secret".to_owned() }.into(), "build a new one"),
+            (retriever::Error::Encoder { path: path(), reason: "secret".to_owned() }.into(), "the encoder"),
+            (indexes::Error::Busy { pid: "7".to_owned() }.into(), "try again"),
+            (corpus::Error::Unusable { path: path(), reason: "secret".to_owned() }.into(), INSIDE),
+            (anyhow::anyhow!("no such table: secret").context("/srv/home"), INSIDE),
+        ] {
+            let message = told(error);
+            assert!(message.contains(expect), "{message}");
+            assert!(!message.contains("secret") && !message.contains("/srv"), "{message}");
+        }
     }
 
     #[test]

@@ -106,7 +106,13 @@ fn a_job_that_fails_says_why() {
     let old = server.snapshot();
     let job = ended(&server, &begun(&server.post("/v1/snapshots", &json!({ "encoder": "hollow" }))));
     assert_eq!(job["state"], "failed");
-    assert!(job["message"].as_str().unwrap().contains("hollow"), "{job}");
+    let message = job["message"].as_str().unwrap();
+    assert!(message.contains("the encoder cannot be used"), "{message}");
+    let inside = home.path().display().to_string();
+    assert!(!message.contains(&inside), "{message}");
+    let log = server.log();
+    let logged = log.lines().find(|line| line.contains("a job failed")).unwrap();
+    assert!(logged.contains(&inside) && logged.contains(job["id"].as_str().unwrap()), "{logged}");
     assert_eq!(server.snapshot(), old);
     let outside = home.path().join("models/hollow").display().to_string();
     for (body, name) in [
