@@ -269,6 +269,9 @@ pub(crate) struct Added {
     ignored: u64,
     /// Documents that their source deleted.
     deleted: u64,
+    /// Added and updated documents that read like instructions to whoever answers from them: they answer nothing until
+    /// they are restored. `/v1/documents?standing=quarantined` lists them, `/v1/audit` tells why.
+    quarantined: u64,
     /// Chunks of what was added and updated.
     chunks: u64,
     /// How many records could not be read.
@@ -279,8 +282,9 @@ pub(crate) struct Added {
 
 impl Added {
     pub(crate) fn new(counts: Ingested, rejected: Vec<Rejected>) -> Self {
-        let Ingested { added, updated, unchanged, ignored, deleted, chunks, .. } = counts;
-        Self { added, updated, unchanged, ignored, deleted, chunks, rejected_count: counts.rejected, rejected }
+        let Ingested { added, updated, unchanged, ignored, deleted, quarantined, chunks, .. } = counts;
+        let rejected_count = counts.rejected;
+        Self { added, updated, unchanged, ignored, deleted, quarantined, chunks, rejected_count, rejected }
     }
 }
 
