@@ -37,6 +37,9 @@ pub enum Error {
         what: String,
         /// What to check next.
         next: &'static str,
+        /// What it said itself.
+        #[source]
+        said: Option<Said>,
     },
     /// A policy took too long (environment).
     #[error(
@@ -60,3 +63,9 @@ pub enum Error {
     #[error("trace: {0}")]
     Trace(String),
 }
+
+/// What an endpoint says of a failure, in its own words. It may repeat what it was asked, so no error that is logged holds it
+/// in its message: it is for whoever asked, and for a log that may hold questions.
+#[derive(Debug, thiserror::Error)]
+#[error("it says: {0}")]
+pub struct Said(pub String);

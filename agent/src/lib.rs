@@ -65,7 +65,7 @@ pub use ask::Ask;
 pub use budget::Budget;
 pub use cancel::Cancel;
 pub use earlier::Earlier;
-pub use error::{Error, Result};
+pub use error::{Error, Result, Said};
 pub use event::Event;
 pub use judge::{Judge, Pair, Verdict};
 pub use notice::NOTICE;

@@ -223,6 +223,10 @@ impl From<agent::Error> for ApiError {
             agent::Error::Retriever(error) => error.into(),
             agent::Error::Policy { .. } | agent::Error::Engine(_) => {
                 tracing::error!(cause = %error, "the policy failed");
+                if let Some(said) = std::error::Error::source(&error) {
+                    // it may repeat the question
+                    tracing::debug!(%said, "what the policy's endpoint said");
+                }
                 Self::new(
                     Code::PolicyFailed,
                     "the language model behind this service failed: the service's log knows more under this request id",

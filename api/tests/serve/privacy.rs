@@ -1,7 +1,7 @@
 //! Identifiers in a question reach no log, no stored trace and no endpoint, whatever is done with them.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -13,6 +13,26 @@ const QUESTION: &str =
     "My patient John Okafor, MRN 4821973, born 03/12/1961, phone 555-201-3344: when is metformin contraindicated?";
 const IDENTIFIERS: [&str; 5] = ["John", "Okafor", "4821973", "03/12/1961", "555-201-3344"];
 
+/// Reads a request: its lines into `head`, and gives its body.
+fn read(stream: &TcpStream, head: &mut String) -> Vec<u8> {
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        head.push_str(&line);
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    body
+}
+
 /// A model that takes down every request, searches once for what it was asked, and abstains.
 fn model() -> (String, Arc<Mutex<String>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -21,22 +41,9 @@ fn model() -> (String, Arc<Mutex<String>>) {
     let sink = Arc::clone(&heard);
     thread::spawn(move || {
         for (turn, stream) in listener.incoming().map_while(Result::ok).enumerate() {
-            let mut reader = BufReader::new(&stream);
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                sink.lock().unwrap().push_str(&line);
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-                if line.trim().is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            sink.lock().unwrap().push_str(&String::from_utf8_lossy(&body));
+            let mut head = String::new();
+            let body = read(&stream, &mut head);
+            *sink.lock().unwrap() += &(head + &String::from_utf8_lossy(&body));
             let said = if turn % 2 == 0 {
                 "<search>metformin contraindicated</search>"
             } else {
@@ -117,4 +124,39 @@ fn a_search_is_redacted_and_says_so() {
     assert!(found["warnings"].to_string().contains("identifiers were taken out"), "{found}");
     assert!(!found["results"][0].as_array().unwrap().is_empty());
     holds_none("the log", &server.log());
+}
+
+/// A model's endpoint that refuses every request, in words that repeat what it was asked.
+fn echo() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let body = read(&stream, &mut String::new());
+            let asked =
+                String::from_utf8_lossy(&body).split("Question: ").last().unwrap().chars().take(60).collect::<String>();
+            let said = json!({ "error": { "message": asked } }).to_string();
+            let head = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n";
+            write!(stream, "{head}content-length: {}\r\n\r\n{said}", said.len()).unwrap();
+        }
+    });
+    format!("openai:http://{address}/v1#test")
+}
+
+#[test]
+fn what_an_endpoint_repeats_of_a_question_reaches_no_log_above_debug() {
+    let home = Home::indexed();
+    let policy = echo();
+    for (verbosity, is_logged) in [(&[][..], false), (&["-v", "-v"], true)] {
+        let server = Server::start(&home, &[verbosity, &["--policy", &policy]].concat());
+        let message = server.ask("Is zanubrutinib safe?").failed(502, "policy_failed");
+        assert!(!message.contains("zanubrutinib"), "{message}");
+        let log = server.log();
+        assert!(log.contains("the policy failed") && log.contains("status 400"), "{log}");
+        for line in log.lines().filter(|line| line.contains("zanubrutinib")) {
+            assert!(is_logged && line.contains("DEBUG"), "{line}");
+        }
+        let said = log.lines().find(|line| line.contains("what the policy's endpoint said"));
+        assert_eq!(said.is_some_and(|line| line.contains("zanubrutinib")), is_logged, "{log}");
+    }
 }

@@ -14,7 +14,7 @@ use super::chunk::{Chunk, message};
 use super::endpoint::Endpoint;
 use super::sse::Sse;
 use crate::session::Finish;
-use crate::{Cancel, Error, Result};
+use crate::{Cancel, Error, Result, Said};
 
 /// Bytes of a reply that are read.
 const MAX_REPLY: u64 = 8 * 1024 * 1024;
@@ -192,7 +192,7 @@ impl Exchange<'_> {
                 Ok(true)
             }
             Chunk::Failed(why) => {
-                Err(Failed::ForGood(self.failed(format!("the server failed: {why}"), "check the server's log")))
+                Err(Failed::ForGood(self.refusing("the server failed".to_owned(), "check the server's log", Some(why))))
             }
             Chunk::Broken => {
                 let next = "check that the URL is that of an OpenAI-compatible API (it often ends in /v1)";
@@ -245,8 +245,7 @@ impl Exchange<'_> {
         if self.cancel.is_cancelled() {
             return Failed::ForGood(Error::Cancelled);
         }
-        let said =
-            serde_json::from_slice(&body).map_or_else(|_| String::new(), |error| format!(": {}", message(&error)));
+        let said = serde_json::from_slice(&body).ok().map(|error| message(&error));
         let next = match status {
             401 | 403 => "check the key in OPENAI_API_KEY",
             404 => "check the URL (it often ends in /v1) and the model's name",
@@ -254,7 +253,7 @@ impl Exchange<'_> {
             500..=599 => "check the server's log, then ask again",
             _ => "check that the server takes chat completions",
         };
-        let error = self.failed(format!("status {status}{said}"), next);
+        let error = self.refusing(format!("status {status}"), next, said);
         if status == 429 || (500..=599).contains(&status) {
             Failed::Again(error, retry_after)
         } else {
@@ -267,7 +266,11 @@ impl Exchange<'_> {
     }
 
     fn failed(&self, what: String, next: &'static str) -> Error {
-        Error::Policy { endpoint: self.endpoint.shown().to_owned(), what, next }
+        self.refusing(what, next, None)
+    }
+
+    fn refusing(&self, what: String, next: &'static str, said: Option<String>) -> Error {
+        Error::Policy { endpoint: self.endpoint.shown().to_owned(), what, next, said: said.map(Said) }
     }
 
     /// Sends the request on a thread that reports what it hears.

@@ -152,6 +152,11 @@ fn reads_sloppy_streams() {
     assert_eq!(text(vec![no_stream]), "<answer>A. [E1]</answer>");
 }
 
+/// What a server said of its failure.
+fn said(error: &Error) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
 #[test]
 fn stops_listening_when_the_action_is_complete() {
     let chatty: Act1 = |stream| {
@@ -183,8 +188,9 @@ fn does_not_try_again_what_is_refused() {
         let _ = stream.write_all(r#"{"error":{"message":"bad key"}}"#.as_bytes());
     };
     let (spec, requests) = serve(vec![refused, good]);
-    let told = act(&policy(&spec), &Cancel::new()).unwrap_err().to_string();
-    assert!(told.contains("bad key") && told.contains("OPENAI_API_KEY"), "{told}");
+    let error = act(&policy(&spec), &Cancel::new()).unwrap_err();
+    assert!(error.to_string().contains("status 401") && error.to_string().contains("OPENAI_API_KEY"), "{error}");
+    assert_eq!(said(&error), "it says: bad key");
     assert_eq!(requests.try_iter().count(), 1);
 }
 
@@ -224,11 +230,29 @@ fn what_breaks_is_an_error() {
         (dropped, "before it was finished"),
         (broken_json, "not what chat completions are"),
         (page, "not what chat completions are"),
-        (failed, "out of memory"),
+        (failed, "the server failed"),
         (moved, "status 302"),
     ] {
         let told = error(vec![act]).to_string();
         assert!(told.contains(says), "{told}");
+    }
+    assert_eq!(said(&error(vec![failed])), "it says: out of memory");
+}
+
+#[test]
+fn what_a_server_says_is_kept_apart_since_it_may_repeat_the_question() {
+    let echo: Act1 = |stream| {
+        head(stream, "400 Bad Request", "");
+        let _ = stream.write_all(r#"{"error":{"message":"cannot answer: is Jo ill?"}}"#.as_bytes());
+    };
+    let late: Act1 = |stream| {
+        head(stream, "200 OK", "");
+        let _ = write!(stream, "data: {{\"error\":\"cannot answer: is Jo ill?\"}}\n\n");
+    };
+    for act in [echo, late] {
+        let error = error(vec![act]);
+        assert!(!error.to_string().contains("Jo"), "{error}");
+        assert!(said(&error).contains("is Jo ill?"), "{error:?}");
     }
 }
 
