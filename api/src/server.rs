@@ -8,7 +8,7 @@
 //! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes of those who ask; `documents`, `curate`,
 //!   `snapshots`: of curators; `traces`: of both; `runs`: of trainers; `params`: what stands behind the `?`;
 //! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol;
-//! * `current`: the snapshot that answers; `stores`: the corpus; `recorder`: the one writer of traces; `jobs`: what takes long.
+//! * `current`: the snapshot that answers; `stores`: the corpus, `view`: what of it a caller may read; `recorder`: the one writer of traces; `jobs`: what takes long.
 //!
 //! **Invariants.** Handlers only check, hand over to [`Workers`] and wait: nothing here reads a file or
 //! computes on a thread that serves connections. What a client may make the service hold is bounded:
@@ -46,6 +46,7 @@ mod snapshots;
 mod stores;
 mod traces;
 mod verify;
+mod view;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;

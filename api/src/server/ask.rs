@@ -189,8 +189,7 @@ fn wall_ms(timeout: Duration, waited: Duration) -> u64 {
 
 /// The answer that a question goes on from. One of another caller is as if it did not exist.
 fn earlier(service: &Service, caller: &Caller, id: &TraceId) -> Result<Earlier, ApiError> {
-    let stored =
-        service.stores.read(|store| Ok(store.trace(id.as_str())?))?.filter(|(row, _)| caller.may_see(&row.caller));
+    let stored = service.stores.read(caller, |view| view.trace(id.as_str()))?;
     let (_, json) = stored.ok_or_else(|| ApiError::invalid(format!("follows: there is no trace {id}")))?;
     Ok(Earlier::of(&Trace::from_json(&json)?))
 }

@@ -59,6 +59,13 @@ impl Caller {
         self.collections.as_ref().is_none_or(|own| of_document.iter().all(|name| own.contains(name)))
     }
 
+    /// Leaves of a document's collections those whose names the caller may know.
+    pub(crate) fn narrow(&self, of_document: &mut Vec<String>) {
+        if let Some(own) = &self.collections {
+            of_document.retain(|name| own.contains(name));
+        }
+    }
+
     /// Whether a trace of `caller` is shown.
     pub(crate) fn may_see(&self, caller: &str) -> bool {
         self.sees_all() || self.name == caller

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
-use corpus::{ChunkId, Standing, Status};
+use corpus::ChunkId;
 
 use super::Service;
 use super::caller::Caller;
@@ -35,14 +35,6 @@ pub(super) async fn chunk(
 ) -> Result<Json<Chunk>, ApiError> {
     let unknown = || ApiError::new(Code::NotFound, "no chunk is called so");
     let id: ChunkId = id.ok().and_then(|Path(id)| id.parse().ok()).ok_or_else(unknown)?;
-    let found = service.read(move |store| Ok(store.chunks(&[id])?.pop().flatten())).await?;
-    // what a caller may not read is for them as if it did not exist
-    let found = found.filter(|found| caller.may_read(&found.document.collections)).ok_or_else(unknown)?;
-    if found.document.status == Status::Retracted {
-        return Err(ApiError::new(Code::Gone, "the document of this chunk was retracted"));
-    }
-    if found.document.standing != Standing::Active {
-        return Err(ApiError::new(Code::Gone, "the document of this chunk was withdrawn by its curators"));
-    }
+    let found = service.read(caller, move |view| view.chunk(id)).await?.ok_or_else(unknown)?;
     Ok(Json(found.into()))
 }

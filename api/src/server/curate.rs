@@ -11,6 +11,7 @@ use super::body::Body;
 use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::params::{self, Params};
+use super::view::View;
 use super::wire::{
     Act, ActPage, AffectedAnswer, AffectedPage, AffectedParams, AuditParams, Changed, CurateRequest, Failure,
     TagRequest,
@@ -172,9 +173,9 @@ async fn change(
 ) -> Answered {
     let bound = caller.clone();
     let changed = service.write(caller, move |store| {
+        let view = View::new(store, &bound);
         for id in &ids {
-            let collections = store.collections_of(id)?;
-            if !collections.is_some_and(|names| bound.may_change(&names)) {
+            if !view.may_change(id)? {
                 return Err(ApiError::new(
                     Code::NotFound,
                     format!("no document is called `{id}`: nothing was changed"),
@@ -184,12 +185,6 @@ async fn change(
         work(store, &ids)
     });
     Ok(Json(Changed { changed: changed.await? }))
-}
-
-/// Whether an act on `document` may be shown; one on no document, or on one that is gone, is for those who may read all.
-fn may_read(store: &Store, caller: &Caller, document: Option<&DocumentId>) -> Result<bool, ApiError> {
-    let Some(id) = document else { return Ok(false) };
-    Ok(store.collections_of(id)?.is_some_and(|names| caller.may_read(&names)))
 }
 
 /// List what was done.
@@ -218,20 +213,8 @@ pub(super) async fn audit(
         DocumentId::parse(&id).ok_or_else(|| ApiError::invalid(format!("document: `{id}` is no document id")))
     });
     let document = document.transpose()?;
-    let page = service.read(move |store| {
-        let mut found = store.audit_page(document.as_ref(), asked.after, limit + 1)?;
-        let has_more = found.len() > limit as usize;
-        found.truncate(limit as usize);
-        let next = found.last().filter(|_| has_more).map(|row| row.number);
-        let mut acts = Vec::with_capacity(found.len());
-        for row in found {
-            if caller.collections.is_none() || may_read(store, &caller, row.document.as_ref())? {
-                acts.push(Act::from(row));
-            }
-        }
-        Ok(ActPage { acts, next })
-    });
-    Ok(Json(page.await?))
+    let (acts, next) = service.read(caller, move |view| view.acts(document.as_ref(), asked.after, limit)).await?;
+    Ok(Json(ActPage { acts: acts.into_iter().map(Act::from).collect(), next }))
 }
 
 /// List answers that need a second look.
@@ -258,22 +241,6 @@ pub(super) async fn affected(
 ) -> Result<Json<AffectedPage>, ApiError> {
     let limit = params::limit(asked.limit)?;
     let after = super::traces::cursor(asked.after)?;
-    let page = service.read(move |store| {
-        let found = store.affected(after.as_deref(), limit + 1)?;
-        let (mut found, next) = params::page(found, limit, |one| one.trace.id.clone());
-        if caller.collections.is_some() {
-            for one in &mut found {
-                let mut shown = Vec::new();
-                for document in std::mem::take(&mut one.documents) {
-                    if may_read(store, &caller, Some(&document.id))? {
-                        shown.push(document);
-                    }
-                }
-                one.documents = shown;
-            }
-            found.retain(|one| !one.documents.is_empty());
-        }
-        Ok(AffectedPage { affected: found.into_iter().map(AffectedAnswer::from).collect(), next })
-    });
-    Ok(Json(page.await?))
+    let (found, next) = service.read(caller, move |view| view.affected(after.as_deref(), limit)).await?;
+    Ok(Json(AffectedPage { affected: found.into_iter().map(AffectedAnswer::from).collect(), next }))
 }

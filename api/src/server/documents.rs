@@ -54,7 +54,7 @@ pub(super) async fn list(
     });
     let listing = Listing {
         collection: asked.collection,
-        within: caller.collections,
+        within: None,
         status: asked.status.map(Into::into),
         standing: asked.standing.map(Into::into),
         tag: asked.tag,
@@ -62,7 +62,7 @@ pub(super) async fn list(
         after: after.transpose()?,
         limit: Some(limit + 1),
     };
-    let found = service.read(move |store| Ok(store.list(&listing)?)).await?;
+    let found = service.read(caller, move |view| view.list(listing)).await?;
     let (documents, next) = params::page(found, limit, |row| row.id.to_string());
     Ok(Json(DocumentPage { documents: documents.into_iter().map(DocumentCard::from).collect(), next }))
 }
@@ -90,9 +90,9 @@ pub(super) async fn one(
 ) -> Result<Json<Document>, ApiError> {
     let unknown = || ApiError::new(Code::NotFound, "no document is called so");
     let id = id.ok().and_then(|Path(id)| DocumentId::parse(&id)).ok_or_else(unknown)?;
-    let found = service.read(move |store| {
-        let found = store.document(&id)?.filter(|stored| caller.may_read(&stored.collections));
-        found.map(|stored| Ok(Document::new(stored, store.audit(Some(&id), ACTS)?))).transpose()
+    let found = service.read(caller, move |view| {
+        let found = view.document(&id)?;
+        found.map(|stored| Ok(Document::new(stored, view.acts(Some(&id), None, ACTS)?.0))).transpose()
     });
     found.await?.map(Json).ok_or_else(unknown)
 }
@@ -172,7 +172,6 @@ pub(super) async fn collections(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Collections>, ApiError> {
-    let found = service.read(|store| Ok(store.collections()?)).await?;
-    let shown = found.into_iter().filter(|one| caller.may_read(std::slice::from_ref(&one.name)));
-    Ok(Json(Collections { collections: shown.map(Collection::from).collect() }))
+    let found = service.read(caller, |view| view.collections()).await?;
+    Ok(Json(Collections { collections: found.into_iter().map(Collection::from).collect() }))
 }

@@ -64,7 +64,7 @@ pub(super) fn short(field: &str, text: Option<&str>) -> Result<(), ApiError> {
 }
 
 /// Takes a page off `found`, which was asked for one entry more: the page, and the name of its last entry where more follow.
-pub(super) fn page<T>(mut found: Vec<T>, limit: u32, name: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {
+pub(super) fn page<T, N>(mut found: Vec<T>, limit: u32, name: impl Fn(&T) -> N) -> (Vec<T>, Option<N>) {
     let has_more = found.len() > limit as usize;
     found.truncate(limit as usize);
     let next = found.last().filter(|_| has_more).map(name);

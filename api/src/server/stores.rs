@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use super::Service;
 use super::caller::Caller;
 use super::error::ApiError;
+use super::view::View;
 use crate::home::Home;
 
 /// How long a write waits for another writer.
@@ -32,14 +33,19 @@ impl Stores {
         Self { home, idle: Mutex::default() }
     }
 
-    pub(super) fn read<T>(&self, work: impl FnOnce(&Store) -> Result<T, ApiError>) -> Result<T, ApiError> {
+    /// Has `work` done with what of the corpus `caller` may read.
+    pub(super) fn read<T>(
+        &self,
+        caller: &Caller,
+        work: impl FnOnce(&View<'_>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let store = match idle {
             Some(store) => store,
             None => self.home.read_store()?,
         };
         // a store that failed is not put back: the next request opens it anew
-        let value = work(&store)?;
+        let value = work(&View::new(&store, caller))?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < KEPT {
             idle.push(store);
@@ -47,10 +53,10 @@ impl Stores {
         Ok(value)
     }
 
-    fn write<T>(&self, who: &str, work: impl FnOnce(&mut Store) -> Result<T, ApiError>) -> Result<T, ApiError> {
+    fn write<T>(&self, caller: &Caller, work: impl FnOnce(&mut Store) -> Result<T, ApiError>) -> Result<T, ApiError> {
         let mut store = self.home.store()?;
         store.set_busy_timeout(BUSY)?;
-        store.set_operator(who);
+        store.set_operator(&caller.name);
         work(&mut store)
     }
 }
@@ -65,22 +71,23 @@ impl Service {
         timeout(self.timeout, pending).await.map_err(|_| ApiError::timeout())??
     }
 
-    /// Has `work` done with the corpus.
+    /// Has `work` done with what of the corpus `caller` may read.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Store) -> Result<T, ApiError> + Send + 'static,
+        caller: Caller,
+        work: impl FnOnce(&View<'_>) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let service = Arc::clone(self);
-        self.work(move |_| service.stores.read(work)).await
+        self.work(move |_| service.stores.read(&caller, work)).await
     }
 
-    /// Has `work` done with the corpus open for writing, on behalf of `who`.
+    /// Has `work` done with the corpus open for writing, on behalf of `caller`.
     pub(super) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,
         work: impl FnOnce(&mut Store) -> Result<T, ApiError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let service = Arc::clone(self);
-        self.work(move |_| service.stores.write(&caller.name, work)).await
+        self.work(move |_| service.stores.write(&caller, work)).await
     }
 }

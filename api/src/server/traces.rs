@@ -12,6 +12,7 @@ use super::Service;
 use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::params::{self, Params};
+use super::view::View;
 use super::wire::{EraseParams, Erased, Failure, StoredTrace, TraceCard, TracePage, TraceParams};
 
 /// List stored answers.
@@ -37,9 +38,8 @@ pub(super) async fn list(
 ) -> Result<Json<TracePage>, ApiError> {
     let limit = params::limit(asked.limit)?;
     params::short("caller", asked.caller.as_deref())?;
-    let whose = if caller.sees_all() { asked.caller } else { Some(caller.name) };
-    let listing = TraceListing { caller: whose, after: cursor(asked.after)?, limit: Some(limit + 1) };
-    let found = service.read(move |store| Ok(store.traces(&listing)?)).await?;
+    let listing = TraceListing { caller: asked.caller, after: cursor(asked.after)?, limit: Some(limit + 1) };
+    let found = service.read(caller, move |view| view.traces(listing)).await?;
     let (traces, next) = params::page(found, limit, |row| row.id.clone());
     Ok(Json(TracePage { traces: traces.into_iter().map(TraceCard::from).collect(), next }))
 }
@@ -66,9 +66,8 @@ pub(super) async fn one(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Json<StoredTrace>, ApiError> {
     let id = named(id)?;
-    let found = service.read(move |store| {
-        let found = store.trace(&id)?.filter(|(row, _)| caller.may_see(&row.caller));
-        let (row, episode) = found.ok_or_else(unknown)?;
+    let found = service.read(caller, move |view| {
+        let (row, episode) = view.trace(&id)?.ok_or_else(unknown)?;
         StoredTrace::new(row, episode)
     });
     Ok(Json(found.await?))
@@ -97,10 +96,7 @@ pub(super) async fn erase(
     let id = named(id)?;
     let bound = caller.clone();
     let erased = service.write(caller, move |store| {
-        let found = store.trace(&id)?.is_some_and(|(row, _)| bound.may_see(&row.caller));
-        if !found {
-            return Err(unknown());
-        }
+        View::new(store, &bound).trace(&id)?.ok_or_else(unknown)?;
         Ok(store.erase_traces(&Erase::Named(id))?)
     });
     Ok(Json(Erased { erased: erased.await? }))

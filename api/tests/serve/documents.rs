@@ -218,3 +218,22 @@ fn a_bound_curator_stays_within_the_collections_of_the_key() {
     assert!(acts(&all).iter().any(|document| document.contains("asthma")));
     assert!(!acts(&bound).is_empty() && acts(&bound).iter().all(|document| document.contains("ward:aspirin")));
 }
+
+#[test]
+fn a_shared_document_is_shown_without_the_names_of_foreign_collections() {
+    let home = Home::indexed();
+    let file = home.path().join("documents.jsonl");
+    home.run(&["corpus", "add", "--format", "jsonl", "--collection", "ward", file.to_str().unwrap()]);
+    let keys = [key(&home, "ward", &["--collection", "ward"]), key(&home, "all", &[])];
+    let server = Server::start(&home, &[]);
+    let nobody = Client::new(&server);
+    for (key, names, foreign) in [(&keys[0], json!(["ward"]), 0), (&keys[1], json!(["documents", "ward"]), 4)] {
+        let client = nobody.with(key);
+        let listed = client.get("/v1/documents").ok()["documents"].take();
+        assert_eq!(listed.as_array().unwrap().len(), 4);
+        assert!(listed.as_array().unwrap().iter().all(|document| document["collections"] == names), "{listed}");
+        assert_eq!(client.get("/v1/documents/documents:asthma").ok()["collections"], names);
+        let of_other = client.get("/v1/documents?collection=documents").ok()["documents"].take();
+        assert_eq!(of_other.as_array().unwrap().len(), foreign, "{of_other}");
+    }
+}

@@ -234,27 +234,12 @@ fn get_document(service: &Arc<Service>, caller: &Caller, arguments: Value) -> Re
     let DocumentArguments { id, offset } = read(arguments)?;
     let (shared, caller) = (Arc::clone(service), caller.clone());
     let work = move |_: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
-        // what a caller may not read is for them as if it did not exist
-        let found = shared.stores.read(|store| {
-            Ok(match store.resolve(&id)?.as_slice() {
-                [id] => store.document(id)?.filter(|stored| caller.may_read(&stored.collections)),
-                _ => None,
-            })
+        let found = shared.stores.read(&caller, |view| view.named(&id));
+        let outcome = found.and_then(|found| {
+            let unknown = || ApiError::new(Code::NotFound, "no document, or more than one, is called so: name its id");
+            let document = DocumentText::new(found.ok_or_else(unknown)?, offset.unwrap_or(0));
+            Ok(Outcome::new(render::document(&document), &document))
         });
-        let outcome = match found {
-            Ok(Some(stored)) if stored.document.status == corpus::Status::Retracted => {
-                Err(ApiError::new(Code::Gone, "this document was retracted"))
-            }
-            Ok(Some(stored)) if stored.standing != corpus::Standing::Active => {
-                Err(ApiError::new(Code::Gone, "this document was withdrawn by its curators"))
-            }
-            Ok(Some(stored)) => {
-                let document = DocumentText::new(stored, offset.unwrap_or(0));
-                Ok(Outcome::new(render::document(&document), &document))
-            }
-            Ok(None) => Err(ApiError::new(Code::NotFound, "no document, or more than one, is called so: name its id")),
-            Err(error) => Err(error),
-        };
         tell(Told::Over(outcome));
     };
     Ok(service.workers.stream(work)?)
