@@ -60,6 +60,8 @@ pub struct Store {
     connection: Connection,
     path: PathBuf,
     who: String,
+    /// The only collections whose documents may be changed; any unless set.
+    bounds: Option<Vec<String>>,
 }
 
 impl Store {

@@ -57,6 +57,7 @@ impl Stores {
         let mut store = self.home.store()?;
         store.set_busy_timeout(BUSY)?;
         store.set_operator(&caller.name);
+        store.set_bounds(caller.collections.as_deref());
         work(&mut store)
     }
 }
@@ -81,7 +82,7 @@ impl Service {
         self.work(move |_| service.stores.read(&caller, work)).await
     }
 
-    /// Has `work` done with the corpus open for writing, on behalf of `caller`.
+    /// Has `work` done with the corpus open for writing, on behalf of `caller` and within what they may change.
     pub(super) async fn write<T: Send + 'static>(
         self: &Arc<Self>,
         caller: Caller,

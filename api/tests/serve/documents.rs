@@ -1,11 +1,11 @@
 //! Documents over HTTP: lists, one, and more of them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::client::{Client, key};
-use crate::harness::{Home, Server};
+use crate::harness::{Home, Server, eventually};
 
 /// The ids of all pages of a list.
 fn ids(server: &Server, query: &str, limit: usize) -> Vec<String> {
@@ -235,5 +235,36 @@ fn a_shared_document_is_shown_without_the_names_of_foreign_collections() {
         assert_eq!(client.get("/v1/documents/documents:asthma").ok()["collections"], names);
         let of_other = client.get("/v1/documents?collection=documents").ok()["documents"].take();
         assert_eq!(of_other.as_array().unwrap().len(), foreign, "{of_other}");
+    }
+}
+
+#[test]
+fn a_document_that_becomes_shared_meanwhile_is_not_changed() {
+    let home = Home::with_documents();
+    let ward = key(&home, "ward", &["--role", "curator", "--collection", "documents"]);
+    let root = key(&home, "root", &["--role", "admin"]);
+    let server = Server::start(&home, &[]);
+    let (ward, root) = (Client::new(&server).with(&ward), Client::new(&server).with(&root));
+    let other = rusqlite::Connection::open(home.path().join("corpus.db")).unwrap();
+    other
+        .execute_batch(
+            "BEGIN IMMEDIATE; INSERT INTO collections (name) VALUES ('elsewhere');
+             INSERT INTO memberships (document, collection) SELECT d.number, c.number FROM documents d, collections c
+             WHERE d.id = 'documents:asthma' AND c.name = 'elsewhere'",
+        )
+        .unwrap();
+    let body = json!({ "ids": ["documents:lithium", "documents:asthma"], "reason": "a test" });
+    std::thread::scope(|scope| {
+        let changed = scope.spawn(|| ward.post("/v1/documents/quarantine", &body));
+        let is_busy = || root.get("/metrics").text.lines().any(|line| line == "anamnesis_workers_busy 1");
+        eventually("the change is under way", is_busy);
+        // it has looked whose the document is, and waits for its turn to write
+        std::thread::sleep(Duration::from_millis(500));
+        other.execute_batch("COMMIT").unwrap();
+        let refused = changed.join().unwrap();
+        assert!(refused.failed(400, "invalid_request").contains("documents:asthma"), "{}", refused.text);
+    });
+    for id in ["documents:lithium", "documents:asthma"] {
+        assert_eq!(root.get(&format!("/v1/documents/{id}")).ok()["standing"], "active", "{id}");
     }
 }

@@ -36,6 +36,7 @@ impl Store {
         self.write(|write| {
             let mut changed = 0;
             for id in ids {
+                write.may_change(id)?;
                 if write.tx.prepare_cached(sql)?.execute([id.as_str(), tag])? > 0 {
                     let change = if verb == "tag" { (None, Some(tag)) } else { (Some(tag), None) };
                     write.audit(verb, Some(id), change, reason)?;
@@ -106,6 +107,7 @@ impl Store {
         self.write(|write| {
             let mut changed = 0;
             for id in ids {
+                write.may_change(id)?;
                 let Some(mut entry) = write.entry(id)? else {
                     continue;
                 };
@@ -128,7 +130,10 @@ impl Store {
     /// [`Error::Input`] without a reason; else when the database cannot be written.
     pub fn drop_collection(&mut self, name: &str, reason: &str) -> Result<u64> {
         needed("reason", reason)?;
-        self.write(|write| write.drop_collection(name, reason))
+        self.write(|write| {
+            write.may_change_all_of(Some(name))?;
+            write.drop_collection(name, reason)
+        })
     }
 }
 

@@ -138,6 +138,7 @@ impl Store {
                 read_batch(&mut records)
             });
             (run, done) = self.write(|write| {
+                write.may_change_all_of(Some(collection))?;
                 let rulings = Rulings::new(&write.tx)?;
                 let mut writer = Writer { write, collection, reason, number: None, run, rulings, done };
                 batch.iter().try_for_each(|item| writer.item(item))?;
@@ -246,6 +247,7 @@ impl Writer<'_, '_> {
     }
 
     fn document(&mut self, new: &Prepared) -> Result<()> {
+        self.write.may_change(&new.document.id)?;
         let collection = self.join_number()?;
         let Some(mut entry) = self.write.entry(&new.document.id)? else {
             return self.add(new, collection);
@@ -325,6 +327,7 @@ impl Writer<'_, '_> {
     }
 
     fn delete(&mut self, id: &DocumentId) -> Result<()> {
+        self.write.may_change(id)?;
         let Some(mut entry) = self.write.entry(id)? else {
             return Ok(());
         };

@@ -29,6 +29,7 @@ impl Store {
     /// When the database cannot be written; nothing is applied then.
     pub fn apply_notices(&mut self, notices: &[Notice], registry: &str) -> Result<Applied> {
         self.write(|write| {
+            write.may_change_all_of(None)?;
             let mut applied = Applied { notices: notices.len() as u64, ..Applied::default() };
             let (cleared, graver): (Vec<&Notice>, Vec<&Notice>) =
                 notices.iter().partition(|notice| notice.status == Status::Ok);

@@ -81,7 +81,7 @@ impl Store {
 
     fn with(connection: Connection, path: &Path) -> Self {
         connection.set_prepared_statement_cache_capacity(64);
-        Self { connection, path: path.to_owned(), who: operator() }
+        Self { connection, path: path.to_owned(), who: operator(), bounds: None }
     }
 
     /// How long a write waits for another writer before it gives up with [`Error::Locked`]; 5 s unless set.
@@ -90,6 +90,12 @@ impl Store {
     /// None in practice: the database library may refuse.
     pub fn set_busy_timeout(&self, timeout: Duration) -> Result<()> {
         Ok(self.connection.busy_timeout(timeout)?)
+    }
+
+    /// Binds all changes of documents from here on to those that stand in none but these collections; no bounds unless set. A
+    /// change that reaches beyond is an [`Error::Input`], told within its own transaction.
+    pub fn set_bounds(&mut self, collections: Option<&[String]>) {
+        self.bounds = collections.map(<[String]>::to_vec);
     }
 
     /// Names who acts from here on, for the audit log; the user of the operating system unless set.

@@ -28,6 +28,7 @@ pub(super) struct Write<'a> {
     /// When it began, RFC 3339.
     pub(super) now: String,
     who: &'a str,
+    bounds: Option<&'a [String]>,
     drift: i64,
 }
 
@@ -35,11 +36,11 @@ impl Store {
     /// Runs `work` as one transaction that holds the writer's lock from its start; nothing of it stays
     /// when it fails.
     pub(super) fn write<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> Result<T>) -> Result<T> {
-        let Self { connection, path, who } = self;
+        let Self { connection, path, who, bounds } = self;
         let run = || {
             let tx = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let now = jiff::Timestamp::now().to_string();
-            let mut write = Write { tx, now, who, drift: 0 };
+            let mut write = Write { tx, now, who, bounds: bounds.as_deref(), drift: 0 };
             let before = write.tx.total_changes();
             let value = work(&mut write)?;
             if write.tx.total_changes() != before {
@@ -60,6 +61,30 @@ impl Store {
 pub(super) const MARK: &str = "SELECT value FROM state WHERE name = 'mark'";
 
 impl Write<'_> {
+    /// Refuses a document that stands in a collection beyond the operator's bounds.
+    pub(super) fn may_change(&self, id: &DocumentId) -> Result<()> {
+        let Some(own) = self.bounds else { return Ok(()) };
+        let sql = "SELECT c.name FROM documents d JOIN memberships m ON m.document = d.number
+                   JOIN collections c ON c.number = m.collection WHERE d.id = ?";
+        let mut statement = self.tx.prepare_cached(sql)?;
+        let names = statement.query_map([id.as_str()], |row| row.get(0))?.collect::<rusqlite::Result<Vec<String>>>()?;
+        if names.iter().all(|name| own.contains(name)) {
+            return Ok(());
+        }
+        Err(Error::Input(format!("`{id}` is in a collection that is not yours: it was not changed")))
+    }
+
+    /// Refuses an operator who is bound to collections, where a change is of another or of all.
+    pub(super) fn may_change_all_of(&self, collection: Option<&str>) -> Result<()> {
+        let may = |own: &[String]| collection.is_some_and(|name| own.iter().any(|own| own == name));
+        match self.bounds {
+            Some(own) if !may(own) => {
+                Err(Error::Input("this is of collections that are not yours: nothing was changed".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Takes down an act in the audit log.
     pub(super) fn audit(
         &self,

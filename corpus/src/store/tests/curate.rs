@@ -120,6 +120,44 @@ fn every_verb_counts_what_it_changed_and_logs_it() {
 }
 
 #[test]
+fn who_is_bound_to_collections_changes_nothing_beyond_them() {
+    let home = Home::new();
+    let mut store = home.open();
+    add_to(&mut store, "own", documents(1..4)).unwrap();
+    add_to(&mut store, "foreign", documents(3..5)).unwrap();
+    store.set_bounds(Some(&["own".to_owned()]));
+    let before = (store.fingerprint().unwrap(), rows(&store, "audit"));
+    let (shared, foreign) = (id("3"), id("4"));
+    for beyond in [&shared, &foreign] {
+        let ids = [id("1"), beyond.clone()];
+        for refused in [
+            store.tag(&ids, "x", "a reason"),
+            store.untag(&ids, "x", "a reason"),
+            store.quarantine(&ids, "a reason"),
+            store.remove(&ids, "a reason"),
+            store.restore(&ids, "a reason"),
+            store.set_status(&ids, Status::Retracted, "a reason"),
+            store.set_level(&ids, Level::Rct, "a reason"),
+        ] {
+            let Err(Error::Input(message)) = refused else { panic!("{beyond} was changed: {refused:?}") };
+            assert!(message.contains(beyond.as_str()), "{message}");
+        }
+        let newer = [document("1", "Newer."), document(beyond.key(), "Newer.")];
+        assert!(matches!(add_to(&mut store, "own", newer), Err(Error::Input(_))));
+        let gone = std::iter::once(Ok(Record::Delete(beyond.clone())));
+        assert!(matches!(store.ingest("own", gone, &mut |_| {}), Err(Error::Input(_))));
+    }
+    assert!(matches!(add_to(&mut store, "foreign", documents(9..10)), Err(Error::Input(_))));
+    assert!(matches!(store.drop_collection("foreign", "a reason"), Err(Error::Input(_))));
+    assert!(matches!(store.apply_notices(&[notice(Some("1"), None, Status::Ok)], "list"), Err(Error::Input(_))));
+    assert_eq!((store.fingerprint().unwrap(), rows(&store, "audit")), before);
+    assert_eq!(store.quarantine(&[id("1"), id("nowhere")], "a reason").unwrap(), 1);
+    assert_eq!(add_to(&mut store, "own", documents(2..3).chain(documents(9..10))).unwrap().added, 1);
+    store.set_bounds(None);
+    assert_eq!(store.quarantine(&[shared, foreign], "a reason").unwrap(), 2);
+}
+
+#[test]
 fn a_clearance_holds_until_the_source_says_worse() {
     let home = Home::new();
     let mut store = home.open();
