@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use agent::Judge;
 use agent::model::device;
-use agent::review::{Terms, Unsupported};
+use agent::review::Terms;
 use anyhow::Result;
-use clap::{ArgAction, ValueEnum};
+use clap::ArgAction;
 
 use crate::home::Home;
 use crate::progress::Progress;
+use crate::server::wire::Unsupported;
 
 /// How answers are held against their evidence.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,8 +21,8 @@ pub(crate) struct ReviewArgs {
     judge: JudgeArgs,
     /// What happens to sentences that the evidence does not bear out; where an error would do the most harm (doses, children,
     /// pregnancy, kidneys and liver, emergencies) they are struck in any case
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Handling::Mark)]
-    unsupported: Handling,
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Unsupported::Mark)]
+    unsupported: Unsupported,
     /// Whether a language model is asked once to mend what the evidence does not bear out
     #[arg(long, value_name = "TRUE|FALSE", action = ArgAction::Set, default_value_t = true)]
     repair: bool,
@@ -36,23 +37,14 @@ pub(crate) struct JudgeArgs {
     judge: Option<PathBuf>,
 }
 
-/// What happens to sentences that the evidence does not bear out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Handling {
-    /// They stay, and say so.
-    Mark,
-    /// They are taken out, and listed apart.
-    Strike,
-}
-
 impl ReviewArgs {
     /// The terms that are meant, for a policy that is a language model or is not.
     pub(crate) fn open(&self, home: &Home, is_model: bool) -> Result<Terms> {
-        let unsupported = match self.unsupported {
-            Handling::Mark => Unsupported::Mark,
-            Handling::Strike => Unsupported::Strike,
-        };
-        Ok(Terms { unsupported, repair: is_model && self.repair, judge: self.judge.open(home)? })
+        Ok(Terms {
+            unsupported: self.unsupported.into(),
+            repair: is_model && self.repair,
+            judge: self.judge.open(home)?,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
 //! * `listen`: connections; `guard`: what every request passes, with `origin` (`Host`, `Origin`, CORS),
 //!   `keyring` and `limits` (keys), `access` (who may use which route), `caller` and `scoped` (who asks, and
-//!   what they may read), `headers`, `ledger` (the audit log) and `metrics`;
+//!   what they may read), `headers`, `audit` (the log of that name) and `metrics`;
 //! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes of those who ask; `documents`, `curate`,
 //!   `snapshots`: of curators; `traces`: of both; `runs`: of trainers; `params`: what stands behind the `?`;
 //! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol;
@@ -16,6 +16,7 @@
 
 mod access;
 mod ask;
+mod audit;
 mod body;
 pub(crate) mod caller;
 mod chunks;
@@ -27,7 +28,6 @@ mod guard;
 mod headers;
 mod jobs;
 mod keyring;
-mod ledger;
 mod limits;
 mod listen;
 pub(crate) mod mcp;
@@ -70,12 +70,12 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::OpenApi;
 
 use self::access::Keyed;
+use self::audit::AuditLog;
 use self::current::{Current, Watch};
 use self::error::{ApiError, Code};
 use self::guard::{Door, RequestIds};
 use self::jobs::Jobs;
 use self::keyring::Keyring;
-use self::ledger::Ledger;
 use self::metrics::Metrics;
 use self::recorder::Recorder;
 use self::stores::Stores;
@@ -83,8 +83,8 @@ use crate::home::Home;
 use crate::keeping::Keep;
 use crate::worker::Workers;
 
+pub(crate) use self::audit::Room;
 pub(crate) use self::keyring::may_listen;
-pub(crate) use self::ledger::Room;
 pub(crate) use self::origin::Names;
 
 /// How long requests may go on once the service was told to stop.
@@ -192,10 +192,10 @@ pub(crate) fn serve(
     ready: impl FnOnce(SocketAddr) -> Result<()>,
 ) -> Result<()> {
     let keyring = Arc::new(Keyring::open(home.keys(), settings.listen, settings.wrong_keys)?);
-    let (ledger, writer) = Ledger::start(home.root(), settings.audit)?;
+    let (audit, writer) = AuditLog::start(home.root(), settings.audit)?;
     let (service, _watch) = Service::open(home, answering, settings.workers, settings.queue, settings.timeout)?;
     let _keys = Arc::clone(&keyring).watch()?;
-    let door = Arc::new(Door { service, names: settings.names.clone(), keyring, ledger });
+    let door = Arc::new(Door { service, names: settings.names.clone(), keyring, audit });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let served = runtime.block_on(run(door, settings, ready));
     // connections that outlived the grace are dropped, which cancels what they asked for

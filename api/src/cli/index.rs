@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use indexes::{Manifest, SnapshotId, VectorIndex, VectorKind};
 use serde_json::json;
 
@@ -12,6 +12,7 @@ use crate::building::Building;
 use crate::home::Home;
 use crate::output::{FAINT, LABEL, Output, STRONG};
 use crate::progress::Progress;
+use crate::server::wire;
 
 /// What can be done with an index.
 #[derive(Debug, Subcommand)]
@@ -25,8 +26,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "static|none|PATH", default_value = "static")]
         encoder: String,
         /// The vector index: exact under 50,000 chunks and a graph above, or the one named
-        #[arg(long, value_enum, default_value_t = Vectors::Auto)]
-        vectors: Vectors,
+        #[arg(long, value_enum, default_value_t = wire::VectorKind::Auto)]
+        vectors: wire::VectorKind,
     },
     /// Bring the index up to date with the corpus, with the encoder it was built with
     ///
@@ -51,24 +52,6 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N", default_value_t = 2)]
         keep: usize,
     },
-}
-
-/// Names of the vector indexes.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Vectors {
-    Auto,
-    Flat,
-    Hnsw,
-}
-
-impl From<Vectors> for VectorKind {
-    fn from(vectors: Vectors) -> Self {
-        match vectors {
-            Vectors::Auto => Self::Auto,
-            Vectors::Flat => Self::Flat,
-            Vectors::Hnsw => Self::Hnsw,
-        }
-    }
 }
 
 pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outcome> {

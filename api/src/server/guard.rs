@@ -15,10 +15,10 @@ use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use super::access::{self, Effect, Found, Who};
+use super::audit::{AuditLog, Line};
 use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::keyring::{Keyring, Refusal};
-use super::ledger::{Ledger, Line};
 use super::origin::{Names, Peer};
 use super::{Service, headers, openai};
 
@@ -57,7 +57,7 @@ pub(super) struct Door {
     pub(super) service: Arc<Service>,
     pub(super) names: Names,
     pub(super) keyring: Arc<Keyring>,
-    pub(super) ledger: Ledger,
+    pub(super) audit: AuditLog,
 }
 
 /// What was found out about a request before its route is asked.
@@ -118,7 +118,7 @@ impl Drop for Account {
         tracing::info!(parent: &*span, %method, route, caller, status, ms, "{said}");
         door.service.metrics.answered(route, status, code, took);
         if *effect == Effect::Changes || is_refusal {
-            door.ledger.write(Line::new(&id.0, caller, method, route, status, code));
+            door.audit.write(Line::new(&id.0, caller, method, route, status, code));
         }
     }
 }

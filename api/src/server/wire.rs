@@ -23,7 +23,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub(crate) use answer::{Answer, Citation, Verdict};
-pub(crate) use ask::{AskRequest, MAX_QUESTION_BYTES, fits, worded};
+pub(crate) use ask::{AskRequest, Unsupported, fits, worded};
 pub(crate) use chunk::Chunk;
 pub(crate) use curation::{
     Act, ActPage, AffectedAnswer, AffectedPage, AffectedParams, AuditParams, Changed, CurateRequest, TagRequest,
@@ -39,7 +39,7 @@ pub(crate) use retrieve::{
     SearchR1Response, SearchR1Result,
 };
 pub(crate) use run::{Episodes, EpisodesParams, Run, RunCard, RunPage, RunParams, RunsParams};
-pub(crate) use snapshot::{BuildRequest, Snapshot, Snapshots};
+pub(crate) use snapshot::{BuildRequest, Snapshot, Snapshots, VectorKind};
 pub(crate) use trace::{EraseParams, Erased, StoredTrace, TraceCard, TracePage, TraceParams};
 pub(crate) use verify::{Verified, VerifyRequest, VerifyResponse};
 

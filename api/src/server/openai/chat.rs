@@ -17,7 +17,7 @@ use crate::server::caller::Caller;
 use crate::server::error::ApiError;
 use crate::server::guard::RequestId;
 use crate::server::wire::openai::{Chat, ChatChunk, ChatMessage, ChatRequest, ChatRole, OpenAiFailure};
-use crate::server::wire::{AskRequest, Event, MAX_QUESTION_BYTES};
+use crate::server::wire::{AskRequest, Event, worded};
 
 /// What a reader is told when earlier turns were not read.
 const UNREAD: &str = "earlier messages of this conversation were not read: ask questions that stand for themselves";
@@ -96,14 +96,7 @@ impl Asked {
         caller: &Caller,
     ) -> Result<Response, Refusal> {
         let Self { form, model, question, param, seed, warning, stream, wants_usage } = self;
-        if question.trim().is_empty() {
-            return Err(Refusal::invalid(param, format!("{param}: the question is empty")));
-        }
-        if question.len() > MAX_QUESTION_BYTES {
-            let length = question.len();
-            let message = format!("{param}: the question has {length} bytes, at most {MAX_QUESTION_BYTES} are allowed");
-            return Err(Refusal::invalid(param, message));
-        }
+        worded(param, &question).map_err(|error| Refusal::invalid(param, error.message()))?;
         // a seed is only told from others: its sign is one more bit
         let seed = seed.map(i64::cast_unsigned);
         let episode = Episode::new(

@@ -12,7 +12,7 @@ use super::refusal::Refusal;
 use crate::server::Service;
 use crate::server::body::Body;
 use crate::server::error::ApiError;
-use crate::server::wire::MAX_QUESTION_BYTES;
+use crate::server::wire::fits;
 use crate::server::wire::openai::{
     Embedded, Embedding, EmbeddingRequest, EmbeddingUsage, Encoding, Input, MAX_TEXTS, OpenAiFailure, Vector, Vectors,
 };
@@ -72,20 +72,20 @@ pub(in crate::server) async fn embed(
 
 /// The texts, checked.
 fn texts(input: Input) -> Result<Vec<String>, Refusal> {
-    let invalid = |message: String| Err(Refusal::invalid("input", message));
+    let invalid = |message: String| Refusal::invalid("input", message);
     let texts = match input {
         Input::One(text) => vec![text],
         Input::Several(texts) => texts,
     };
     if texts.is_empty() || texts.len() > MAX_TEXTS {
-        return invalid(format!("input: {} texts given, 1 to {MAX_TEXTS} are allowed", texts.len()));
+        return Err(invalid(format!("input: {} texts given, 1 to {MAX_TEXTS} are allowed", texts.len())));
     }
-    if let Some(place) = texts.iter().position(String::is_empty) {
-        return invalid(format!("input[{place}]: it is empty"));
-    }
-    if let Some(place) = texts.iter().position(|text| text.len() > MAX_QUESTION_BYTES) {
-        let length = texts[place].len();
-        return invalid(format!("input[{place}]: {length} bytes, at most {MAX_QUESTION_BYTES} are allowed"));
+    for (place, text) in texts.iter().enumerate() {
+        // blanks have a vector too
+        if text.is_empty() {
+            return Err(invalid(format!("input[{place}]: it is empty")));
+        }
+        fits(&format!("input[{place}]"), text).map_err(|error| invalid(error.message().to_owned()))?;
     }
     Ok(texts)
 }

@@ -1,5 +1,6 @@
 //! A question and the terms it is asked on.
 
+use clap::ValueEnum;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -58,7 +59,7 @@ pub(crate) struct AskRequest {
 }
 
 /// What happens to sentences that the evidence does not bear out.
-#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unsupported {
     /// They stay, and say so.

@@ -323,7 +323,7 @@ impl From<ChunkInContext> for SearchR1Document {
 
 #[cfg(test)]
 mod tests {
-    use super::super::MAX_QUESTION_BYTES;
+    use super::super::ask::MAX_QUESTION_BYTES;
     use super::*;
 
     fn refusal(json: &str) -> String {

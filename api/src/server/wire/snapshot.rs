@@ -1,6 +1,7 @@
 //! Snapshots of the index.
 
-use indexes::{Listed, VectorIndex, VectorKind};
+use clap::ValueEnum;
+use indexes::{Listed, VectorIndex};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -77,13 +78,13 @@ pub(crate) struct BuildRequest {
     #[schema(example = "static")]
     pub(crate) encoder: Option<String>,
     /// Which index of vectors; `auto` unless given.
-    pub(crate) vectors: Option<Vectors>,
+    pub(crate) vectors: Option<VectorKind>,
 }
 
 /// Which index of vectors.
-#[derive(Clone, Copy, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ToSchema, ValueEnum)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Vectors {
+pub(crate) enum VectorKind {
     /// Exact under 50,000 chunks, a graph above.
     #[default]
     Auto,
@@ -93,12 +94,12 @@ pub(crate) enum Vectors {
     Hnsw,
 }
 
-impl From<Vectors> for VectorKind {
-    fn from(vectors: Vectors) -> Self {
+impl From<VectorKind> for indexes::VectorKind {
+    fn from(vectors: VectorKind) -> Self {
         match vectors {
-            Vectors::Auto => Self::Auto,
-            Vectors::Flat => Self::Flat,
-            Vectors::Hnsw => Self::Hnsw,
+            VectorKind::Auto => Self::Auto,
+            VectorKind::Flat => Self::Flat,
+            VectorKind::Hnsw => Self::Hnsw,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! [`Ledger`]: `audit.jsonl` of the home, a line for each request that changed something or was refused.
+//! [`AuditLog`]: `audit.jsonl` of the home, a line for each request that changed something or was refused.
 //!
 //! Who, when, which route and how it ended; never a question, a key or a path as the client wrote it.
 //! One thread appends what waits, in one write, and syncs it to disk before it waits again: a line is on
@@ -86,7 +86,7 @@ impl Line {
 
 /// Where lines are handed in.
 #[derive(Debug)]
-pub(super) struct Ledger {
+pub(super) struct AuditLog {
     lines: SyncSender<Option<Line>>,
     unknown: Mutex<Bucket>,
     left_out: Arc<AtomicU64>,
@@ -99,7 +99,7 @@ pub(super) struct Writer {
     thread: JoinHandle<()>,
 }
 
-impl Ledger {
+impl AuditLog {
     /// Starts the writer for the home at `folder`.
     ///
     /// # Errors
@@ -111,8 +111,8 @@ impl Ledger {
         let lost = Arc::clone(&left_out);
         let thread = thread::Builder::new().name("audit".to_owned()).spawn(move || book.follow(&received, &lost))?;
         let unknown = Mutex::new(Bucket::full(UNKNOWN_A_MINUTE, Instant::now()));
-        let ledger = Self { lines: lines.clone(), unknown, left_out };
-        Ok((ledger, Writer { lines, thread }))
+        let log = Self { lines: lines.clone(), unknown, left_out };
+        Ok((log, Writer { lines, thread }))
     }
 
     /// Hands in a line; never waits.
@@ -257,14 +257,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         for request in 0..2 {
-            let (ledger, writer) = Ledger::start(folder.path(), KEEP).unwrap();
-            ledger.write(line("ward", request));
+            let (log, writer) = AuditLog::start(folder.path(), KEEP).unwrap();
+            log.write(line("ward", request));
             writer.finish();
         }
         assert_eq!(read(&path).iter().map(|line| line["request"].clone()).collect::<Vec<_>>(), ["0", "1"]);
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"time\":").unwrap();
-        let (ledger, writer) = Ledger::start(folder.path(), KEEP).unwrap();
-        ledger.write(line("ward", 2));
+        let (log, writer) = AuditLog::start(folder.path(), KEEP).unwrap();
+        log.write(line("ward", 2));
         writer.finish();
         let text = fs::read_to_string(&path).unwrap();
         let last: serde_json::Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
@@ -317,11 +317,11 @@ mod tests {
     #[test]
     fn noise_is_counted_and_washes_nothing_out() {
         let folder = tempfile::tempdir().unwrap();
-        let (ledger, writer) = Ledger::start(folder.path(), Room { bytes: 1 << 20, files: 2 }).unwrap();
+        let (log, writer) = AuditLog::start(folder.path(), Room { bytes: 1 << 20, files: 2 }).unwrap();
         for request in 0..500 {
-            ledger.write(line(UNKNOWN, request));
+            log.write(line(UNKNOWN, request));
         }
-        ledger.write(line("ward", 500));
+        log.write(line("ward", 500));
         writer.finish();
         let lines = read(&folder.path().join("audit.jsonl"));
         let written = lines.len() as u64;
