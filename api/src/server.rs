@@ -8,7 +8,8 @@
 //! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes of those who ask; `documents`, `curate`,
 //!   `snapshots`: of curators; `traces`: of both; `runs`: of trainers; `params`: what stands behind the `?`;
 //! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol;
-//! * `current`: the snapshot that answers; `stores`: the corpus, `view`: what of it a caller may read; `recorder`: the one writer of traces; `jobs`: what takes long.
+//! * `current`: the snapshot that answers; `watch`: how that is noticed, and other changes; `stores`: the corpus, `view`: what of it
+//!   a caller may read; `recorder`: the one writer of traces; `jobs`: what takes long.
 //!
 //! **Invariants.** Handlers only check, hand over to [`Workers`] and wait: nothing here reads a file or
 //! computes on a thread that serves connections. What a client may make the service hold is bounded:
@@ -47,6 +48,7 @@ mod stores;
 mod traces;
 mod verify;
 mod view;
+mod watch;
 pub(crate) mod wire;
 
 use std::net::SocketAddr;
@@ -71,7 +73,7 @@ use utoipa::OpenApi;
 
 use self::access::Keyed;
 use self::audit::AuditLog;
-use self::current::{Current, Watch};
+use self::current::Current;
 use self::error::{ApiError, Code};
 use self::guard::{Door, RequestIds};
 use self::jobs::Jobs;
@@ -79,6 +81,7 @@ use self::keyring::Keyring;
 use self::metrics::Metrics;
 use self::recorder::Recorder;
 use self::stores::Stores;
+use self::watch::Watch;
 use crate::home::Home;
 use crate::keeping::Keep;
 use crate::worker::Workers;

@@ -3,14 +3,13 @@
 //! A thread looks once a second which snapshot the home calls current. A new one is opened aside and
 //! swapped in; requests that run keep the one they pinned. One that cannot be opened changes nothing.
 
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use retriever::{Hybrid, Retrieve};
 
 use super::error::{ApiError, Code};
+use super::watch::Watch;
 use crate::home::Home;
 
 /// How often the home is asked which snapshot is current.
@@ -52,15 +51,8 @@ impl Current {
     /// # Errors
     /// When the system gives no more threads.
     pub(super) fn watch(self: Arc<Self>) -> std::io::Result<Watch> {
-        let (stop, stopped) = sync_channel(0);
-        let watch = move || {
-            let mut failed = None;
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                self.refresh(&mut failed);
-            }
-        };
-        thread::Builder::new().name("current".to_owned()).spawn(watch)?;
-        Ok(Watch { _stop: stop })
+        let mut failed = None;
+        Watch::start("current", EVERY, move || self.refresh(&mut failed))
     }
 
     /// Swaps in what is current, unless it is pinned already. `failed` remembers what could not be
@@ -91,10 +83,4 @@ impl Current {
             }
         }
     }
-}
-
-/// Keeps [`Current`] current until dropped.
-#[derive(Debug)]
-pub(super) struct Watch {
-    _stop: SyncSender<()>,
 }

@@ -4,13 +4,9 @@
 //! file that is gone lets nobody in: once there were keys, the service is never open again.
 
 use std::collections::HashMap;
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
-use std::os::unix::fs::MetadataExt;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -21,6 +17,7 @@ use jiff::Timestamp;
 use super::caller::Caller;
 use super::error::{ApiError, Code};
 use super::limits::{Bucket, Failures};
+use super::watch::Watch;
 use crate::keys::{KeyHash, Keys, KeysFile};
 
 /// How often the file is looked at.
@@ -68,9 +65,6 @@ pub(crate) fn may_listen(keys: Option<&Keys>, listen: SocketAddr, now: Timestamp
         listen.port()
     )
 }
-
-/// Tells one state of a file from another.
-type Mark = Option<(u64, u64, i64, i64)>;
 
 impl Keyring {
     /// Reads the keys of a home whose service listens on `listen`; `failures` wrong ones a minute are heard
@@ -151,26 +145,8 @@ impl Keyring {
     /// # Errors
     /// When the system gives no more threads.
     pub(super) fn watch(self: Arc<Self>) -> std::io::Result<Watch> {
-        let (stop, stopped) = sync_channel(0);
-        // what was read may be older than the file of now: the first look reads again
-        let mut last: Option<Mark> = None;
         let mut failed = None;
-        let watch = move || {
-            while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-                let mark = self.mark();
-                // a state that could not be read is looked at again: it may not have been the file's fault
-                if last != Some(mark) && self.reload(&mut failed) {
-                    last = Some(mark);
-                }
-            }
-        };
-        thread::Builder::new().name("keys".to_owned()).spawn(watch)?;
-        Ok(Watch { _stop: stop })
-    }
-
-    fn mark(&self) -> Mark {
-        let found = fs::metadata(self.file.path()).ok()?;
-        Some((found.ino(), found.size(), found.mtime(), found.mtime_nsec()))
+        Watch::of_files("keys", EVERY, vec![self.file.path()], move || self.reload(&mut failed))
     }
 
     /// Takes over what the file holds; false when it cannot be read. `failed` remembers why, so that the log tells it once.
@@ -253,10 +229,4 @@ fn presented(headers: &HeaderMap) -> Result<&str, ApiError> {
         Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(key.trim()),
         _ => refuse("authorization: send `Bearer` and the key"),
     }
-}
-
-/// Keeps a [`Keyring`] current until dropped.
-#[derive(Debug)]
-pub(super) struct Watch {
-    _stop: SyncSender<()>,
 }
