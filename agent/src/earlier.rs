@@ -14,11 +14,12 @@ const TOKENS: usize = 6_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Earlier {
-    /// The episode.
-    pub trace: TraceId,
+    /// The episode; none where nothing of it is known but its question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceId>,
     /// What was asked.
     pub question: String,
-    /// What was answered, without labels.
+    /// What was answered, without labels; nothing where that is not known.
     pub answer: String,
     /// All evidence of the episode, by label. A trace keeps it in its ledger alone.
     #[serde(skip)]
@@ -43,12 +44,17 @@ impl Earlier {
             }
         }
         Self {
-            trace: trace.id.clone(),
+            trace: Some(trace.id.clone()),
             question: trace.question.clone(),
             answer: trace.answer.text.clone(),
             labels: evidence.len(),
             evidence,
         }
+    }
+
+    /// An episode of which only the question is known: that of somebody who says so. It brings no evidence.
+    pub fn asked(question: impl Into<String>) -> Self {
+        Self { trace: None, question: question.into(), answer: String::new(), evidence: Vec::new(), labels: 0 }
     }
 
     /// What `trace` went on from, if it was a follow-up.

@@ -17,8 +17,8 @@ use crate::{Answer, Budget, Earlier, Error, Result};
 ///
 /// Version 2 added the ids of the opening and of what the environment wrote; version 1 has only those
 /// that the policy sampled. Version 3 added how tokens were chosen and from which weights, version 4 what cited passages
-/// say of each sentence, version 5 where they say it and the review. All are read.
-pub const VERSION: u32 = 5;
+/// say of each sentence, version 5 where they say it and the review, version 6 follow-ups to a question alone. All are read.
+pub const VERSION: u32 = 6;
 /// The first version whose answers were checked.
 pub(crate) const CHECKED: u32 = 4;
 /// The first version whose checks tell where they look.

@@ -49,7 +49,9 @@ impl FromStr for Keep {
 }
 
 /// What the store is told of a trace beside its JSON.
-pub(crate) fn entry(trace: &Trace, caller: &str, expires: Option<Timestamp>) -> NewTrace {
+///
+/// `told` is what the turn hashes to, where a client may send it back.
+pub(crate) fn entry(trace: &Trace, caller: &str, expires: Option<Timestamp>, told: Option<[u8; 32]>) -> NewTrace {
     let outcome = match trace.answer.outcome {
         Outcome::Answered => "answered",
         Outcome::Abstained(_) => "abstained",
@@ -62,6 +64,7 @@ pub(crate) fn entry(trace: &Trace, caller: &str, expires: Option<Timestamp>) -> 
         outcome: outcome.to_owned(),
         question: trace.question.clone(),
         cited: trace.answer.citations.iter().map(|cited| (cited.document.clone(), cited.status)).collect(),
+        told,
     }
 }
 

@@ -7,7 +7,8 @@
 //!   what they may read), `headers`, `audit` (the log of that name) and `metrics`;
 //! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes of those who ask; `documents`, `curate`,
 //!   `snapshots`: of curators; `traces`: of both; `runs`: of trainers; `params`: what stands behind the `?`;
-//! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol;
+//! * `openai`, `mcp`: the same for clients that speak the interface of OpenAI or the Model Context Protocol; `conversation`: what
+//!   came before a question, where the client keeps it;
 //! * `current`: the snapshot that answers; `watch`: how that is noticed, and other changes; `stores`: the corpus, `view`: what of it
 //!   a caller may read; `recorder`: the one writer of traces; `jobs`: what takes long.
 //!
@@ -21,6 +22,7 @@ mod audit;
 mod body;
 pub(crate) mod caller;
 mod chunks;
+mod conversation;
 mod curate;
 mod current;
 mod documents;

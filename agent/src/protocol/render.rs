@@ -138,10 +138,12 @@ pub fn asked(task: &Task<'_>) -> String {
     let mut out = String::new();
     if let Some(earlier) = task.earlier {
         let _ = writeln!(out, "Earlier question: {}", escape_line(profile, &earlier.question));
-        let _ = writeln!(out, "Earlier answer: {}", escape_line(profile, &earlier.answer));
-        out.push_str("Evidence shown before:\n");
-        for evidence in earlier.evidence.iter().filter(|evidence| !evidence.is_withdrawn()) {
-            block(profile, evidence, &mut out);
+        if earlier.trace.is_some() {
+            let _ = writeln!(out, "Earlier answer: {}", escape_line(profile, &earlier.answer));
+            out.push_str("Evidence shown before:\n");
+            for evidence in earlier.evidence.iter().filter(|evidence| !evidence.is_withdrawn()) {
+                block(profile, evidence, &mut out);
+            }
         }
         out.push('\n');
     }

@@ -133,7 +133,7 @@ pub(crate) fn prepare_starter(home: &Home, output: &Output) -> Result<()> {
 fn store(home: &Home, trace: &Trace) -> Result<()> {
     let trace = storable(trace)?;
     // whoever asks at the machine itself erases what is not to stay: see `anamnesis trace erase`
-    home.store()?.put_trace(&keeping::entry(&trace, LOCAL, None), &trace.to_json()?)?;
+    home.store()?.put_trace(&keeping::entry(&trace, LOCAL, None, None), &trace.to_json()?)?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use tokio::time::{Sleep, sleep};
 use super::Service;
 use super::body::Body;
 use super::caller::Caller;
+use super::conversation::Conversation;
 use super::error::ApiError;
 use super::guard::RequestId;
 use super::scoped::Scoped;
@@ -96,6 +97,7 @@ pub(super) struct Episode {
     retriever: Scoped<Hybrid>,
     caller: Caller,
     follows: Option<TraceId>,
+    conversation: Option<Conversation>,
     task: Ask,
     /// Since when whoever asks waits.
     since: Instant,
@@ -134,7 +136,8 @@ impl Episode {
             ..Ask::new(text, jiff::Timestamp::now())
         };
         let retriever = Scoped::new(service.current.pin()?, caller);
-        Ok(Self { service: Arc::clone(service), retriever, caller: caller.clone(), follows, task, since, warning })
+        let (service, caller) = (Arc::clone(service), caller.clone());
+        Ok(Self { service, retriever, caller, follows, conversation: None, task, since, warning })
     }
 
     /// The same for somebody who has waited since then.
@@ -142,21 +145,31 @@ impl Episode {
         Self { since, ..self }
     }
 
+    /// The same as a turn of a conversation.
+    pub(super) fn within(self, conversation: Conversation) -> Self {
+        Self { conversation: Some(conversation), ..self }
+    }
+
     /// Runs it to its end, on this thread, and stores its trace.
     ///
     /// # Errors
     /// When the policy or the retriever fails, or it was cancelled.
     pub(super) fn run(self, cancel: &Cancel, tell: &mut dyn FnMut(wire::Event)) -> Result<Answer, ApiError> {
-        let Self { service, retriever, caller, follows, mut task, since, warning } = self;
+        let Self { service, retriever, caller, follows, conversation, mut task, since, warning } = self;
+        let mut warnings = Vec::from_iter(warning);
         if let Some(id) = follows {
             task.earlier = Some(earlier(&service, &caller, &id)?);
         }
+        if let Some(conversation) = &conversation {
+            let (earlier, warning) = conversation.before.recall(&service, &caller)?;
+            task.earlier = earlier;
+            warnings.extend(warning.map(str::to_owned));
+        }
         tracing::debug!(question = redact(&task.question), "asked");
         let opened = Instant::now();
-        if let Some(message) = &warning {
+        for message in &warnings {
             tell(wire::Event::Warning { message: message.clone() });
         }
-        let mut warnings = Vec::from_iter(warning);
         let mut listen = |event: agent::Event| {
             if let agent::Event::Warning { message } = &event {
                 warnings.push(message.clone());
@@ -170,13 +183,15 @@ impl Episode {
         let trace =
             agent::ask::ask(&task, service.policy.as_ref(), &retriever, &|| opened.elapsed(), cancel, &mut listen)?;
         service.metrics.episode(&trace);
-        if let Err(error) = service.recorder.store(&trace, &caller.name) {
+        let mut answer = Answer::of(&trace).with_warnings(warnings);
+        let told = conversation.and_then(|conversation| conversation.hash(&task.question, &answer));
+        if let Err(error) = service.recorder.store(&trace, &caller.name, told) {
             tracing::warn!(trace = %trace.id, error = format!("{error:#}"), "the trace was not stored");
             let message = "this episode could not be stored: its trace id names nothing".to_owned();
             tell(wire::Event::Warning { message: message.clone() });
-            warnings.push(message);
+            answer.warn(message);
         }
-        Ok(Answer::of(&trace).with_warnings(warnings))
+        Ok(answer)
     }
 }
 

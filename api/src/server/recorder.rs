@@ -51,17 +51,19 @@ impl Recorder {
         Ok(Self { entries, keep })
     }
 
-    /// Stores `trace` of `caller`, and waits until it is. Where none are kept, nothing is done.
+    /// Stores `trace` of `caller`, and waits until it is; `told` is what it is found by again in a conversation. Where none are
+    /// kept, nothing is done.
     ///
     /// # Errors
     /// When it was not stored, or is not stored yet.
-    pub(super) fn store(&self, trace: &Trace, caller: &str) -> Result<()> {
+    pub(super) fn store(&self, trace: &Trace, caller: &str, told: Option<[u8; 32]>) -> Result<()> {
         if !self.keep.keeps() {
             return Ok(());
         }
         let (receipt, received) = sync_channel(1);
         let trace = storable(trace)?;
-        let (row, json) = (keeping::entry(&trace, caller, self.keep.expires(trace.started)), trace.to_json()?);
+        let expires = self.keep.expires(trace.started);
+        let (row, json) = (keeping::entry(&trace, caller, expires, told), trace.to_json()?);
         let entry = Entry { trace: row, json, receipt };
         self.entries.try_send(entry).map_err(|error| match error {
             TrySendError::Full(_) => anyhow!("too many traces wait to be stored"),

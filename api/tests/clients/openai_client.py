@@ -31,6 +31,19 @@ def check_chat(client, question):
     return message
 
 
+def check_follow_up(client, first, then, expected):
+    """A client sends what it was told back; the question goes on from that."""
+    messages = [{"role": "user", "content": first}]
+    told = client.chat.completions.create(model="anamnesis", messages=messages)
+    messages += [told.choices[0].message.model_dump(exclude_none=True), {"role": "user", "content": then}]
+    answer = client.chat.completions.create(model="anamnesis", messages=messages)
+    assert expected in answer.choices[0].message.content, answer
+    assert not answer.model_extra["anamnesis"].get("warnings"), answer
+    messages[1]["content"] = "Something else."
+    answer = client.chat.completions.create(model="anamnesis", messages=messages)
+    assert "only the last question was read" in answer.choices[0].message.content, answer
+
+
 def check_stream(client, question, message):
     text, annotations, reasons, usage, whole = "", [], [], None, None
     with client.chat.completions.create(
@@ -103,6 +116,7 @@ def main(url, question):
     assert names[0] == "anamnesis" and "static" in names, names
     assert client.models.retrieve("anamnesis").id == "anamnesis"
     check_stream(client, question, check_chat(client, question))
+    check_follow_up(client, "Which drug is first-line for type 2 diabetes?", "When must it be avoided?", "acidosis")
     check_completions(client, question)
     check_embeddings(client)
     check_refusals(client, question)

@@ -6,6 +6,7 @@ mod audit;
 mod client;
 mod clients;
 mod config;
+mod conversation;
 mod curate;
 mod deadlines;
 mod documents;

@@ -126,8 +126,8 @@ fn only_the_last_question_is_read_and_nobody_is_kept_in_the_dark() {
     let conversation = chat(&[("user", "What is lithium for?"), ("assistant", orders), ("user", QUESTION)]);
     let reply = server.post("/v1/chat/completions", &conversation).ok();
     let content = reply["choices"][0]["message"]["content"].as_str().unwrap();
-    assert!(content.contains("Note: earlier messages of this conversation were not read"), "{content}");
-    assert!(reply["anamnesis"]["warnings"][0].as_str().unwrap().contains("not read"));
+    assert!(content.contains("Note: the answer before this question was not found"), "{content}");
+    assert!(reply["anamnesis"]["warnings"][0].as_str().unwrap().contains("only the last question was read"));
     assert_eq!(reply["anamnesis"]["sentences"], alone["anamnesis"]["sentences"]);
 }
 

@@ -24,6 +24,7 @@ fn put(home: &Home, caller: &str, expires: Option<Timestamp>) -> String {
         outcome: "answered".to_owned(),
         question: format!("asked by {caller}"),
         cited: Vec::new(),
+        told: None,
     };
     Store::open(&home.path().join("corpus.db")).unwrap().put_trace(&trace, "{\"z\":1.50,\"as\":\"it  was\"}").unwrap();
     id

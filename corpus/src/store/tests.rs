@@ -74,6 +74,7 @@ fn trace(id: &str) -> NewTrace {
         outcome: "answered".to_owned(),
         question: format!("What is {id}?"),
         cited: Vec::new(),
+        told: None,
     }
 }
 

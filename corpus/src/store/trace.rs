@@ -31,6 +31,8 @@ pub struct NewTrace {
     pub question: String,
     /// The documents that the answer cites, each with its status then.
     pub cited: Vec<(DocumentId, Status)>,
+    /// What question and answer hash to as a client was told them, where it may send them back.
+    pub told: Option<[u8; 32]>,
 }
 
 /// A line of a list of traces.
@@ -90,7 +92,7 @@ impl Store {
         // Outside `write`: a trace changes no document, so it must not look like news to cached readers.
         self.traces_changed(|db| {
             db.prepare_cached("DELETE FROM traces WHERE id = ?")?.execute([&trace.id])?;
-            let sql = "INSERT INTO traces (id, created, expires, caller, outcome, question) VALUES (?, ?, ?, ?, ?, ?)";
+            let sql = "INSERT INTO traces (id, created, expires, caller, outcome, question, told) VALUES (?, ?, ?, ?, ?, ?, ?)";
             let expires = trace.expires.map(second);
             db.prepare_cached(sql)?.execute(params![
                 trace.id,
@@ -98,7 +100,8 @@ impl Store {
                 expires,
                 trace.caller,
                 trace.outcome,
-                trace.question
+                trace.question,
+                trace.told
             ])?;
             let sql = "INSERT INTO trace_texts (trace, json) VALUES (?, ?)";
             db.prepare_cached(sql)?.execute([&trace.id, json])?;
@@ -123,6 +126,21 @@ impl Store {
             let mut statement = db.prepare_cached(&sql)?;
             let found = statement.query_row([&now(), id], |found| Ok((row(found)?, found.get(WIDTH)?)));
             Ok(found.optional()?)
+        })
+    }
+
+    /// The newest trace of `caller` that was told as what hashes to `told`: its JSON.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn trace_told(&self, caller: &str, told: &[u8; 32]) -> Result<Option<String>> {
+        let sql = format!(
+            "SELECT j.json FROM traces t JOIN trace_texts j ON j.trace = t.id
+             WHERE {LIVES} AND t.told = ?2 AND t.caller = ?3 ORDER BY t.id DESC LIMIT 1"
+        );
+        self.read(|db| {
+            let mut statement = db.prepare_cached(&sql)?;
+            Ok(statement.query_row(params![now(), told, caller], |found| found.get(0)).optional()?)
         })
     }
 

@@ -68,7 +68,13 @@ mod tests {
         }
         let evidence = ledger.entries().to_vec();
         let trace = crate::TraceId::new(jiff::Timestamp::UNIX_EPOCH, b"");
-        Earlier { trace, question: question.to_owned(), answer: answer.to_owned(), labels: evidence.len(), evidence }
+        Earlier {
+            trace: Some(trace),
+            question: question.to_owned(),
+            answer: answer.to_owned(),
+            labels: evidence.len(),
+            evidence,
+        }
     }
 
     #[test]
@@ -96,5 +102,8 @@ mod tests {
         }
         let nothing = Earlier { evidence: Vec::new(), ..named };
         assert_eq!(standalone(&nothing, "Who gets it?"), None);
+        let alone = Earlier::asked(asked_for.question);
+        let whole = "Which drug is first-line for type 2 diabetes; When must it be avoided?";
+        assert_eq!(standalone(&alone, "When must it be avoided?").as_deref(), Some(whole));
     }
 }

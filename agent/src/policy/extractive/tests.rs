@@ -147,7 +147,7 @@ fn a_follow_up_keeps_the_evidence_and_its_labels() {
         second.answer.text
     );
     let follows = second.follows.as_ref().unwrap();
-    assert_eq!((&follows.trace, follows.labels), (&first.id, old.len()));
+    assert_eq!((follows.trace.as_ref(), follows.labels), (Some(&first.id), old.len()));
 
     // What was retracted since is no evidence any more, and keeps its label.
     let withdrawn = follow("When must it be avoided?", &Fixed::new([("gout", "Gout", "Allopurinol prevents gout.")]));

@@ -1,4 +1,4 @@
-//! `POST /v1/chat/completions`: the last question of a conversation, answered by the agent.
+//! `POST /v1/chat/completions`: the last question of a conversation, answered by the agent as a follow-up of the turn before it.
 
 use std::sync::Arc;
 
@@ -9,24 +9,24 @@ use serde_json::Value;
 
 use super::refusal::Refusal;
 use super::stream::{Form, Frame, Parts};
+use super::transcript::content;
 use super::{check_agent, parameters};
 use crate::server::Service;
 use crate::server::ask::Episode;
 use crate::server::body::Body;
 use crate::server::caller::Caller;
-use crate::server::error::ApiError;
+use crate::server::conversation::{Before, Conversation};
 use crate::server::guard::RequestId;
 use crate::server::wire::openai::{Chat, ChatChunk, ChatMessage, ChatRequest, ChatRole, OpenAiFailure};
 use crate::server::wire::{AskRequest, Event, worded};
-
-/// What a reader is told when earlier turns were not read.
-const UNREAD: &str = "earlier messages of this conversation were not read: ask questions that stand for themselves";
 
 /// Answer the last question of a conversation.
 ///
 /// Every sentence carries labels such as `[E1]`; annotations say where in the content which work is cited; the
 /// field `anamnesis` holds the whole answer, abstentions included. The last message of the user is the question.
-/// Earlier questions are not read, and the answer says so; system messages are not read.
+/// Where the answer before it is one of this caller's that is kept here, the question goes on from it, and evidence
+/// keeps its labels; else it goes on from the question before alone, and the answer says so. What other messages say
+/// is not read.
 /// `seed` and `stream` have an effect. `temperature`, `top_p`, `max_tokens`, `user` and other fields that leave
 /// the meaning alone are taken without effect; `n` above 1, `tools`, `logprobs`, `stop` and other formats are refused.
 #[utoipa::path(
@@ -60,14 +60,14 @@ pub(in crate::server) async fn complete(
     let ChatRequest { model, messages, seed, stream, stream_options, rest } = request;
     check_agent(&model)?;
     parameters::check(&rest)?;
-    let (question, warning) = question(&messages)?;
+    let (question, before) = question(&messages)?;
     let asked = Asked {
         form: Form::Chat,
         model,
         question,
         param: "messages",
         seed,
-        warning,
+        before,
         stream: stream.unwrap_or(false),
         wants_usage: stream_options.unwrap_or_default().include_usage.unwrap_or(false),
     };
@@ -82,7 +82,7 @@ pub(super) struct Asked {
     /// The field that holds the question.
     pub(super) param: &'static str,
     pub(super) seed: Option<i64>,
-    pub(super) warning: Option<&'static str>,
+    pub(super) before: Before,
     pub(super) stream: bool,
     pub(super) wants_usage: bool,
 }
@@ -95,47 +95,45 @@ impl Asked {
         id: RequestId,
         caller: &Caller,
     ) -> Result<Response, Refusal> {
-        let Self { form, model, question, param, seed, warning, stream, wants_usage } = self;
+        let Self { form, model, question, param, seed, before, stream, wants_usage } = self;
         worded(param, &question).map_err(|error| Refusal::invalid(param, error.message()))?;
         // a seed is only told from others: its sign is one more bit
         let seed = seed.map(i64::cast_unsigned);
-        let episode = Episode::new(
-            service,
-            &id,
-            caller,
-            AskRequest { question: question.clone(), seed, ..AskRequest::default() },
-        )?;
+        let request = AskRequest { question: question.clone(), seed, ..AskRequest::default() };
+        let episode = Episode::new(service, &id, caller, request)?.within(Conversation { before, told: content });
         let prefix = match form {
             Form::Chat => "chatcmpl",
             Form::Completion => "cmpl",
         };
         let created = jiff::Timestamp::now().as_second();
         let frame = Frame { form, id: format!("{prefix}-{}", id.0), created, model, question };
-        let run = move |cancel: &agent::Cancel, tell: &mut dyn FnMut(Event)| {
-            let mut answer = episode.run(cancel, tell)?;
-            if let Some(warning) = warning {
-                answer.warn(warning.to_owned());
-            }
-            Ok::<_, ApiError>(answer)
-        };
         if stream {
             let events = service.workers.stream(move |cancel, tell| {
-                let last = run(cancel, &mut |event| tell(Ok(event)));
+                let last = episode.run(cancel, &mut |event| tell(Ok(event)));
                 tell(last.map(|answer| Event::Final(Box::new(answer))));
             })?;
             return Ok(Parts::new(frame, events, service.timeout, wants_usage).into_response());
         }
-        Ok(frame.whole(service.work(move |cancel| run(cancel, &mut |_| {})).await?))
+        Ok(frame.whole(service.work(move |cancel| episode.run(cancel, &mut |_: Event| {})).await?))
     }
 }
 
-/// The question, and what a reader should know of messages that are not read.
-fn question(messages: &[ChatMessage]) -> Result<(String, Option<&'static str>), Refusal> {
-    let Some(place) = messages.iter().rposition(|message| message.role == ChatRole::User) else {
+/// The question, and the turn before it.
+fn question(messages: &[ChatMessage]) -> Result<(String, Before), Refusal> {
+    let last = |role: ChatRole, end: usize| messages[..end].iter().rposition(|message| message.role == role);
+    let Some(place) = last(ChatRole::User, messages.len()) else {
         return Err(Refusal::invalid("messages", "messages: none is of the user"));
     };
-    let is_follow_up = messages[..place].iter().any(|message| message.role == ChatRole::User);
-    Ok((text(place, &messages[place].content)?, is_follow_up.then_some(UNREAD)))
+    let question = text(place, &messages[place].content)?;
+    let Some(asked) = last(ChatRole::User, place) else { return Ok((question, Before::Nothing)) };
+    let answered = last(ChatRole::Assistant, place);
+    // a question that nobody answered, such as one whose answer failed, stands between a turn and what follows it
+    let asked = answered.and_then(|answered| last(ChatRole::User, answered)).unwrap_or(asked);
+    let turn = answered.filter(|answered| *answered > asked).and_then(|answered| {
+        let read = |place: usize| text(place, &messages[place].content).ok();
+        Some(Before::Turn { question: read(asked)?, answer: read(answered)? })
+    });
+    Ok((question, turn.unwrap_or(Before::Unanswered)))
 }
 
 /// The text of the message at `place`.

@@ -13,6 +13,7 @@ use super::{check_agent, parameters};
 use crate::server::Service;
 use crate::server::body::Body;
 use crate::server::caller::Caller;
+use crate::server::conversation::Before;
 use crate::server::guard::RequestId;
 use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, Prompt};
 
@@ -57,7 +58,7 @@ pub(in crate::server) async fn complete(
         question: question(prompt)?,
         param: "prompt",
         seed,
-        warning: None,
+        before: Before::Nothing,
         stream: stream.unwrap_or(false),
         wants_usage: stream_options.unwrap_or_default().include_usage.unwrap_or(false),
     };

@@ -28,6 +28,13 @@ struct Mark {
     end: usize,
 }
 
+/// The whole of `answer` as one text.
+pub(super) fn content(answer: &Answer) -> String {
+    let mut transcript = Transcript::default();
+    transcript.finish(answer);
+    transcript.content
+}
+
 impl Transcript {
     /// Adds a sentence; gives what is new in the content.
     pub(super) fn sentence(&mut self, text: &str, cites: &[String]) -> String {

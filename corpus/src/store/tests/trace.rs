@@ -42,6 +42,35 @@ fn traces_are_kept_by_id_newest_first() {
 }
 
 #[test]
+fn a_trace_is_found_by_how_its_caller_was_told_it() {
+    let home = Home::new();
+    let mut store = home.open();
+    let told = |id: &str, caller: &str, told: u8, expires: Option<Timestamp>| NewTrace {
+        caller: caller.to_owned(),
+        told: Some([told; 32]),
+        expires,
+        ..trace(id)
+    };
+    for (new, json) in [
+        (told("a", "ada", 1, None), "first"),
+        (told("b", "ada", 1, None), "second"),
+        (told("c", "bob", 1, None), "of bob"),
+        (told("d", "bob", 2, Some(in_hours(-1))), "expired"),
+        (trace("e"), "told to nobody"),
+    ] {
+        store.put_trace(&new, json).unwrap();
+    }
+    let found = |store: &Store, caller: &str, told: u8| store.trace_told(caller, &[told; 32]).unwrap();
+    assert_eq!(found(&store, "ada", 1).as_deref(), Some("second"), "the newest");
+    assert_eq!(found(&store, "bob", 1).as_deref(), Some("of bob"));
+    for (caller, told) in [("eve", 1), ("ada", 2), ("bob", 2), ("local", 1), ("local", 0)] {
+        assert_eq!(found(&store, caller, told), None, "{caller} {told}");
+    }
+    store.erase_traces(&Erase::Named("b".to_owned())).unwrap();
+    assert_eq!(found(&store, "ada", 1).as_deref(), Some("first"));
+}
+
+#[test]
 fn what_expired_is_given_by_nothing_and_then_erased() {
     let home = Home::new();
     let mut store = home.open();

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::Usage;
 use crate::server::wire::Answer;
 
-/// A conversation. The last message of the user is the question; earlier turns are not read, which the answer
-/// says. Messages of other roles are not read either: nobody sets filters, budgets or tools by them.
+/// A conversation. The last message of the user is the question, which goes on from the turn before it. Messages of
+/// other roles are not read: nobody sets filters, budgets or tools by them.
 #[derive(Debug, Deserialize, ToSchema)]
 pub(crate) struct ChatRequest {
     /// `anamnesis`.
