@@ -84,6 +84,24 @@ fn the_newest_revision_needs_no_beginning() {
 }
 
 #[test]
+fn a_question_can_go_on_from_an_answer() {
+    let home = Home::indexed();
+    let server = Server::start(&home, &[]);
+    let first = call(&server, "ask", &json!({ "question": "Which drug is first-line for type 2 diabetes?" }));
+    let trace = first["structuredContent"]["trace_id"].as_str().unwrap();
+    // a model that reads no structure finds it as well
+    let text = first["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains(&format!("`follows`: {trace}\n")), "{text}");
+    let then = json!({ "question": "When must it be avoided?", "follows": trace });
+    let second = call(&server, "ask", &then);
+    assert!(second["structuredContent"]["answer"].as_str().unwrap().contains("acidosis"), "{second}");
+    assert_eq!(lasting(second["structuredContent"].clone()), lasting(server.post("/v1/ask", &then).ok()));
+    let lost = call(&server, "ask", &json!({ "question": "When?", "follows": "01M80Y0ZSXQSE9ASYHC7RYTHW5" }));
+    let text = lost["content"][0]["text"].as_str().unwrap();
+    assert!(lost["isError"] == true && text.contains("there is no trace"), "{text}");
+}
+
+#[test]
 fn headers_and_message_must_agree() {
     let home = Home::indexed();
     let server = Server::start(&home, &[]);

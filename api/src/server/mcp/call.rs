@@ -183,8 +183,8 @@ fn ask(
     arguments: Value,
     since: Instant,
 ) -> Result<worker::Stream<Told>, ApiError> {
-    let AskArguments { question, filter } = read(arguments)?;
-    let request = AskRequest { question, filter, ..AskRequest::default() };
+    let AskArguments { question, follows, filter } = read(arguments)?;
+    let request = AskRequest { question, follows, filter, ..AskRequest::default() };
     let episode = Episode::new(service, &service.request_ids.next(), caller, request)?.since(since);
     let work = move |cancel: &agent::Cancel, tell: &mut dyn FnMut(Told)| {
         let outcome = episode.run(cancel, &mut |event| {

@@ -9,7 +9,7 @@ use corpus::store::ChunkInContext;
 use crate::server::wire::Answer;
 use crate::server::wire::mcp::DocumentText;
 
-/// An answer: sentences with their labels, what a reader should know, the works that are cited, the notice.
+/// An answer: sentences with their labels, what a reader should know, the works that are cited, its name, the notice.
 pub(super) fn answer(answer: &Answer) -> String {
     let mut out = String::new();
     if answer.is_abstention() {
@@ -37,7 +37,8 @@ pub(super) fn answer(answer: &Answer) -> String {
         let _ = writeln!(out, "[{label}] {} · {document} · {}", line(citation.title()), line(&citation.source()));
         let _ = writeln!(out, "     “{}”", line(citation.quote()));
     }
-    let _ = write!(out, "\n{}", answer.notice());
+    let _ = writeln!(out, "\nTo go on from this answer, ask with `follows`: {}", answer.trace_id());
+    let _ = write!(out, "{}", answer.notice());
     out
 }
 

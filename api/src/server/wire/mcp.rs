@@ -16,9 +16,12 @@ const MAX_CHARACTERS: usize = 20_000;
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskArguments {
-    /// One medical question that stands for itself, at most 16 kB.
+    /// One medical question that stands for itself or goes on from what `follows` names, at most 16 kB.
     #[schema(min_length = 1, max_length = 16_384)]
     pub(crate) question: String,
+    /// The `trace_id` of the answer that this question goes on from: its evidence keeps its labels.
+    #[schema(example = "01M80Y0ZSXQSE9ASYHC7RYTHW5")]
+    pub(crate) follows: Option<String>,
     /// What may be evidence; anything unless given.
     #[serde(default, deserialize_with = "crate::server::body::object")]
     pub(crate) filter: Option<Filter>,

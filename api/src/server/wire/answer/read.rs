@@ -53,6 +53,11 @@ impl Answer {
         self.warnings.push(warning);
     }
 
+    /// The episode's name.
+    pub(crate) fn trace_id(&self) -> &str {
+        &self.trace_id
+    }
+
     /// What this is, and what it is not.
     pub(crate) fn notice(&self) -> &'static str {
         self.notice
