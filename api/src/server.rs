@@ -2,7 +2,7 @@
 //!
 //! * `page`: what browsers show;
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
-//! * `listen`: connections; `guard`: what every request passes, with `origin` (`Host`, `Origin`, CORS),
+//! * `listen`: connections, with `tls`; `guard`: what every request passes, with `origin` (`Host`, `Origin`, CORS),
 //!   `keyring` and `limits` (keys), `access` (who may use which route), `caller` and `scoped` (who asks, and
 //!   what they may read), `headers`, `audit` (the log of that name) and `metrics`;
 //! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes of those who ask; `documents`, `curate`,
@@ -47,6 +47,7 @@ mod runs;
 pub(crate) mod scoped;
 mod snapshots;
 mod stores;
+mod tls;
 mod traces;
 mod verify;
 mod view;
@@ -70,6 +71,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
+use tokio_rustls::TlsAcceptor;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 use utoipa::OpenApi;
 
@@ -83,6 +85,7 @@ use self::keyring::Keyring;
 use self::metrics::Metrics;
 use self::recorder::Recorder;
 use self::stores::Stores;
+use self::tls::Certificates;
 use self::watch::Watch;
 use crate::home::Home;
 use crate::keeping::Keep;
@@ -91,6 +94,7 @@ use crate::worker::Workers;
 pub(crate) use self::audit::Room;
 pub(crate) use self::keyring::may_listen;
 pub(crate) use self::origin::Names;
+pub(crate) use self::tls::TlsFiles;
 
 /// How long requests may go on once the service was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -112,6 +116,8 @@ pub(crate) struct Settings {
     pub(crate) connections: usize,
     /// How long a connection may take to send the head of a request.
     pub(crate) idle: Duration,
+    /// What the service proves itself with, where it speaks TLS itself.
+    pub(crate) tls: Option<TlsFiles>,
     /// What the service is called, and whom it knows.
     pub(crate) names: Names,
     /// Wrong keys that are heard from one address in a minute.
@@ -188,8 +194,8 @@ impl Service {
 /// Serves `home` until the process is told to end; `ready` hears the address once it is listened on.
 ///
 /// # Errors
-/// When the keys cannot be read or do not allow the address, it cannot be listened on, the audit log
-/// cannot be written, or the system gives no threads.
+/// When the keys cannot be read or do not allow the address, it cannot be listened on, the certificate is not in order, the audit
+/// log cannot be written, or the system gives no threads.
 pub(crate) fn serve(
     home: &Home,
     answering: Answering,
@@ -197,19 +203,25 @@ pub(crate) fn serve(
     ready: impl FnOnce(SocketAddr) -> Result<()>,
 ) -> Result<()> {
     let keyring = Arc::new(Keyring::open(home.keys(), settings.listen, settings.wrong_keys)?);
+    let (tls, _certificates) = settings.tls.clone().map(Certificates::open).transpose()?.unzip();
     let (audit, writer) = AuditLog::start(home.root(), settings.audit)?;
     let (service, _watch) = Service::open(home, answering, settings.workers, settings.queue, settings.timeout)?;
     let _keys = Arc::clone(&keyring).watch()?;
     let door = Arc::new(Door { service, names: settings.names.clone(), keyring, audit });
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let served = runtime.block_on(run(door, settings, ready));
+    let served = runtime.block_on(run(door, settings, tls, ready));
     // connections that outlived the grace are dropped, which cancels what they asked for
     runtime.shutdown_background();
     writer.finish();
     served
 }
 
-async fn run(door: Arc<Door>, settings: &Settings, ready: impl FnOnce(SocketAddr) -> Result<()>) -> Result<()> {
+async fn run(
+    door: Arc<Door>,
+    settings: &Settings,
+    tls: Option<TlsAcceptor>,
+    ready: impl FnOnce(SocketAddr) -> Result<()>,
+) -> Result<()> {
     let mut signals = Signals::listen()?;
     let listener =
         TcpListener::bind(settings.listen).await.with_context(|| format!("cannot listen on {}", settings.listen))?;
@@ -219,7 +231,7 @@ async fn run(door: Arc<Door>, settings: &Settings, ready: impl FnOnce(SocketAddr
     let metrics = Arc::clone(&door.service.metrics);
     let router = router(door, settings);
     let stopped = async { drop(stopped.await) };
-    let mut server = pin!(listen::serve(listener, router, settings.connections, settings.idle, metrics, stopped));
+    let mut server = pin!(listen::serve(listener, tls, router, settings.connections, settings.idle, metrics, stopped));
     tokio::select! {
         () = &mut server => return Ok(()),
         () = signals.next() => tracing::info!("stopping: requests that run may end"),

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -22,12 +22,14 @@ use crate::output::Output;
 use crate::policies::PolicyArgs;
 use crate::privacy::PhiArgs;
 use crate::review::ReviewArgs;
-use crate::server::{self, Answering, Names, Room, Settings};
+use crate::server::{self, Answering, Names, Room, Settings, TlsFiles};
 
 const TLS: &str = "\
 Without keys the service is for this machine only; `anamnesis key create` makes the first key.
-TLS is a reverse proxy's business (nginx, Caddy): let it pass requests on to --listen, name the proxy with
---proxy, so that what it says of clients is believed, and the public name with --host.";
+Where other machines come, let them come by TLS, and name what they call this service with --host. Either the
+service speaks it itself (--tls-cert, --tls-key; renewed files are taken up as they change), or a reverse proxy
+does (nginx, Caddy), which passes requests on to --listen: name it with --proxy, so that what it says of clients
+is believed.";
 
 /// What `serve` takes. Every option without one of `config`'s exceptions is also a key of the configuration
 /// file, in the section of its heading.
@@ -85,6 +87,12 @@ struct ServiceArgs {
     /// Longest that a connection may take to send the head of its next request, in milliseconds
     #[arg(long, value_name = "MS", default_value = "30000")]
     idle_ms: NonZeroU64,
+    /// Speak TLS, and nothing else: the service's certificate in PEM, then those between it and its authority
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of that certificate, in PEM and not encrypted
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<PathBuf>,
 }
 
 /// Who may come, and what is written down of it.
@@ -130,14 +138,16 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     }
     // before anything that takes long
     server::may_listen(home.keys().read()?.as_ref(), args.service.listen, Timestamp::now())?;
+    let settings = args.settings()?;
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let policy = args.policy.open(home)?;
     let review = args.review.open(home, args.policy.is_model())?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
     let answering = Answering { policy, review, phi: args.phi.handling, keep: args.access.keep_traces };
-    server::serve(home, answering, &args.settings(), |address| {
-        let url = format!("http://{address}");
+    server::serve(home, answering, &settings, |address| {
+        let url = format!("{scheme}://{address}");
         // whoever started it may have closed standard error: the service goes on
         let _ = writeln!(std::io::stderr(), "listening on {url}");
         if output.is_json() { output.json(&json!({ "listening": url })) } else { Ok(()) }
@@ -146,12 +156,12 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
 }
 
 impl Args {
-    fn settings(&self) -> Settings {
-        let ServiceArgs { listen, workers, queue, max_body, timeout_ms, connections, idle_ms } = &self.service;
+    fn settings(&self) -> Result<Settings> {
+        let ServiceArgs { listen, workers, queue, max_body, timeout_ms, connections, idle_ms, .. } = &self.service;
         let AccessArgs { host, cors, proxy, wrong_keys, audit_bytes, audit_files, .. } = &self.access;
         let cores = available_parallelism().map_or(1, NonZeroUsize::get);
         let usual = if self.policy.is_model() { cores.max(WAITING_WORKERS) } else { cores };
-        Settings {
+        Ok(Settings {
             listen: *listen,
             workers: workers.map_or(usual, NonZeroUsize::get),
             queue: *queue,
@@ -159,9 +169,20 @@ impl Args {
             timeout: Duration::from_millis(timeout_ms.get()),
             connections: connections.get() as usize,
             idle: Duration::from_millis(idle_ms.get()),
+            tls: self.tls()?,
             names: Names { hosts: host.clone(), origins: cors.clone(), proxies: proxy.clone() },
             wrong_keys: wrong_keys.get(),
             audit: Room { bytes: audit_bytes.get(), files: audit_files.get() },
+        })
+    }
+
+    /// Where certificate and key lie, if anywhere.
+    fn tls(&self) -> Result<Option<TlsFiles>> {
+        match (&self.service.tls_cert, &self.service.tls_key) {
+            (Some(cert), Some(key)) => Ok(Some(TlsFiles { cert: cert.clone(), key: key.clone() })),
+            (None, None) => Ok(None),
+            (Some(_), None) => bail!("--tls-cert has no key: name its file with --tls-key"),
+            (None, Some(_)) => bail!("--tls-key has no certificate: name its file with --tls-cert"),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A connection has `idle` to send the head of a request, the first one and each that follows, and to take
 //! what is written to it, so that slow or silent clients hold no place; bodies and answers have the time-out
-//! of requests. Connections beyond the limit are told so and closed.
+//! of requests. Connections beyond the limit are told so and closed. Where the service speaks TLS, a handshake has `idle` too.
 
 mod patient;
 
@@ -18,10 +18,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower_service::Service as _;
 
 use self::patient::Patient;
@@ -34,10 +37,16 @@ const MOST_BUFFERED: usize = 64 * 1024;
 const PAUSE: Duration = Duration::from_secs(1);
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+/// The first byte of whoever begins to speak TLS.
+const HANDSHAKE: u8 = 22;
+const SPEAK_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain\r\ncontent-length: 55\r\n\r\n\
+this address speaks TLS: begin the URL with `https://`\n";
 
 /// Serves until `stop`, then until every request that runs has ended.
 pub(super) async fn serve(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     router: Router,
     connections: usize,
     idle: Duration,
@@ -46,6 +55,8 @@ pub(super) async fn serve(
 ) {
     let places = Arc::new(Semaphore::new(connections));
     let open = GracefulShutdown::new();
+    // whoever still shakes hands then has asked for nothing yet
+    let (stopping, until_stop) = watch::channel(());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(idle).max_buf_size(MOST_BUFFERED);
     let mut stop = pin!(stop);
@@ -68,29 +79,76 @@ pub(super) async fn serve(
             let _ = stream.try_write(FULL);
             continue;
         };
-        let Some(peer) = ends(&stream, remote) else { continue };
-        let router = router.clone();
+        let Some(peer) = ends(&stream, remote, tls.is_some()) else { continue };
+        let connection = Connection { http: http.clone(), router: router.clone(), peer, idle, watcher: open.watcher() };
+        let connected = metrics.connected();
+        let (tls, mut stopped) = (tls.clone(), until_stop.clone());
+        tokio::spawn(async move {
+            match tls {
+                None => connection.serve(stream).await,
+                Some(tls) => tokio::select! {
+                    shaken = timeout(idle, handshake(&tls, stream)) => {
+                        if let Ok(Some(stream)) = shaken {
+                            connection.serve(stream).await;
+                        }
+                    }
+                    _ = stopped.changed() => {}
+                },
+            }
+            drop((place, connected));
+        });
+    }
+    drop((listener, stopping));
+    open.shutdown().await;
+}
+
+/// A connection that was taken.
+struct Connection {
+    http: http1::Builder,
+    router: Router,
+    peer: Peer,
+    idle: Duration,
+    watcher: Watcher,
+}
+
+impl Connection {
+    /// Answers what comes until either end closes it.
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static) {
+        let Self { http, router, peer, idle, watcher } = self;
         let service = service_fn(move |request: Request<Incoming>| {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(peer);
             router.clone().call(request)
         });
-        let served = open.watch(http.serve_connection(TokioIo::new(Patient::new(stream, idle)), service));
-        let connected = metrics.connected();
-        tokio::spawn(async move {
-            if let Err(error) = served.await {
-                tracing::debug!(%error, "a connection ended early");
-            }
-            drop((place, connected));
-        });
+        let served = watcher.watch(http.serve_connection(TokioIo::new(Patient::new(stream, idle)), service));
+        if let Err(error) = served.await {
+            tracing::debug!(%error, "a connection ended early");
+        }
     }
-    drop(listener);
-    open.shutdown().await;
 }
 
-fn ends(stream: &TcpStream, remote: SocketAddr) -> Option<Peer> {
+/// The stream behind a handshake; nothing where the other end does not come to it.
+async fn handshake(tls: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
+    let mut first = [0];
+    if stream.peek(&mut first).await.ok()? > 0 && first[0] != HANDSHAKE {
+        // what is read is not answered, but closing before it is read would take the answer back
+        let _ = stream.try_read(&mut [0; 4096]);
+        let _ = stream.writable().await;
+        let _ = stream.try_write(SPEAK_TLS);
+        return None;
+    }
+    match tls.accept(stream).await {
+        Ok(stream) => Some(stream),
+        Err(error) => {
+            tracing::debug!(%error, "a handshake failed");
+            None
+        }
+    }
+}
+
+fn ends(stream: &TcpStream, remote: SocketAddr, tls: bool) -> Option<Peer> {
     // events are small and must not wait for one another
     stream.set_nodelay(true).ok()?;
     let local = stream.local_addr().ok()?.ip().to_canonical();
-    Some(Peer { remote: remote.ip().to_canonical(), local })
+    Some(Peer { remote: remote.ip().to_canonical(), local, tls })
 }

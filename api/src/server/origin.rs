@@ -39,6 +39,8 @@ pub(crate) struct Names {
 pub(super) struct Peer {
     pub(super) remote: IpAddr,
     pub(super) local: IpAddr,
+    /// Whether they speak TLS.
+    pub(super) tls: bool,
 }
 
 impl Names {
@@ -132,9 +134,10 @@ impl Names {
         hops.find(|hop| !self.proxies.contains(hop)).unwrap_or(peer.remote)
     }
 
-    /// Whether a proxy says that the client came by TLS.
+    /// Whether the client came by TLS: to here, or to a proxy that says so and is believed.
     pub(super) fn is_behind_tls(&self, peer: Peer, headers: &HeaderMap) -> bool {
-        self.proxies.contains(&peer.remote) && headers.get(X_FORWARDED_PROTO).is_some_and(|proto| proto == "https")
+        let said = || headers.get(X_FORWARDED_PROTO).is_some_and(|proto| proto == "https");
+        peer.tls || self.proxies.contains(&peer.remote) && said()
     }
 }
 
@@ -154,7 +157,7 @@ mod tests {
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-    const PEER: Peer = Peer { remote: HERE, local: HERE };
+    const PEER: Peer = Peer { remote: HERE, local: HERE, tls: false };
 
     fn is_ours(authority: &str) -> bool {
         Names::default().is_ours(PEER, authority)
@@ -249,5 +252,6 @@ mod tests {
         assert_eq!(client(proxy, ""), "192.0.2.1");
         let tls = headers(&[(X_FORWARDED_PROTO, "https")]);
         assert!(names.is_behind_tls(Peer { remote: proxy, ..PEER }, &tls) && !names.is_behind_tls(PEER, &tls));
+        assert!(names.is_behind_tls(Peer { tls: true, ..PEER }, &HeaderMap::new()));
     }
 }

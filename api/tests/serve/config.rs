@@ -33,7 +33,7 @@ fn check(home: &Home, args: &[&str]) -> (Option<i32>, Vec<(String, bool, String)
 fn fails(home: &Home, args: &[&str], name: &str, expect: &str) {
     let (code, checks) = check(home, args);
     assert_eq!(code, Some(2), "{checks:?}");
-    assert_eq!(checks.len(), 5, "all are tried: {checks:?}");
+    assert_eq!(checks.len(), 6, "all are tried: {checks:?}");
     for (what, ok, message) in &checks {
         assert_eq!(*ok, what != name, "{what}: {message}");
         assert!(*ok || message.contains(expect), "{message}");
@@ -118,7 +118,7 @@ fn a_check_tries_everything_and_names_what_is_wrong() {
     let any = ["--listen", "127.0.0.1:0"];
     let (code, checks) = check(&home, &any);
     assert_eq!(code, Some(0), "{checks:?}");
-    assert!(checks.iter().all(|(_, ok, _)| *ok) && checks.len() == 5, "{checks:?}");
+    assert!(checks.iter().all(|(_, ok, _)| *ok) && checks.len() == 6, "{checks:?}");
     assert!(!home.path().join("audit.jsonl").try_exists().unwrap(), "a check leaves nothing behind");
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

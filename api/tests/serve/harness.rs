@@ -120,7 +120,8 @@ impl Server {
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let address = loop {
             let line = lines.next().expect("the service ended before it listened").unwrap();
-            if let Some(address) = line.strip_prefix("listening on http://") {
+            let address = line.strip_prefix("listening on http://").or(line.strip_prefix("listening on https://"));
+            if let Some(address) = address {
                 break address.replace("0.0.0.0", "127.0.0.1");
             }
         };

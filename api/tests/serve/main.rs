@@ -34,5 +34,6 @@ mod runs;
 mod snapshots;
 mod stdio;
 mod stream;
+mod tls;
 mod traces;
 mod writes;

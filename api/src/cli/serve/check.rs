@@ -21,6 +21,7 @@ pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     let checks = [
         ("config", config(home, args)),
         ("keys", keys(home, args)),
+        ("tls", tls(args)),
         ("index", index(home)),
         ("policy", opens(home, args)),
         ("address", address(args)),
@@ -65,6 +66,10 @@ fn keys(home: &Home, args: &Args) -> Result<String> {
             format!("{active} of {} let somebody in", keys.all().len())
         }
     })
+}
+
+fn tls(args: &Args) -> Result<String> {
+    args.tls()?.map_or_else(|| Ok("none: plain HTTP".to_owned()), |files| files.check())
 }
 
 fn index(home: &Home) -> Result<String> {

@@ -23,8 +23,10 @@ const NO_KEYS: [&str; 3] = ["config", "print_config", "check"];
 const SECTIONS: [(&str, &str); 3] =
     [("Who answers", "policy"), ("How answers are checked", "review"), ("Identifiers of patients", "privacy")];
 /// What the example shows where there is no default: key and value.
-const EXAMPLES: [(&str, &str); 10] = [
+const EXAMPLES: [(&str, &str); 12] = [
     ("workers", "8"),
+    ("tls_cert", "\"/etc/anamnesis/chain.pem\""),
+    ("tls_key", "\"/etc/anamnesis/key.pem\""),
     ("host", "[\"evidence.example.org\"]"),
     ("cors", "[\"https://page.example.org\"]"),
     ("proxy", "[\"127.0.0.1\"]"),
@@ -38,8 +40,9 @@ const EXAMPLES: [(&str, &str); 10] = [
 const HEAD: &str = "\
 # Configuration of `anamnesis serve`: anamnesis.toml of the home, or what --config names.
 # Every key is an option of the command line as well, where it wins. Lines with #key show defaults or examples.
-# TLS is a reverse proxy's business: let it pass requests on to `listen`, name the proxy under access.proxy,
-# so that what it says of clients is believed, and the public name under access.host.
+# Where other machines come, let them come by TLS and name what they call this service under access.host. TLS is the
+# service's own (tls_cert, tls_key) or that of a reverse proxy, which passes requests on to `listen`: name it under
+# access.proxy, so that what it says of clients is believed.
 # Try a changed file with `anamnesis serve --check`.
 ";
 
