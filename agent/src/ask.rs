@@ -22,7 +22,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use retriever::evidence::{Label, estimate_tokens};
-use retriever::{Evidence, Ledger, Query, Retrieve};
+use retriever::{Evidence, Ledger, Query, Retrieve, STAGE};
 
 use crate::policy::Policy;
 use crate::protocol::{self, AbstainCode, Action, Fault, Parser, Profile, Progress, TokenParser, Turn};
@@ -292,6 +292,7 @@ impl<'a> Episode<'a> {
                 Progress::Done => ControlFlow::Break(()),
             }
         };
+        let _stage = tracing::info_span!(target: STAGE, "act", turn).entered();
         let before = (self.clock)();
         let act = self.session.act(&limits, self.cancel, &mut on_text)?;
         self.record.timings.policy_ms += milliseconds((self.clock)().saturating_sub(before));

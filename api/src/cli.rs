@@ -23,9 +23,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::home::Home;
 use crate::output::Output;
+use crate::telemetry::{Stages, Telemetry, is_told};
 
 /// Answers medical questions from literature you index yourself, every sentence tied to the passage
 /// that supports it, or abstains.
@@ -149,7 +154,12 @@ fn configured(cli: Cli, matches: &ArgMatches) -> Result<Cli> {
 }
 
 fn dispatch(cli: Cli, output: &Output) -> Result<Outcome> {
-    start_logging(cli.verbose, if let Command::Serve(args) = &cli.command { args.log } else { LogFormat::Text });
+    let (log, collector) = match &cli.command {
+        Command::Serve(args) => (args.log, args.collector()),
+        _ => (LogFormat::Text, None),
+    };
+    let (_telemetry, stages) = collector.map(Telemetry::start).transpose()?.unzip();
+    start_logging(cli.verbose, log, stages);
     let home = Home::new(cli.home)?;
     match cli.command {
         Command::Ask(args) => ask::run(&home, &args, output),
@@ -183,7 +193,7 @@ enum LogFormat {
     Json,
 }
 
-fn start_logging(verbose: u8, format: LogFormat) {
+fn start_logging(verbose: u8, format: LogFormat, stages: Option<Stages>) {
     let level = match verbose {
         0 => "warn",
         1 => "info",
@@ -193,14 +203,15 @@ fn start_logging(verbose: u8, format: LogFormat) {
     let filter = format!(
         "warn,anamnesis={level},api={level},agent={level},retriever={level},indexes={level},corpus={level},nn={level}"
     );
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // a second call in one process (tests) keeps the first subscriber
-    let _ = match format {
-        LogFormat::Text => tracing::subscriber::set_global_default(
-            log.with_ansi(std::io::stderr().is_terminal()).without_time().finish(),
-        ),
-        LogFormat::Json => tracing::subscriber::set_global_default(log.json().flatten_event(true).finish()),
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).without_time().boxed(),
+        LogFormat::Json => log.json().flatten_event(true).boxed(),
     };
+    let log = log.with_filter(EnvFilter::new(filter));
+    let stages = stages.map(|stages| stages.with_filter(filter_fn(is_told).with_max_level_hint(LevelFilter::INFO)));
+    // a second call in one process (tests) keeps the first subscriber
+    let _ = tracing_subscriber::registry().with(log).with(stages).try_init();
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

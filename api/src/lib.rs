@@ -5,6 +5,7 @@
 //! * `server`: the axum service; async ends in `worker`, where requests cross to blocking threads;
 //! * `policies` and `review`: who answers and how answers are checked, the same wherever a question is asked;
 //! * `privacy`: what becomes of identifiers of patients; `keys`: who may use a service;
+//! * `telemetry`: where the time of requests goes, told to a collector;
 //! * `output` and `progress`: stdout is data, stderr is progress.
 //!
 //! **Invariants.** No optimiser is linked here and no tensor is named. Standard output holds results
@@ -23,6 +24,7 @@ mod progress;
 mod review;
 mod runs;
 mod server;
+mod telemetry;
 mod worker;
 
 pub use cli::run;

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use std::{fmt, io, mem, thread};
 
 use agent::Cancel;
+use retriever::STAGE;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Span;
 
@@ -66,6 +67,8 @@ struct Job {
     since: Instant,
     /// The request's, so that what the work logs carries its id.
     span: Span,
+    /// Ends when a thread takes the work.
+    queued: Span,
     run: Box<dyn FnOnce() + Send>,
 }
 
@@ -141,7 +144,8 @@ impl Workers {
         }
         let number = state.next;
         state.next += 1;
-        state.waiting.push_back(Job { number, since: Instant::now(), span: Span::current(), run });
+        let (span, queued) = (Span::current(), tracing::info_span!(target: STAGE, "queue"));
+        state.waiting.push_back(Job { number, since: Instant::now(), span, queued, run });
         drop(state);
         self.shared.wake.notify_one();
         Ok(Claim { number, cancel: claim_cancel, shared: Arc::clone(&self.shared) })
@@ -167,11 +171,15 @@ impl Shared {
 
     fn work(&self) {
         while let Some(job) = self.take() {
-            let Job { since, span, run, .. } = job;
+            let Job { since, span, queued, run, .. } = job;
+            drop(queued);
             if let Some(observer) = self.observer.get() {
                 observer(since.elapsed());
             }
-            let outcome = span.in_scope(|| catch_unwind(AssertUnwindSafe(run)));
+            let outcome = span.in_scope(|| {
+                let _stage = tracing::info_span!(target: STAGE, "work").entered();
+                catch_unwind(AssertUnwindSafe(run))
+            });
             if outcome.is_err() {
                 tracing::error!(parent: &span, "the work panicked");
             }

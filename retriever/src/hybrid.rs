@@ -8,7 +8,7 @@ use corpus::{ChunkId, DocumentId, Standing, Status, Store};
 use indexes::{Mask, Scored, Slot, Snapshot};
 
 use crate::fuse::{Fused, fuse, single};
-use crate::{Arm, Embed, Error, Fusion, Hit, Query, Result, Retrieve, Role};
+use crate::{Arm, Embed, Error, Fusion, Hit, Query, Result, Retrieve, Role, STAGE};
 
 /// How deep each arm looks before fusion, at least.
 const POOL: usize = 112;
@@ -124,13 +124,20 @@ impl Hybrid {
         depth: usize,
     ) -> Result<(Vec<Fused>, bool)> {
         let lexical = match query.arm {
-            Arm::Lexical | Arm::Hybrid => self.snapshot.lexical(&query.text, depth, mask)?,
+            Arm::Lexical | Arm::Hybrid => {
+                let _stage = tracing::info_span!(target: STAGE, "search.lexical", depth).entered();
+                self.snapshot.lexical(&query.text, depth, mask)?
+            }
             Arm::Vector => Vec::new(),
         };
         let mut nearest = match vector {
-            Some(vector) => self.snapshot.vectors(vector, depth, mask, None)?,
+            Some(vector) => {
+                let _stage = tracing::info_span!(target: STAGE, "search.vectors", depth).entered();
+                self.snapshot.vectors(vector, depth, mask, None)?
+            }
             None => Vec::new(),
         };
+        let _stage = tracing::info_span!(target: STAGE, "fuse").entered();
         let exhausted = lexical.len() < depth && nearest.len() < depth;
         if let (Arm::Hybrid, Fusion::MinMax, Some(vector)) = (query.arm, query.fusion, vector) {
             self.complete(&mut nearest, &lexical, vector)?;
@@ -174,7 +181,10 @@ impl Hybrid {
                 self.id
             ))),
             _ if query.text.trim().is_empty() => Ok(None),
-            (Arm::Vector | Arm::Hybrid, Some(encoder)) => Ok(encoder.embed(Role::Query, &[&query.text])?.pop()),
+            (Arm::Vector | Arm::Hybrid, Some(encoder)) => {
+                let _stage = tracing::info_span!(target: STAGE, "embed").entered();
+                Ok(encoder.embed(Role::Query, &[&query.text])?.pop())
+            }
         }
     }
 }
@@ -184,6 +194,7 @@ impl Retrieve for Hybrid {
         if query.k == 0 || self.snapshot.is_empty() {
             return Ok(Vec::new());
         }
+        let _stage = tracing::info_span!(target: STAGE, "search", k = query.k).entered();
         let mask = self.mask(query)?;
         let vector = self.vector_of(query)?;
         let k = query.k.min(self.snapshot.len());

@@ -48,3 +48,7 @@ pub use hybrid::Hybrid;
 pub use query::{Arm, Fusion, Query};
 pub use rerank::Rerank;
 pub use retrieve::Retrieve;
+
+/// The target of spans that measure a stage of a request, here and in what is built on this. They leave the machine where a
+/// collector is told of them: they hold counts and names of closed sets, never a text.
+pub const STAGE: &str = "stage";

@@ -1,7 +1,7 @@
 //! How an answer leaves: what it cites nothing for is looked up, what is not borne out is mended once, and the rest is settled.
 
 use corpus::sentence::sentences;
-use retriever::Query;
+use retriever::{Query, STAGE};
 
 use super::{Done, Episode, Phase};
 use crate::answer::Sentence;
@@ -20,6 +20,7 @@ impl Episode<'_> {
     /// What the policy wrote, examined. Sentences that cite nothing are looked up first, where answers are reviewed.
     pub(super) fn draft(&mut self, cited: &[Cited]) -> Result<Answer> {
         let apart = self.task.review.as_ref().map(|_| apart(cited));
+        let _stage = tracing::info_span!(target: STAGE, "examine").entered();
         let mut answer = Answer::draft(apart.as_deref().unwrap_or(cited), &self.record.ledger);
         self.record.faults.extend((0..answer.struck).map(|_| (self.turn, Fault::UnknownLabel)));
         self.record.faults.extend((0..answer.uncited).map(|_| (self.turn, Fault::Uncited)));
@@ -99,6 +100,7 @@ impl Episode<'_> {
     pub(super) fn leave(mut self, mut answer: Answer, stop: StopReason) -> Result<Done> {
         let unknown = answer.struck;
         if let Some(terms) = &self.task.review {
+            let _stage = tracing::info_span!(target: STAGE, "settle").entered();
             answer = settle(answer, self.task, terms, &self.record.ledger, self.cancel)?;
         }
         let uncited = answer.uncited;

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use corpus::sentence::sentences;
-use retriever::Evidence;
+use retriever::{Evidence, STAGE};
 
 use crate::Result;
 use crate::check::{By, Finding, Place, Quote, Source, look};
@@ -65,6 +65,7 @@ pub(crate) fn read(cited: &[(&str, Vec<Source<'_>>)], judge: Option<&Judge>) -> 
         let (claim, sources) = &cited[*at];
         sources.iter().map(move |one| Pair { claim, evidence: one.text })
     });
+    let _stage = tracing::info_span!(target: STAGE, "judge", claims = open.len()).entered();
     let mut verdicts = judge.judge(&pairs.collect::<Vec<_>>())?.into_iter();
     for at in open {
         let own: Vec<_> = verdicts.by_ref().take(cited[at].1.len()).enumerate().collect();

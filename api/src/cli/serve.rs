@@ -48,6 +48,10 @@ pub(crate) struct Args {
     check: bool,
     #[command(flatten)]
     service: ServiceArgs,
+    /// Tell a collector of OpenTelemetry where the time of requests goes (OTLP over HTTP, in JSON), such as
+    /// http://127.0.0.1:4318: no text of questions, documents or answers is told [default: nobody]
+    #[arg(long, value_name = "URL", value_parser = parse_collector, help_heading = "Service")]
+    otlp: Option<String>,
     /// How the log is written on standard error
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text, help_heading = "Service")]
     pub(super) log: LogFormat,
@@ -176,6 +180,11 @@ impl Args {
         })
     }
 
+    /// The collector that a service tells of its requests.
+    pub(super) fn collector(&self) -> Option<&str> {
+        self.otlp.as_deref().filter(|_| !self.check && !self.print_config)
+    }
+
     /// Where certificate and key lie, if anywhere.
     fn tls(&self) -> Result<Option<TlsFiles>> {
         match (&self.service.tls_cert, &self.service.tls_key) {
@@ -198,6 +207,15 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
 fn parse_host(text: &str) -> Result<String, String> {
     let fits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte));
     let wrong = || format!("`{text}` is no name: write it without scheme and port, such as evidence.example.org");
+    fits.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
+/// `http://host[:port]`, perhaps with a path before the one of OTLP.
+fn parse_collector(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
+    let host = rest.split('/').next().unwrap_or_default();
+    let fits = !host.is_empty() && !rest.contains(|c: char| c.is_whitespace() || c.is_control() || "@?#".contains(c));
+    let wrong = || format!("`{text}` is no collector: write scheme, host and port, such as http://127.0.0.1:4318");
     fits.then(|| text.to_owned()).ok_or_else(wrong)
 }
 

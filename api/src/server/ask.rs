@@ -7,15 +7,17 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use agent::phi::{Admitted, redact};
-use agent::{Ask, Cancel, Earlier, Trace, TraceId};
+use agent::{Ask, Cancel, Earlier, Outcome, Trace, TraceId};
 use axum::extract::State;
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{KeepAlive, Sse};
 use axum::response::{IntoResponse, Response, sse};
 use axum::{Extension, Json};
 use futures_core::Stream;
-use retriever::{Hybrid, Query};
+use retriever::{Hybrid, Query, STAGE};
 use tokio::time::{Sleep, sleep};
+use tracing::Span;
+use tracing::field::Empty;
 
 use super::Service;
 use super::body::Body;
@@ -165,6 +167,11 @@ impl Episode {
             task.earlier = earlier;
             warnings.extend(warning.map(str::to_owned));
         }
+        let stage = tracing::info_span!(
+            target: STAGE, "episode", follows = task.earlier.is_some(), outcome = Empty, code = Empty, turns = Empty,
+            searches = Empty, evidence = Empty, sentences = Empty, citations = Empty, tokens = Empty
+        )
+        .entered();
         tracing::debug!(question = redact(&task.question), "asked");
         let opened = Instant::now();
         for message in &warnings {
@@ -183,6 +190,7 @@ impl Episode {
         let trace =
             agent::ask::ask(&task, service.policy.as_ref(), &retriever, &|| opened.elapsed(), cancel, &mut listen)?;
         service.metrics.episode(&trace);
+        measure(&stage, &trace);
         let mut answer = Answer::of(&trace).with_warnings(warnings);
         let told = conversation.and_then(|conversation| conversation.hash(&task.question, &answer));
         if let Err(error) = service.recorder.store(&trace, &caller.name, told) {
@@ -200,6 +208,26 @@ impl Episode {
 fn wall_ms(timeout: Duration, waited: Duration) -> u64 {
     let left = timeout.mul_f64(0.95).saturating_sub(waited);
     u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
+}
+
+/// Says of an episode how much there was of what.
+fn measure(stage: &Span, trace: &Trace) {
+    let code = match trace.answer.outcome {
+        Outcome::Answered => None,
+        Outcome::Abstained(code) => Some(code.as_str()),
+    };
+    stage.record("outcome", if code.is_none() { "answered" } else { "abstained" });
+    stage.record("code", code);
+    for (field, count) in [
+        ("turns", trace.segments.last().map_or(0, |segment| segment.turn as usize)),
+        ("searches", trace.searches.len()),
+        ("evidence", trace.ledger.entries().len()),
+        ("sentences", trace.answer.sentences.len()),
+        ("citations", trace.answer.citations.len()),
+    ] {
+        stage.record(field, count);
+    }
+    stage.record("tokens", trace.written_tokens());
 }
 
 /// The answer that a question goes on from. One of another caller is as if it did not exist.

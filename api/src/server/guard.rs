@@ -21,6 +21,7 @@ use super::error::{ApiError, Code};
 use super::keyring::{Keyring, Refusal};
 use super::origin::{Names, Peer};
 use super::{Service, headers, openai};
+use crate::telemetry::{REQUEST, request as telemetry};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// What a refused request may still send before its connection ends.
@@ -114,6 +115,7 @@ impl Drop for Account {
         let Self { door, started, span, id, method, route, caller, effect, outcome } = self;
         let Outcome { said, status, code, is_refusal } = *outcome;
         let took = started.elapsed();
+        telemetry::answered(span, method, route, status, code, caller.as_ref().map(|who| who.name.as_str()));
         let (caller, ms) = (caller.as_ref().map_or("-", |caller| &caller.name), took.as_secs_f64() * 1e3);
         tracing::info!(parent: &*span, %method, route, caller, status, ms, "{said}");
         door.service.metrics.answered(route, status, code, took);
@@ -126,7 +128,8 @@ impl Drop for Account {
 /// The middleware around all routes.
 pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     let id = door.service.request_ids.next();
-    let span = tracing::info_span!("request", id = id.0);
+    let span = tracing::info_span!(REQUEST, id = id.0);
+    telemetry::begun(&span, request.headers());
     let mut account = Account {
         started: Instant::now(),
         span: span.clone(),

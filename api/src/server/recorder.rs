@@ -12,6 +12,7 @@ use agent::phi::storable;
 use anyhow::{Result, anyhow};
 use corpus::Store;
 use corpus::store::{Erase, NewTrace};
+use retriever::STAGE;
 
 use crate::home::Home;
 use crate::keeping::{self, Keep};
@@ -60,6 +61,7 @@ impl Recorder {
         if !self.keep.keeps() {
             return Ok(());
         }
+        let _stage = tracing::info_span!(target: STAGE, "store").entered();
         let (receipt, received) = sync_channel(1);
         let trace = storable(trace)?;
         let expires = self.keep.expires(trace.started);

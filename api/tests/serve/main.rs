@@ -34,6 +34,7 @@ mod runs;
 mod snapshots;
 mod stdio;
 mod stream;
+mod telemetry;
 mod tls;
 mod traces;
 mod writes;

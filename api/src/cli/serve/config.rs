@@ -23,10 +23,11 @@ const NO_KEYS: [&str; 3] = ["config", "print_config", "check"];
 const SECTIONS: [(&str, &str); 3] =
     [("Who answers", "policy"), ("How answers are checked", "review"), ("Identifiers of patients", "privacy")];
 /// What the example shows where there is no default: key and value.
-const EXAMPLES: [(&str, &str); 12] = [
+const EXAMPLES: [(&str, &str); 13] = [
     ("workers", "8"),
     ("tls_cert", "\"/etc/anamnesis/chain.pem\""),
     ("tls_key", "\"/etc/anamnesis/key.pem\""),
+    ("otlp", "\"http://127.0.0.1:4318\""),
     ("host", "[\"evidence.example.org\"]"),
     ("cors", "[\"https://page.example.org\"]"),
     ("proxy", "[\"127.0.0.1\"]"),
