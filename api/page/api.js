@@ -1,6 +1,7 @@
 // The service, as this page speaks to it: JSON, streams of events, keys and what went wrong.
 
 import { decoder } from "./sse.js";
+import { asSentence } from "./words.js";
 
 const KEY = "anamnesis.key";
 
@@ -43,8 +44,9 @@ export function setKey(value) {
 async function send(method, path, { body, signal, accept = "application/json" } = {}) {
   for (let tries = 0; ; tries += 1) {
     const headers = { accept };
+    const used = key();
     if (body !== undefined) headers["content-type"] = "application/json";
-    if (key()) headers.authorization = `Bearer ${key()}`;
+    if (used) headers.authorization = `Bearer ${used}`;
     let response;
     try {
       response = await fetch(path, {
@@ -58,10 +60,17 @@ async function send(method, path, { body, signal, accept = "application/json" } 
     if (response.ok) return response;
     const failed = await failure(response);
     if (failed.status !== 401 || tries >= 3) throw failed;
-    const given = await asker(tries > 0 || Boolean(key()));
-    if (!given) throw failed;
-    setKey(given);
+    // another request may have been given a key meanwhile
+    if (key() === used && !await newKey(Boolean(used))) throw failed;
   }
+}
+
+let asking = null;
+
+/** Asks for a key, once for all requests that wait for one; the refused one is forgotten. */
+function newKey(isRefused) {
+  asking ??= asker(isRefused).then((given) => { setKey(given); return given; }).finally(() => { asking = null; });
+  return asking;
 }
 
 async function failure(response) {
@@ -77,8 +86,22 @@ async function failure(response) {
 
 export async function request(method, path, options) {
   const response = await send(method, path, options);
-  const text = await response.text();
-  return text ? JSON.parse(text) : null;
+  const text = await whole(response.text(), options?.signal);
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    throw new Failed(0, "garbled", "What came back is not of the service. Something between here and it may have answered in its place.", null);
+  }
+}
+
+/** What is read of a response, or why no more of it came. */
+async function whole(reading, signal) {
+  try {
+    return await reading;
+  } catch {
+    if (signal?.aborted) throw new DOMException("the reader left", "AbortError");
+    throw new Failed(0, "broken", "The connection broke off before the answer was whole. Ask again.", null);
+  }
 }
 
 export const get = (path, options) => request("GET", path, options);
@@ -91,7 +114,7 @@ export async function* stream(path, body, signal) {
   const decode = decoder();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await whole(reader.read(), signal);
       if (done) return;
       for (const { event, data } of decode(value)) yield { event, data: JSON.parse(data) };
     }
@@ -115,12 +138,7 @@ export function explain(error) {
     case 401: return "The service asks for an API key.";
     case 403: return "Your key does not open this. Ask whoever runs the service for the role that does.";
     case 404: return error.code === "not_found" ? "The service has nothing here." : error.message;
-    case 429: return "The service is busy. Try again in a moment.";
-    default: return sentence(error.message);
+    case 429: return "The service is busy, or your key has used up what it may ask. Try again in a moment.";
+    default: return asSentence(error.message);
   }
-}
-
-function sentence(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

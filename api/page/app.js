@@ -43,14 +43,18 @@ async function route() {
     const module = await view.open();
     if (turn !== opened) return;
     replace(main);
+    if (!isFirst) window.scrollTo(0, 0);
     leave = (await module.show(main, rest, new URLSearchParams(search))) ?? (() => {});
   } catch (error) {
     if (turn !== opened) return;
-    replace(main, h("div", { class: "page" }, h("h1", null, view.title), h("p", { class: "plain" }, explain(error))));
+    // a part of the page that was not fetched is asked for again only by a page that is loaded anew
+    const isLost = error instanceof TypeError && /module/i.test(error.message);
+    replace(main, h("div", { class: "page" }, h("h1", { tabindex: "-1" }, view.title), h("div", { class: "plain failed again", role: "alert" },
+      h("p", null, isLost ? "The service cannot be reached. Is it still running?" : explain(error)),
+      h("button", { type: "button", class: "small", on: { click: () => (isLost ? location.reload() : route()) } }, "Try again"))));
   }
   // after a change of view, reading goes on at its top; at the first, the browser has its own idea
   if (!isFirst && turn === opened && !main.contains(document.activeElement)) main.focus({ preventScroll: true });
-  if (!isFirst) window.scrollTo(0, 0);
 }
 
 function decode(part) {
@@ -105,7 +109,8 @@ function askForKey(refused) {
     box.addEventListener("close", () => {
       box.remove();
       resolve(box.returnValue === "given" ? field.value.trim() || null : null);
-      showKey();
+      // the answer is kept after this turn
+      setTimeout(showKey);
     });
     document.body.append(box);
     box.showModal();

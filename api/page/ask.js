@@ -24,11 +24,13 @@ const welcome = h("section", { class: "welcome", "aria-labelledby": "welcome-tit
 const examples = h("section", { class: "examples", "aria-label": "Examples" },
   EXAMPLES.map((question) => h("button", { type: "button", on: { click: () => { box.set(question); box.focus(); } } },
     h("span", null, question), icon("ask"))));
+const heading = h("h1", { class: "unseen", hidden: true }, "Questions and answers");
 // stays as it is while another view is looked at
-const view = h("div", { class: "ask" }, welcome, thread, box.node, state, examples, recent);
+const view = h("div", { class: "ask" }, heading, welcome, thread, box.node, state, examples, recent);
 
 let running = null;
-let latest = null;
+/** The last that was answered: what a follow-up follows. */
+let answered = null;
 
 export async function show(root, _rest, params) {
   root.append(view);
@@ -39,7 +41,7 @@ export async function show(root, _rest, params) {
   arrange();
   listRecent();
   box.fit();
-  if (!past && !latest && matchMedia("(hover: hover)").matches) box.focus();
+  if (!past && !thread.childElementCount && matchMedia("(hover: hover)").matches) box.focus();
   look();
 }
 
@@ -54,38 +56,40 @@ async function look() {
 }
 
 function arrange() {
-  const isEmpty = latest === null;
+  const isEmpty = thread.childElementCount === 0;
   view.classList.toggle("empty", isEmpty);
-  welcome.hidden = !isEmpty;
-  examples.hidden = !isEmpty;
-  recent.hidden = !isEmpty;
-  box.follow(latest?.traceId() ? latest.question : null);
-}
-
-function place(item) {
-  thread.append(item.node);
-  latest = item;
-  arrange();
+  for (const part of [welcome, examples, recent]) part.hidden = !isEmpty;
+  heading.hidden = isEmpty;
+  box.follow(answered?.question ?? null);
 }
 
 const actions = {
-  wider: (question) => ask({ question, filter: latest?.filter ?? {}, follows: false }),
+  wider: (question) => ask({ question, filter: answered?.filter ?? {}, options: answered?.options ?? {} }),
   refine: (question) => { box.set(question); box.focus(); },
+  retry: (item) => {
+    item.node.remove();
+    ask(item);
+  },
 };
 
-async function ask({ question, filter, follows }) {
+/** `follows` is the trace that the question goes on from, true for that of the last answer. */
+async function ask({ question, filter, options, follows }) {
   if (running) return;
-  const trace = follows ? latest?.traceId() ?? null : null;
-  const item = exchange({ question, filter, follows: trace, actions });
+  const item = exchange({ question, filter, options, follows: follows === true ? answered?.traceId() ?? null : follows, actions });
   running = item;
-  place(item);
+  thread.append(item.node);
+  arrange();
+  state.textContent = "";
   box.begin();
   item.focus();
   announce("Searching the literature");
   const answer = await item.run();
   running = null;
   box.end();
-  if (answer) history.add({ question, filter, answer });
+  if (answer) {
+    answered = item;
+    history.add({ question, filter, options, answer });
+  }
   arrange();
 }
 
@@ -93,7 +97,7 @@ async function ask({ question, filter, follows }) {
 function again() {
   running?.stop();
   thread.replaceChildren();
-  latest = null;
+  answered = null;
   if (location.hash.length > 2) window.history.replaceState(null, "", "#/");
   arrange();
   listRecent();
@@ -106,10 +110,12 @@ function reopen(id) {
   if (!kept || thread.querySelector(`[data-kept="${CSS.escape(id)}"]`)) return;
   running?.stop();
   thread.replaceChildren();
-  const item = exchange({ question: kept.question, filter: kept.filter ?? {}, follows: null, actions });
+  const item = exchange({ question: kept.question, filter: kept.filter ?? {}, options: kept.options ?? {}, follows: null, actions });
   item.node.dataset.kept = id;
   item.recall(kept.answer, kept.at);
-  place(item);
+  thread.append(item.node);
+  answered = item;
+  arrange();
 }
 
 function listRecent() {

@@ -1,5 +1,8 @@
 // Citations as others want them: Vancouver, RIS, BibTeX, plain text with links.
 
+import { concernOf, verdictOf } from "./marks.js";
+import { ANSWERED } from "./words.js";
+
 // What is no identifier is not passed on as one.
 const isDoi = (text) => /^10\.\d{4,9}\/\S+$/.test(text ?? "");
 const isPmid = (text) => /^\d{1,9}$/.test(text ?? "");
@@ -87,16 +90,24 @@ function escape(value) {
   return flat(value).replace(/[\\{}~^]/g, (found) => ESCAPES[found]).replace(/[&%$#_]/g, "\\$&");
 }
 
-/** The answer as it can be pasted anywhere: sentences with labels, then what they cite, with links. */
-export function plain(question, answer) {
+/** The answer as it can be pasted anywhere: sentences with labels and what is wrong with them, then what they cite, with links. */
+export function plain(question, answer, wording = ANSWERED) {
   const sentences = answer.sentences ?? [];
-  const body = sentences.length
-    ? sentences.map(({ text, cites }) => `${flat(text)}${(cites ?? []).map((label) => ` [${label}]`).join("")}`).join("\n")
-    : flat(answer.answer);
+  const body = sentences.length ? sentences.map((sentence) => marked(sentence, wording)).join("\n") : flat(answer.answer);
   const cited = (answer.citations ?? []).map((work) => {
     const head = [flat(work.title), flat(work.journal), work.year].filter(Boolean).join(". ");
     const shown = links(work).map((link) => link.href).join(" ");
     return `[${work.label}] ${stopped(head)}${work.quote ? ` "${flat(work.quote)}"` : ""}${shown ? ` ${shown}` : ""}`;
   });
   return [flat(question), "", body, ...(cited.length ? ["", ...cited] : []), ...(answer.notice ? ["", answer.notice] : [])].join("\n");
+}
+
+/** A sentence with its labels; a mark that is no good one goes with it wherever it is pasted. */
+function marked(sentence, wording) {
+  const labels = (sentence.cites ?? []).map((label) => ` [${label}]`).join("");
+  const verdict = verdictOf(sentence);
+  const [kind, , words] = (verdict ? wording[verdict.label] : wording.none) ?? ["doubt", "", verdict.label];
+  if (kind === "good") return `${flat(sentence.text)}${labels}`;
+  const why = concernOf(verdict, wording).replace(/\.$/, "");
+  return `${flat(sentence.text)}${labels} (${words}${why ? `: ${why}` : ""})`;
 }

@@ -1,7 +1,7 @@
 // One document: its text, what it is, what was done to it, and what can be done.
 
 import { ACTS, act } from "./acts.js";
-import { level, status } from "./answer.js";
+import { level, status } from "./marks.js";
 import { get } from "./api.js";
 import * as cite from "./cite.js";
 import { away, h, icon, replace } from "./dom.js";

@@ -2,7 +2,7 @@
 
 import { ACTS, act } from "./acts.js";
 import { add } from "./adding.js";
-import { level, status } from "./answer.js";
+import { level, status } from "./marks.js";
 import { explain, get, query } from "./api.js";
 import { announce, append, h, plural, replace } from "./dom.js";
 import { STANDINGS, STATUSES, wordFor } from "./words.js";

@@ -85,6 +85,26 @@ export function toast(text) {
   fading = setTimeout(() => { place.classList.remove("shown"); place.textContent = ""; }, 3200);
 }
 
+/** A button for what cannot be taken back: pressed once it asks, pressed again it acts. */
+export function sureButton(words, question, props, act) {
+  const button = h("button", { type: "button", ...props, on: { click: press, blur: rest } }, words);
+  function rest() {
+    button.textContent = words;
+    button.classList.remove("sure");
+  }
+  function press() {
+    if (button.classList.contains("sure")) {
+      rest();
+      act();
+      return;
+    }
+    button.classList.add("sure");
+    button.textContent = question;
+    announce(`${question} Press again.`);
+  }
+  return button;
+}
+
 /** Moves the focus to something that is read, not operated. */
 export function focusOn(node) {
   node.tabIndex = -1;

@@ -1,16 +1,15 @@
 // The evidence beside the answer: one passage, its quote marked, what the work is and who else has something against it.
 // A column where there is room; where there is none, a sheet over the page.
 
-import { status as statusMark, level } from "./answer.js";
 import { explain, get } from "./api.js";
 import * as cite from "./cite.js";
 import { away, copy, h, icon, replace } from "./dom.js";
+import { level, status as statusMark, verdictMark, verdictOf } from "./marks.js";
 import { locate } from "./quote.js";
-import { LEVELS, STATUSES, VERDICTS } from "./words.js";
+import { ANSWERED, LEVELS, STATUSES, asSentence } from "./words.js";
 
 const panel = document.getElementById("evidence");
 const roomy = matchMedia("(min-width: 1120px)");
-const chunks = new Map();
 
 let current = null;
 let opener = null;
@@ -40,7 +39,7 @@ export function close() {
 
 /** Shows the evidence `label`. `find(label)` gives what is known of it, `labels` are those to leaf through, `sentence`
  *  the one whose chip was pressed. */
-export function open({ label, sentence, from, labels, find }) {
+export function open({ label, sentence, from, labels, find, wording = ANSWERED }) {
   if (from && !panel.contains(from)) opener = from;
   const { item, citation, sentences } = find(label);
   const own = quotesFor(label, sentence, citation);
@@ -53,7 +52,7 @@ export function open({ label, sentence, from, labels, find }) {
     return h("button", { type: "button", class: "ghost icon-only", disabled: next === undefined, "aria-label": step < 0 ? "Evidence before this" : "Evidence after this",
       data: { step: String(step) },
       on: { click: () => {
-        open({ label: next, from: null, labels, find });
+        open({ label: next, from: null, labels, find, wording });
         (panel.querySelector(`[data-step="${step}"]:not(:disabled)`) ?? panel.querySelector("h2")).focus();
       } } }, icon(step < 0 ? "left" : "right"));
   };
@@ -61,10 +60,10 @@ export function open({ label, sentence, from, labels, find }) {
   const facts = h("div", { class: "facts" });
   const where = h("p", { class: "links" });
   replace(panel, h("div", { class: "panel" },
-    h("header", { class: "panel-head" }, h("span", { class: "chip static" }, label), leaf(-1), leaf(1), h("span", { class: "grow" }),
+    h("div", { class: "panel-head" }, h("span", { class: "chip static" }, label), leaf(-1), leaf(1), h("span", { class: "grow" }),
       h("button", { type: "button", class: "ghost icon-only", "aria-label": "Close the evidence", on: { click: close } }, icon("cross"))),
     h("h2", { id: "evidence-title", tabindex: "-1" }, item.title || item.document || label),
-    facts, body, where, citing(sentences)));
+    facts, body, where, citing(sentences, wording)));
   describe(facts, item);
   passage(body, item, own, item.text);
   complete(label, item, own, { body, where, facts });
@@ -80,7 +79,7 @@ export function open({ label, sentence, from, labels, find }) {
 /** The quotes to mark, the first that stands in the passage: the one that speaks to this very sentence, the sentence
  *  itself where it was taken word for word, that of the citation. */
 function quotesFor(label, sentence, citation) {
-  const judged = sentence?.verdict?.quote;
+  const judged = verdictOf(sentence)?.quote;
   const quotes = [];
   if (judged?.label === label && judged.text) quotes.push({ quote: judged.text, start: judged.start, end: judged.end });
   if (sentence) quotes.push({ quote: sentence.text });
@@ -115,9 +114,8 @@ async function complete(label, item, own, { body, where, facts }) {
   showLinks(item);
   if (!item.chunk) return;
   try {
-    if (!chunks.has(item.chunk)) chunks.set(item.chunk, await get(`/v1/chunks/${encodeURIComponent(item.chunk)}`));
+    const chunk = await get(`/v1/chunks/${encodeURIComponent(item.chunk)}`);
     if (current !== label) return;
-    const chunk = chunks.get(item.chunk);
     const whole = { ...item, ...given(chunk), year: item.year ?? chunk.date?.slice(0, 4) };
     describe(facts, whole);
     showLinks(whole);
@@ -125,20 +123,16 @@ async function complete(label, item, own, { body, where, facts }) {
   } catch (error) {
     if (current !== label) return;
     const isGone = error.status === 410;
-    body.before(h("p", { class: `banner ${isGone ? "bad" : "doubt"}` }, icon("warning"),
-      h("span", null, isGone ? `${explain(error)} It is evidence no longer.` : explain(error))));
+    const said = isGone ? `${asSentence(error.message)} It is evidence no longer.` : error.status === 404 ? "The corpus does not hold this passage now. What is shown is how it was found." : explain(error);
+    body.before(h("p", { class: `banner ${isGone ? "bad" : "doubt"}` }, icon("warning"), h("span", null, said)));
     if (typeof item.text !== "string") replace(body, own.length ? h("blockquote", null, own.at(-1).quote) : null);
   }
 }
 
 const given = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== null && value !== ""));
 
-function citing(sentences) {
+function citing(sentences, wording) {
   if (!sentences?.length) return null;
-  return h("section", { class: "citing" }, h("h3", null, sentences.length === 1 ? "The sentence that cites it" : "The sentences that cite it"),
-    h("ul", null, sentences.map((sentence) => {
-      const verdict = sentence.verdict ?? sentence.finding;
-      const [kind, picture, words] = VERDICTS[verdict?.label] ?? [];
-      return h("li", null, sentence.text, " ", kind && h("span", { class: `verdict ${kind}` }, icon(picture), words));
-    })));
+  return h("section", { class: "citing" }, h("h3", null, wording.citing[sentences.length === 1 ? 0 : 1]),
+    h("ul", null, sentences.map((sentence) => h("li", null, sentence.text, " ", verdictOf(sentence) && verdictMark(verdictOf(sentence), wording).node))));
 }

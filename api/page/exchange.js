@@ -3,42 +3,20 @@
 import { answerView } from "./answer.js";
 import { Failed, explain, stream } from "./api.js";
 import { announce, focusOn, h, plural } from "./dom.js";
-import * as evidence from "./evidence.js";
+import { filterWords } from "./filters.js";
+import { optionWords } from "./options.js";
 import { trail } from "./trail.js";
-import { LEVELS, day, wordFor } from "./words.js";
+import { day } from "./words.js";
 
 /** `actions.wider(question)` asks another question, `actions.refine(question)` puts one into the box. */
-export function exchange({ question, filter, follows, actions }) {
-  const items = new Map();
+export function exchange({ question, filter, options, follows, actions }) {
   const title = h("h2", { class: "asked" }, question);
-  const steps = trail({ chip });
-  const shown = answerView({ question, chip, open, actions });
+  const shown = answerView({ question, actions });
+  const steps = trail({ chip: shown.chip });
   const trouble = h("div", { class: "trouble-place" });
-  const node = h("article", { class: "exchange", "aria-busy": "false" }, title, scope(filter, follows), steps.node, trouble, shown.node);
+  const node = h("article", { class: "exchange", "aria-busy": "false" }, title, scope(filter, options, follows), steps.node, trouble, shown.node);
   const controller = new AbortController();
   let final = null;
-
-  function chip(label, sentence) {
-    const item = items.get(label) ?? shown.citation(label);
-    const name = item ? `Evidence ${label}: ${[item.title, item.year].filter(Boolean).join(", ")}` : `Evidence ${label}`;
-    return h("button", { type: "button", class: "chip", title: item?.title, "aria-label": name, "aria-haspopup": "dialog",
-      data: { label }, on: { click: (event) => open(label, event.currentTarget, sentence) } }, label);
-  }
-
-  function open(label, from, sentence) {
-    evidence.open({ label, sentence, from, labels: labels(), find });
-  }
-
-  function labels() {
-    const cited = shown.labels();
-    return [...cited, ...[...items.keys()].filter((label) => !cited.includes(label))];
-  }
-
-  /** All that is known of a label. */
-  function find(label) {
-    const citation = shown.citation(label);
-    return { item: items.get(label) ?? citation ?? { label }, citation, sentences: shown.citing(label) };
-  }
 
   function hear({ event, data }) {
     switch (event) {
@@ -46,11 +24,11 @@ export function exchange({ question, filter, follows, actions }) {
       case "query": return steps.query(data);
       case "hits": return steps.hits(data);
       case "evidence":
-        for (const item of data.evidence) items.set(item.label, item);
+        data.evidence.forEach(shown.addEvidence);
         return steps.evidence(data);
       case "answer": return shown.addSentence(data);
       case "citation": return shown.addCitation(data);
-      case "verdict": return shown.setVerdict(data.sentence, data.verdict ?? data.finding);
+      case "verdict": return shown.setVerdict(data.sentence, data.verdict);
       case "warning": return shown.addWarning(data.message);
       case "final":
         final = data;
@@ -79,15 +57,17 @@ export function exchange({ question, filter, follows, actions }) {
       const isStopped = error.name === "AbortError";
       steps.end(null, isStopped ? "Stopped" : "Ended early");
       const said = isStopped ? "Stopped. What was found until then stays here, unchecked." : explain(error);
-      trouble.append(h("p", { class: isStopped ? "plain" : "plain failed", role: "alert" }, said,
-        error.requestId ? h("span", { class: "hint" }, ` Request ${error.requestId}.`) : null));
+      trouble.append(h("div", { class: isStopped ? "plain again" : "plain failed again", role: "alert" },
+        h("p", null, said, error.requestId ? h("span", { class: "hint" }, ` Request ${error.requestId}.`) : null),
+        h("button", { type: "button", class: "small", on: { click: () => actions.retry(item) } }, "Ask again")));
+      trouble.scrollIntoView({ block: "nearest" });
     }
     node.setAttribute("aria-busy", "false");
     return final;
   }
 
   async function listen(trace) {
-    const body = { question, stream: true };
+    const body = { question, stream: true, ...options };
     if (Object.keys(filter).length) body.filter = filter;
     if (trace) body.follows = trace;
     try {
@@ -100,8 +80,8 @@ export function exchange({ question, filter, follows, actions }) {
     }
   }
 
-  return {
-    node, question, filter, run,
+  const item = {
+    node, question, filter, options, follows, run,
     focus: () => focusOn(title),
     stop: () => controller.abort(),
     traceId: () => final?.trace_id ?? null,
@@ -112,14 +92,11 @@ export function exchange({ question, filter, follows, actions }) {
       steps.end(null, `Answered ${day(at)}`);
     },
   };
+  return item;
 }
 
 /** What the question was narrowed to, in words; nothing where it was not. */
-function scope(filter, follows) {
-  const parts = [];
-  if (follows) parts.push("follows the answer above");
-  if (filter.from || filter.to) parts.push([filter.from ? `from ${filter.from}` : "", filter.to ? `until ${filter.to}` : ""].filter(Boolean).join(" "));
-  if (filter.levels) parts.push(filter.levels.map((level) => wordFor(LEVELS, level)).join(", "));
-  for (const list of [filter.collections, filter.sources]) if (list) parts.push(list.join(", "));
+function scope(filter, options, follows) {
+  const parts = [follows && "follows the answer above", ...filterWords(filter), ...optionWords(options)].filter(Boolean);
   return parts.length ? h("p", { class: "scope" }, parts.join(" · ")) : null;
 }

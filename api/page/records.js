@@ -1,6 +1,6 @@
 // The record: what curators did and why, and the stored answers that cite what is no evidence any more.
 
-import { status } from "./answer.js";
+import { status } from "./marks.js";
 import { get, query } from "./api.js";
 import { append, h } from "./dom.js";
 import { STANDINGS, day, readable, wordFor } from "./words.js";

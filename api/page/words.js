@@ -25,15 +25,28 @@ export const STANDINGS = {
   removed: "Removed",
 };
 
-/** Marks of a sentence: class, icon, words. Never colour alone. */
-export const VERDICTS = {
+/** Marks of a sentence of an answer: class, icon, words; and what its evidence is called. */
+export const ANSWERED = {
   support: ["good", "check", "Supported"],
   contradict: ["bad", "opposed", "Contradicts its source"],
   neutral: ["doubt", "question", "Not borne out by its source"],
+  none: ["doubt", "question", "Cites nothing"],
+  source: "its source",
+  citing: ["The sentence that cites it", "The sentences that cite it"],
+};
+
+/** The same of a sentence that somebody else wrote, and that cites nothing itself. */
+export const LOOKED_UP = {
+  support: ["good", "check", "Supported"],
+  contradict: ["bad", "opposed", "Contradicted"],
+  neutral: ["doubt", "question", "Not borne out"],
+  none: ["doubt", "question", "Nothing found"],
+  source: "what was found",
+  citing: ["The sentence it was found for", "The sentences it was found for"],
 };
 
 export const REASONS = {
-  insufficient: ["The evidence does not carry an answer", "What was found is not enough to say something that it supports."],
+  insufficient: ["The evidence does not carry an answer", "What was found is not enough to say something that it supports. Saying nothing is safer than guessing."],
   conflicting: ["The evidence disagrees", "What was found points in different directions, and nothing decides between them."],
   out_of_scope: ["This is outside what is indexed", "The question does not seem to be one that this literature answers."],
   unsafe: ["This is not answered here", "An answer could do harm. Please turn to a person who can see the whole situation."],
@@ -45,6 +58,9 @@ export const GRADES = {
   high: ["High", 4], moderate: ["Moderate", 3], low: ["Low", 2], very_low: ["Very low", 1], unrated: ["Not rated", 0],
   full: ["Every sentence", 4], most: ["Most sentences", 3], part: ["Some sentences", 2], none: ["No sentence", 0],
 };
+
+/** Who speaks in a conflict. */
+export const SIDES = { answer: "What the answer goes by", against: "What speaks against it" };
 
 export const RISKS = {
   dose: "Dosing", paediatric: "Children", pregnancy: "Pregnancy and breast-feeding", renal_hepatic: "Kidney or liver disease",
@@ -97,4 +113,15 @@ export function bytes(value) {
   let power = 0;
   while (value >= 1000 && power < units.length - 1) { value /= 1000; power += 1; }
   return `${power && value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power]}`;
+}
+
+export function capital(text) {
+  const whole = String(text ?? "");
+  return whole.charAt(0).toUpperCase() + whole.slice(1);
+}
+
+/** Words of the service as a sentence: what it sets apart by backticks in quotation marks. */
+export function asSentence(text) {
+  const whole = capital(text).trim().replace(/`([^`]*)`/g, "“$1”");
+  return !whole || /[.!?:]$/.test(whole) ? whole : `${whole}.`;
 }

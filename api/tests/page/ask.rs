@@ -165,6 +165,42 @@ fn filters_narrow_what_is_asked() {
 }
 
 #[test]
+fn how_to_answer_is_chosen_and_remembered() {
+    let (_home, server) = served();
+    let Some(browser) = Browser::open(&server, "/") else { return };
+    browser.stub(&json!({}));
+    browser.click(".composer .ghost");
+    browser.click("#filters [value=strike]");
+    browser.click("#filters [value=quick]");
+    browser.click("#filters [name=sure]");
+    browser.run("document.querySelector('#filter-topics').value = 'Heart Failure; Diabetes Mellitus, Type 2'");
+    browser.ask(QUESTION);
+    let body = browser.run("return window.asked.find((one) => one.name === 'POST /v1/ask').body");
+    assert_eq!(body["unsupported"], "strike");
+    assert_eq!(body["budget"], json!({ "turns": 1 }));
+    let filter = json!({ "mesh": ["Heart Failure", "Diabetes Mellitus, Type 2"], "statuses": ["ok", "corrected"] });
+    assert_eq!(body["filter"], filter);
+    let scope = browser.text(".scope");
+    for part in ["no expressions of concern", "Heart Failure", "taken out", "one round"] {
+        assert!(scope.contains(part), "{part} is missing in {scope}");
+    }
+    // options outlive the page, filters do not
+    browser.go(&server.url("/"));
+    browser.wait("the page is there", "return document.querySelector('.composer')");
+    let count = browser.text(".composer .count");
+    browser.click(".composer .ghost");
+    assert_eq!(count, "2");
+    assert_eq!(browser.run("return document.querySelector('#filters [value=strike]').checked"), json!(true));
+    assert_eq!(browser.run("return document.querySelector('#filters [name=sure]').checked"), json!(false));
+    browser.click(".filters > .row .ghost");
+    assert_eq!(browser.run("return document.querySelector('#filters [value=mark]').checked"), json!(true));
+    browser.stub(&json!({}));
+    browser.ask(QUESTION);
+    let body = browser.run("return window.asked.find((one) => one.name === 'POST /v1/ask').body");
+    assert_eq!(body, json!({ "question": QUESTION, "stream": true }));
+}
+
+#[test]
 fn a_follow_up_is_asked_even_of_a_service_that_knows_none() {
     let (_home, server) = served();
     let Some(browser) = Browser::open(&server, "/") else { return };

@@ -104,11 +104,36 @@ fn citations_come_in_the_forms_others_read() {
     assert_eq!(links, json!([["https://pubmed.ncbi.nlm.nih.gov/123/", "https://doi.org/10.1000/x1"], [], []]));
     let corrected = with(
         &browser,
-        "answer.js",
+        "understood.js",
         "return [m.inWords('Is aspirin safe in adults?', { population: 'adults' }, { population: 'children', outcome: 'bleeding' }), \
+                 m.inWords('Is aspirin safe in adults?', { population: 'adults' }, {}), \
+                 m.inWords('Is it safe with lithium?', { intervention: 'it' }, { intervention: 'valproate' }), \
                  m.inWords('Is it safe?', {}, {})]",
     );
-    assert_eq!(corrected, json!(["Is aspirin safe in children, as to bleeding?", "Is it safe?"]));
+    let expected = [
+        "Is aspirin safe in children, as to bleeding?",
+        "Is aspirin safe?",
+        "Is valproate safe with lithium?",
+        "Is it safe?",
+    ];
+    assert_eq!(corrected, json!(expected));
+}
+
+#[test]
+fn a_mark_goes_with_its_sentence_wherever_it_is_pasted() {
+    let (_home, server) = page();
+    let Some(browser) = Browser::open(&server, "/") else { return };
+    let answer = json!({ "notice": "For research only.", "citations": [], "sentences": [
+        { "text": "It helps.", "cites": ["E1"], "verdict": { "label": "support", "missing": [] } },
+        { "text": "It cures.", "cites": ["E1"], "verdict": { "label": "contradict", "missing": [], "concern": "says `cures` where its source says `harms`" } },
+        { "text": "Take 25 mg.", "cites": [], "verdict": { "label": "neutral", "missing": ["25 mg"] } },
+        { "text": "It is known.", "cites": [] } ] });
+    let text = with(&browser, "cite.js", &format!("return m.plain('Does it help?', {answer})"));
+    let expected = "Does it help?\n\nIt helps. [E1]\n\
+                    It cures. [E1] (Contradicts its source: Says “cures” where its source says “harms”)\n\
+                    Take 25 mg. (Not borne out by its source: Not in its source: 25 mg)\n\
+                    It is known. (Cites nothing)\n\nFor research only.";
+    assert_eq!(text, json!(expected));
 }
 
 #[test]
