@@ -10,6 +10,7 @@ const main = document.getElementById("main");
 // What is seldom opened is fetched when it is.
 const VIEWS = {
   "": { name: "ask", title: "Ask", open: async () => ask },
+  verify: { name: "verify", title: "Verify", open: () => import("./verify.js") },
   history: { name: "history", title: "History", open: () => import("./past.js") },
   trace: { name: "trace", title: "Trace", open: () => import("./trace.js") },
   traces: { name: "trace", title: "Traces", open: () => import("./traces.js") },

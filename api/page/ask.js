@@ -23,7 +23,8 @@ const welcome = h("section", { class: "welcome", "aria-labelledby": "welcome-tit
     "Where the evidence does not carry an answer, you are told so."));
 const examples = h("section", { class: "examples", "aria-label": "Examples" },
   EXAMPLES.map((question) => h("button", { type: "button", on: { click: () => { box.set(question); box.focus(); } } },
-    h("span", null, question), icon("ask"))));
+    h("span", null, question), icon("ask"))),
+  h("p", { class: "hint" }, "Or ", h("a", { href: "#/verify" }, "check a text"), " against the literature, sentence by sentence."));
 const heading = h("h1", { class: "unseen", hidden: true }, "Questions and answers");
 // stays as it is while another view is looked at
 const view = h("div", { class: "ask" }, heading, welcome, thread, box.node, state, examples, recent);

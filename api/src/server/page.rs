@@ -58,6 +58,7 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("traces.js", SCRIPT, include_bytes!("../../page/traces.js")),
         File::new("trail.js", SCRIPT, include_bytes!("../../page/trail.js")),
         File::new("understood.js", SCRIPT, include_bytes!("../../page/understood.js")),
+        File::new("verify.js", SCRIPT, include_bytes!("../../page/verify.js")),
         File::new("views.css", STYLE, include_bytes!("../../page/views.css")),
         File::new("words.js", SCRIPT, include_bytes!("../../page/words.js")),
     ]

@@ -6,6 +6,7 @@ use crate::answers;
 use crate::browser::{Browser, skip, tell};
 use crate::harness::{Home, Server};
 use crate::stubs;
+use crate::verify;
 
 /// Where axe-core's `axe.min.js` lies.
 const AXE: &str = "ANAMNESIS_AXE";
@@ -69,6 +70,12 @@ fn no_view_shuts_anybody_out() {
     browser.wait("the form", "return document.querySelector('dialog[open] #add-content')");
     look("the form for documents");
     browser.run("document.querySelector('dialog[open]').close()");
+    verify::verified(&browser);
+    browser.run("document.querySelector('.verify details').open = true");
+    look("a text that is verified");
+    browser.click(".verified .chip");
+    browser.wait("the evidence", "return document.querySelector('#evidence[open]')");
+    look("its evidence");
     browser.stub(&json!({ "GET /v1/runs": { "wanted": "Bearer never", "json": Value::Null } }));
     browser.view("#/runs");
     browser.wait("a key is asked for", "return document.querySelector('dialog[open] #key-field')");

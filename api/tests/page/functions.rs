@@ -137,6 +137,24 @@ fn a_mark_goes_with_its_sentence_wherever_it_is_pasted() {
 }
 
 #[test]
+fn the_first_hit_is_no_evidence_where_nothing_is_near() {
+    let (_home, server) = page();
+    let Some(browser) = Browser::open(&server, "/") else { return };
+    let citation = |label: &str| json!({ "label": label, "document": format!("d:{label}") });
+    let quote = json!({ "label": "E2", "text": "Near.", "start": 0, "end": 5 });
+    let found = json!({ "snapshot": "s", "notice": "n", "sentences": [
+        { "text": "A.", "verdict": { "label": "support", "missing": [] }, "citation": citation("E1") },
+        { "text": "B.", "verdict": { "label": "neutral", "missing": [], "quote": quote }, "citation": citation("E2") },
+        { "text": "C.", "verdict": { "label": "neutral", "missing": [] }, "citation": citation("E3") },
+        { "text": "D." } ] });
+    let answer = with(&browser, "verify.js", &format!("return m.asAnswer({found})"));
+    let cites: Vec<_> = answer["sentences"].as_array().unwrap().iter().map(|one| one["cites"].clone()).collect();
+    assert_eq!(cites, [json!(["E1"]), json!(["E2"]), json!([]), json!([])]);
+    assert!(answer["sentences"][2].get("verdict").is_none(), "{answer}");
+    assert_eq!(answer["citations"].as_array().unwrap().len(), 2);
+}
+
+#[test]
 fn a_file_is_known_by_its_name_and_beginning() {
     let (_home, server) = page();
     let Some(browser) = Browser::open(&server, "/") else { return };

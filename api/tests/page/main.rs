@@ -16,4 +16,5 @@ mod hostile;
 mod routes;
 mod stubs;
 mod surface;
+mod verify;
 mod views;

@@ -62,6 +62,7 @@ pub(crate) fn places() -> Vec<(String, &'static str)> {
         ("#/runs".to_owned(), ".item"),
         ("#/runs/first".to_owned(), ".chart path"),
         ("#/history".to_owned(), "#past-find"),
+        ("#/verify".to_owned(), "#verify-text"),
     ]
 }
 

@@ -36,7 +36,7 @@ fn a_phone_needs_no_sideways_scroll() {
     browser.wait("the sheet is open", "return document.querySelector('#evidence:modal')");
     fits("the evidence");
     browser.click("[aria-label='Close the evidence']");
-    for view in ["#/history", "#/curate", "#/runs", "#/traces"] {
+    for view in ["#/verify", "#/history", "#/curate", "#/runs", "#/traces"] {
         browser.view(view);
         browser.wait(view, "return document.querySelector('main h1')");
         fits(view);
@@ -77,7 +77,7 @@ fn it_is_there_at_once_and_speaks_to_its_service_alone() {
     browser.ask(QUESTION);
     browser.click(".sentence .chip");
     browser.wait("the evidence", "return document.querySelector('#evidence[open] mark')");
-    for view in ["#/history", "#/curate", "#/runs", "#/traces", "#/"] {
+    for view in ["#/verify", "#/history", "#/curate", "#/runs", "#/traces", "#/"] {
         browser.view(view);
         browser.wait(view, "return document.querySelector('main h1, main h2')");
     }
