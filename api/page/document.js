@@ -1,29 +1,31 @@
 // One document: its text, what it is, what was done to it, and what can be done.
 
 import { ACTS, act } from "./acts.js";
-import { level, status } from "./marks.js";
 import { get } from "./api.js";
 import * as cite from "./cite.js";
+import { listAddress } from "./documents.js";
 import { away, h, icon, replace } from "./dom.js";
-import { STANDINGS, STATUSES, wordFor } from "./words.js";
+import { level, status } from "./marks.js";
 import { indicesOfBytes } from "./quote.js";
 import { auditTable } from "./records.js";
+import { STANDINGS, STATUSES, asSentence, wordFor } from "./words.js";
 
 export async function showDocument(root, id) {
   const place = h("article", { class: "document" });
-  root.append(h("p", { class: "crumb" }, h("a", { href: "#/curate" }, "Documents"), ` / ${id}`), place);
+  root.append(h("p", { class: "crumb" }, h("a", { href: listAddress() }, "Documents"), ` / ${id}`), place);
   await load();
 
   async function load() {
     const one = await get(`/v1/documents/${encodeURIComponent(id)}`);
     const isActive = (one.standing ?? "active") === "active";
-    const allowed = Object.keys(ACTS).filter((name) => (name === "restore" ? !isActive : name === "quarantine" ? isActive : true));
+    const isIdle = { restore: isActive, quarantine: !isActive, untag: !one.tags?.length, retract: one.status === "retracted", remove: one.standing === "removed" };
+    const allowed = Object.keys(ACTS).filter((name) => !isIdle[name]);
     const identifiers = one.identifiers ?? one;
     const facts = [["Standing", wordFor(STANDINGS, one.standing)], ["Status", wordFor(STATUSES, one.status)], ["Date", one.date], ["Journal", one.journal], ["Licence", one.licence],
       ["Collections", (one.collections ?? []).join(", ")], ["Tags", (one.tags ?? []).join(", ")], ["Chunks", Array.isArray(one.chunks) ? one.chunks.length : one.chunks]];
     replace(place, h("h2", { class: "document-title", tabindex: "-1" }, one.title || one.id),
       h("p", { class: "meta" }, level(one.level), status(one.status), h("span", null, one.id)),
-      !isActive && h("p", { class: "banner doubt" }, icon("warning"), h("span", null, `${wordFor(STANDINGS, one.standing)}: it is no evidence now.`)),
+      !isActive && h("p", { class: "banner doubt" }, icon("warning"), h("span", null, `${wordFor(STANDINGS, one.standing)}: it is no evidence now. `, why(one))),
       one.status === "retracted" && h("p", { class: "banner bad" }, icon("warning"), h("span", null, STATUSES.retracted[1])),
       h("div", { class: "row" }, allowed.map((name) => h("button", { type: "button", class: ["remove", "retract"].includes(name) ? "danger small" : "small",
         on: { click: async () => { if (await act(name, [one.id])) load(); } } }, ACTS[name][0]))),
@@ -31,6 +33,12 @@ export async function showDocument(root, id) {
       h("p", { class: "links" }, cite.links(identifiers).map(({ name, href }) => away(href, name))),
       text(one), one.audit?.length > 0 && h("section", { "aria-label": "What was done to it" }, h("h2", null, "What was done to it"), auditTable(one.audit, false)));
   }
+}
+
+/** Why it stands as it does: the last act that made it so. */
+function why({ audit, standing }) {
+  const last = audit?.find((one) => one.after === standing);
+  return last?.reason ? `${last.who}: ${asSentence(last.reason)}` : null;
 }
 
 function text(one) {

@@ -1,125 +1,236 @@
-// The list of documents, a page at a time: a page is as quick with ten documents as with a million.
+// The list of documents: as long as it is, the page holds the rows near what is seen and asks for more as one scrolls.
 
 import { ACTS, act } from "./acts.js";
 import { add } from "./adding.js";
-import { level, status } from "./marks.js";
 import { explain, get, query } from "./api.js";
-import { announce, append, h, plural, replace } from "./dom.js";
+import { h, plural, replace } from "./dom.js";
+import { level, status } from "./marks.js";
+import { windowed } from "./windowed.js";
 import { STANDINGS, STATUSES, wordFor } from "./words.js";
 
-const PAGE = 50;
+/** Documents that are asked for at once. */
+const PAGE = 200;
+/** Documents that one request may change. */
+const MOST = 1000;
+
+const COLUMNS = [["Document", "main-cell"], ["Kind", "kind"], ["Date", "date"], ["Standing", "standing"], ["Tags", "tags"]];
+
+/** Where the list was left for a document, to go back to. */
+let left = { address: "#/curate", place: 0 };
+
+/** The address of the list as it was last seen. */
+export const listAddress = () => left.address;
 
 export async function showDocuments(root, params) {
   const rows = h("tbody");
-  const all = h("input", { type: "checkbox", "aria-label": "Choose all on this page", on: { change: () => { for (const one of boxes()) one.checked = all.checked; choose(); } } });
-  const said = h("p", { class: "hint", role: "status" });
-  const [before, after] = [h("button", { type: "button", on: { click: () => turn(-1) } }, "Previous page"), h("button", { type: "button", on: { click: () => turn(1) } }, "Next page")];
+  const all = h("input", { type: "checkbox", "aria-label": "Choose all that are listed so far", on: { change: () => chooseAll(all.checked) } });
+  const said = h("p", { class: "hint said", role: "status" });
   const chosen = h("div", { class: "chosen", hidden: true, role: "group", "aria-label": "With the chosen documents" });
   const text = h("input", { type: "search", id: "documents-text", placeholder: "Words of the title, or an id", value: params?.get("text") ?? "", on: { input: later } });
   const collection = choice("documents-collection", "Any collection", []);
-  const state = choice("documents-status", "Any status", Object.entries(STATUSES).map(([name, [words]]) => [name, words]));
-  const standing = choice("documents-standing", "Any standing", Object.entries(STANDINGS));
-  for (const field of [collection, state, standing]) field.addEventListener("change", () => first());
+  const state = choice("documents-state", "Any state", [...Object.entries(STANDINGS).map(([name, words]) => [`standing:${name}`, words]),
+    ...Object.entries(STATUSES).filter(([name]) => name !== "ok").map(([name, [words]]) => [`status:${name}`, words])]);
+  for (const field of [collection, state]) field.addEventListener("change", () => renew());
   const named = (field, words) => h("div", { class: "field" }, h("label", { for: field.id }, words), field);
   const summary = h("div", { class: "collections" });
-  root.append(summary, h("form", { class: "filter-row", role: "search", on: { submit: (event) => { event.preventDefault(); first(); } } },
-    named(text, "Find"), named(collection, "Collection"), named(state, "Status"), named(standing, "Standing")), chosen,
-  h("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Documents" }, h("table", { class: "documents" }, h("caption", { class: "unseen" }, "Documents"),
-    h("thead", null, h("tr", null, h("th", { scope: "col" }, all), ["Document", "Kind", "Date", "Standing", "Tags"].map((name) => h("th", { scope: "col" }, name)))), rows)),
-  h("div", { class: "row pages" }, before, after, said));
-  append(summary, adder());
-  // where each page began: what is before a page cannot be asked for, only remembered
-  let starts = [null];
+  const table = h("table", { class: "documents", "aria-busy": "true" }, h("caption", { class: "unseen" }, "Documents"),
+    h("thead", null, h("tr", { "aria-rowindex": 1 }, h("th", { scope: "col", class: "choice" }, all), COLUMNS.map(([name, kind]) => h("th", { scope: "col", class: kind }, name)))), rows);
+  const list = windowed({ body: rows, columns: COLUMNS.length + 1, row, near: () => { if (next && !isLoading) more(); } });
+  const adder = h("button", { type: "button", class: "primary", on: { click: async () => { if (await add()) { collections(); renew(); } } } }, "Add documents");
+  root.append(h("div", { class: "row spread" }, summary, adder),
+    h("form", { class: "filter-row", role: "search", on: { submit: (event) => { event.preventDefault(); renew(); } } },
+      named(text, "Find"), named(collection, "Collection"), named(state, "State")), said, table, chosen);
+
+  const wanted = { collection: params?.get("collection") ?? "", state: params?.get("state") ?? "" };
+  const marked = new Set();
+  let tag = params?.get("tag") ?? "";
+  let documents = [];
+  let known = [];
   let next = null;
+  let isLoading = false;
   let asked = 0;
   let waiting = 0;
+  let last = null;
 
-  collectionsOf();
-  await load();
-  return () => clearTimeout(waiting);
+  state.value = wanted.state;
+  // a collection is not offered before it is known, and holds all the same
+  if (wanted.collection) collection.append(h("option", { value: wanted.collection, selected: true }, wanted.collection));
+  collections();
+  const place = address() === left.address ? left.place : 0;
+  await load(place + 1);
+  if (documents.length > place && place > 0) requestAnimationFrame(() => list.show(place));
+  return () => {
+    clearTimeout(waiting);
+    // only who goes on to a document comes back to where they were
+    left = { address: address(), place: /^#\/curate\/document\//.test(location.hash) ? list.seen() : 0 };
+    list.end();
+  };
 
-  async function collectionsOf() {
+  function address() {
+    return `#/curate${query({ text: text.value.trim(), collection: collection.value, state: state.value, tag })}`;
+  }
+
+  async function collections() {
     try {
-      const { collections = [] } = await get("/v1/collections");
-      const chosen = collection.value;
-      replace(collection, h("option", { value: "" }, "Any collection"), collections.map((one) => h("option", { value: one.name }, one.name)));
-      collection.value = chosen;
-      replace(summary, adder(), collections.map((one) => h("button", { type: "button", class: "card", on: { click: () => { collection.value = one.name; first(); } } },
-        h("strong", null, one.name), h("span", { class: "hint" }, [plural(one.documents ?? 0, "document"), plural(one.chunks ?? 0, "chunk"), one.withdrawn && `${one.withdrawn} withdrawn`].filter(Boolean).join(" · ")))));
+      ({ collections: known = [] } = await get("/v1/collections"));
+      const now = collection.value;
+      replace(collection, h("option", { value: "" }, "Any collection"), known.map((one) => h("option", { value: one.name }, one.name)));
+      collection.value = now;
+      replace(summary, known.map((one) => h("button", { type: "button", class: "card", "aria-pressed": String(one.name === now), data: { name: one.name }, on: { click: () => {
+        collection.value = collection.value === one.name ? "" : one.name;
+        renew();
+      } } }, h("strong", null, one.name), h("span", { class: "hint" }, [plural(one.documents ?? 0, "document"), one.withdrawn && `${one.withdrawn.toLocaleString("en")} withdrawn`].filter(Boolean).join(" · ")))));
+      if (!isLoading && documents.length > 0) tell();
     } catch {
       // the list says what is wrong
     }
   }
 
-  function adder() {
-    return h("button", { type: "button", class: "primary", on: { click: async () => {
-      if (!await add()) return;
-      collectionsOf();
-      load();
-    } } }, "Add documents");
+  /** How many documents the list has in all, where that is known: a page of it does not tell. */
+  function total() {
+    if (!next) return documents.length;
+    if (text.value.trim() || state.value || tag) return null;
+    const one = collection.value ? known.find(({ name }) => name === collection.value) : known.length === 1 ? known[0] : null;
+    return one?.documents ?? null;
   }
 
   function later() {
     clearTimeout(waiting);
-    waiting = setTimeout(first, 250);
+    waiting = setTimeout(() => renew(), 250);
   }
 
-  function first() {
-    starts = [null];
-    return load();
+  /** The list anew, at least `least` documents of it. */
+  async function load(least = 1) {
+    clearTimeout(waiting);
+    const turn = ++asked;
+    history.replaceState(null, "", address());
+    for (const card of summary.children) card.setAttribute("aria-pressed", String(card.dataset.name === collection.value));
+    table.setAttribute("aria-busy", "true");
+    documents = [];
+    next = null;
+    last = null;
+    marked.clear();
+    isLoading = true;
+    do await fetchPage(turn); while (turn === asked && next && documents.length < least);
+    if (turn !== asked) return;
+    isLoading = false;
+    tell();
+    list.renew(documents.length);
   }
 
-  async function turn(step) {
-    if (step > 0 && next) starts.push(next);
-    if (step < 0 && starts.length > 1) starts.pop();
-    await load();
-    root.querySelector("table").scrollIntoView({ block: "nearest" });
-  }
-
-  async function load() {
-    const turnNumber = ++asked;
-    const filter = { text: text.value.trim(), collection: collection.value, status: state.value, standing: standing.value };
-    let page;
+  /** The same where nobody waits for it. */
+  async function renew(least) {
     try {
-      page = await get(`/v1/documents${query({ ...filter, limit: PAGE, after: starts.at(-1) })}`);
+      await load(least);
     } catch (error) {
-      if (turnNumber !== asked) return;
-      replace(rows);
-      replace(root, h("p", { class: "plain" }, explain(error)));
-      return;
+      table.hidden = true;
+      replace(said, explain(error), " ", h("button", { type: "button", class: "small", on: { click: () => renew() } }, "Try again"));
     }
+  }
+
+  async function more() {
+    const turn = asked;
+    isLoading = true;
+    try {
+      await fetchPage(turn);
+      if (turn === asked) tell();
+    } catch (error) {
+      if (turn === asked) replace(said, explain(error), " ", h("button", { type: "button", class: "small", on: { click: more } }, "Try again"));
+      return;
+    } finally {
+      isLoading = false;
+    }
+    if (turn === asked) list.grow(documents.length);
+  }
+
+  async function fetchPage(turn) {
+    const [field, name] = state.value.split(":");
+    const filter = { text: text.value.trim(), collection: collection.value, tag, [field || "status"]: name };
+    const page = await get(`/v1/documents${query({ ...filter, limit: PAGE, after: next })}`);
     // an answer that was overtaken is not shown
-    if (turnNumber !== asked) return;
+    if (turn !== asked) return;
+    documents = documents.concat(page.documents);
     next = page.next ?? null;
-    replace(rows, page.documents.map(row));
-    all.checked = false;
-    before.disabled = starts.length === 1;
-    after.disabled = !next;
-    const from = (starts.length - 1) * PAGE;
-    said.textContent = page.documents.length ? `${from + 1} to ${from + page.documents.length}` : "No document is like this.";
-    announce(page.documents.length ? `Documents ${said.textContent}` : said.textContent);
+  }
+
+  function tell() {
+    table.setAttribute("aria-busy", "false");
+    table.hidden = documents.length === 0;
+    const whole = total();
+    table.setAttribute("aria-rowcount", whole === null ? "-1" : String(whole + 1));
+    const isNarrow = text.value.trim() || collection.value || state.value || tag;
+    const undo = h("button", { type: "button", class: "ghost small", on: { click: clear } }, tag ? `Clear the filters, tag “${tag}” too` : "Clear the filters");
+    replace(said, documents.length === 0 ? isNarrow ? "No document is like this." : "There are no documents yet. Add some, then build a snapshot: it is what is searched."
+      : next ? `The first ${documents.length.toLocaleString("en")}${whole === null ? "" : ` of ${whole.toLocaleString("en")}`} documents; more come as you scroll.` : plural(documents.length, "document"), isNarrow ? " " : null, isNarrow ? undo : null);
     choose();
   }
 
-  function row(one) {
-    return h("tr", { class: one.standing !== "active" || one.status === "retracted" ? "withdrawn" : null },
-      h("td", null, h("input", { type: "checkbox", value: one.id, "aria-label": `Choose ${one.title || one.id}`, on: { change: choose } })),
-      h("td", { class: "main-cell" }, h("a", { href: `#/curate/document/${encodeURIComponent(one.id)}` }, one.title || one.id),
-        h("span", { class: "meta" }, h("span", null, one.id), one.journal && h("span", null, one.journal), (one.collections ?? []).map((name) => h("span", { class: "hint" }, name)))),
-      h("td", null, level(one.level)), h("td", { class: "date" }, one.date ?? ""),
-      h("td", null, one.standing === "active" ? status(one.status) ?? "Active" : h("span", { class: "verdict doubt" }, wordFor(STANDINGS, one.standing))),
-      h("td", null, (one.tags ?? []).map((tag) => h("span", { class: "level" }, tag))));
+  function clear() {
+    text.value = "";
+    collection.value = "";
+    state.value = "";
+    tag = "";
+    renew();
+    text.focus();
   }
 
-  function boxes() {
-    return [...rows.querySelectorAll("input[type=checkbox]")];
+  function row(place) {
+    const one = documents[place];
+    const box = h("input", { type: "checkbox", checked: marked.has(one.id), "aria-label": `Choose ${one.title || one.id}`, on: { click: (event) => pick(place, event) } });
+    return h("tr", { class: one.standing !== "active" || one.status === "retracted" ? "withdrawn" : null },
+      h("td", { class: "choice" }, box),
+      h("td", { class: "main-cell" }, h("a", { href: `#/curate/document/${encodeURIComponent(one.id)}`, title: one.title }, one.title || one.id),
+        h("span", { class: "meta" }, [one.id, one.journal, ...(one.collections ?? [])].filter(Boolean).join(" · "))),
+      h("td", { class: "kind" }, level(one.level)), h("td", { class: "date" }, one.date ?? ""),
+      h("td", { class: "standing" }, one.standing === "active" ? status(one.status) ?? "Active" : h("span", { class: "verdict doubt" }, wordFor(STANDINGS, one.standing))),
+      h("td", { class: "tags" }, (one.tags ?? []).map((name) => h("button", { type: "button", class: "level", title: `Only those tagged ${name}`, on: { click: () => only(name) } }, name))));
+  }
+
+  async function only(name) {
+    tag = name;
+    await renew();
+    said.querySelector("button")?.focus();
+  }
+
+  /** Acts on what is chosen; the list stays where it is. */
+  async function change(name) {
+    if (!await act(name, [...marked])) return;
+    const seen = list.seen();
+    await renew(seen + 1);
+    if (seen > 0) list.show(seen);
+    rows.querySelector(`[data-place="${seen}"] input`)?.focus({ preventScroll: true });
+  }
+
+  /** One is chosen, or with the shift key all from the one before to this. */
+  function pick(place, event) {
+    const [from, to] = event.shiftKey && last !== null ? [Math.min(last, place), Math.max(last, place)] : [place, place];
+    for (const { id } of documents.slice(from, to + 1)) mark(id, event.target.checked);
+    last = place;
+    choose();
+  }
+
+  function chooseAll(isChosen) {
+    for (const { id } of documents) mark(id, isChosen);
+    choose();
+  }
+
+  function mark(id, isChosen) {
+    if (isChosen) marked.add(id);
+    else marked.delete(id);
   }
 
   function choose() {
-    const ids = boxes().filter((one) => one.checked).map((one) => one.value);
-    chosen.hidden = ids.length === 0;
-    replace(chosen, h("strong", { role: "status" }, `${ids.length} chosen`), Object.entries(ACTS).map(([name, [words]]) =>
-      h("button", { type: "button", class: ["remove", "retract"].includes(name) ? "danger small" : "small", on: { click: async () => { if (await act(name, ids)) load(); } } }, words)));
+    const count = marked.size;
+    list.each((node, place) => { node.querySelector("input").checked = marked.has(documents[place]?.id); });
+    all.checked = count > 0 && count === documents.length;
+    all.indeterminate = count > 0 && count < documents.length;
+    chosen.hidden = count === 0;
+    if (count === 0) return;
+    const acts = Object.entries(ACTS).map(([name, [words]]) => h("button", { type: "button", class: ["remove", "retract"].includes(name) ? "danger small" : "small",
+      on: { click: () => change(name) } }, words));
+    replace(chosen, h("strong", { role: "status" }, `${count.toLocaleString("en")} chosen`),
+      count > MOST ? h("span", { class: "hint" }, `At most ${MOST.toLocaleString("en")} can be changed at once.`) : acts,
+      h("button", { type: "button", class: "ghost small", on: { click: () => chooseAll(false) } }, "Choose none"));
   }
 }
 

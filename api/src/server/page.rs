@@ -60,6 +60,7 @@ static ASSETS: LazyLock<Vec<File>> = LazyLock::new(|| {
         File::new("understood.js", SCRIPT, include_bytes!("../../page/understood.js")),
         File::new("verify.js", SCRIPT, include_bytes!("../../page/verify.js")),
         File::new("views.css", STYLE, include_bytes!("../../page/views.css")),
+        File::new("windowed.js", SCRIPT, include_bytes!("../../page/windowed.js")),
         File::new("words.js", SCRIPT, include_bytes!("../../page/words.js")),
     ]
 });

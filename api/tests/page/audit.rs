@@ -65,8 +65,10 @@ fn no_view_shuts_anybody_out() {
         stubs::show(&browser, &place);
         look(&place.0);
     }
-    stubs::show(&browser, &("#/curate".to_owned(), ".collections .primary"));
-    browser.click(".collections .primary");
+    stubs::show(&browser, &("#/curate".to_owned(), ".documents tbody input"));
+    browser.click(".documents tbody input");
+    look("chosen documents");
+    browser.click(".spread .primary");
     browser.wait("the form", "return document.querySelector('dialog[open] #add-content')");
     look("the form for documents");
     browser.run("document.querySelector('dialog[open]').close()");

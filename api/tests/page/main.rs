@@ -13,6 +13,7 @@ mod functions;
 #[expect(dead_code, reason = "the tests of the service use more of it")]
 mod harness;
 mod hostile;
+mod long;
 mod routes;
 mod stubs;
 mod surface;

@@ -9,8 +9,8 @@ fn trace() -> Value {
     serde_json::from_str(include_str!("../../../agent/tests/fixtures/trace-v1.json")).unwrap()
 }
 
-/// Documents, in pages of fifty, as a service that holds ten thousand would list them.
-pub(crate) fn documents(from: usize) -> Value {
+/// Fifty documents, as a service that holds more would list them.
+fn documents(from: usize) -> Value {
     let one = |number: usize| {
         json!({ "id": format!("pubmed:{number:05}"), "title": format!("Trial {number} <b>of</b> something"), "status": if number.is_multiple_of(7) { "concern" } else { "ok" },
                 "standing": if number.is_multiple_of(9) { "quarantined" } else { "active" }, "level": "rct", "date": "2019-03", "journal": "Lancet",

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::browser::Browser;
 use crate::harness::{Home, Server};
-use crate::stubs::{answers, documents, places, show};
+use crate::stubs::{answers, places, show};
 
 fn stubbed() -> Option<(Home, Server, Browser)> {
     let home = Home::with_documents();
@@ -25,35 +25,6 @@ fn a_trace_tells_who_wrote_what() {
         assert!(told.contains(part), "{part} is missing in {told}");
     }
     assert_eq!(browser.run("return document.querySelector('.times rect').getAttribute('x')"), json!("0"));
-}
-
-#[test]
-fn ten_thousand_documents_are_read_page_by_page() {
-    let Some((_home, _server, browser)) = stubbed() else { return };
-    show(&browser, &places()[2]);
-    let rows = || browser.run("return document.querySelectorAll('.documents tbody tr').length");
-    assert_eq!(rows(), json!(50));
-    assert!(browser.text(".documents").contains("Trial 1 <b>of</b> something"));
-    let mut more = answers();
-    more["GET /v1/documents"]["json"] = documents(51);
-    browser.stub(&more);
-    browser.run("document.querySelectorAll('.pages button')[1].click()");
-    browser.wait("the second page", "return document.querySelector('.pages .hint').textContent === '51 to 100'");
-    assert_eq!(rows(), json!(50));
-    let path = browser.run("return window.asked.at(-1).path");
-    assert!(path.as_str().unwrap().contains("after=pubmed%3A00050"), "{path}");
-    // an act asks for its reason and tells the ids
-    browser.click(".documents tbody input");
-    browser.wait("what can be done", "return !document.querySelector('.chosen').hidden");
-    browser.run(
-        "[...document.querySelectorAll('.chosen button')].find((one) => one.textContent === 'Quarantine').click()",
-    );
-    browser.click("#act-reason");
-    browser.keys("wrong table");
-    browser.run("document.querySelector('dialog[open] form').requestSubmit()");
-    browser.wait("it is done", "return !document.querySelector('dialog[open]')");
-    let body = browser.run("return window.asked.find((one) => one.name === 'POST /v1/documents/quarantine').body");
-    assert_eq!(body, json!({ "ids": ["pubmed:00051"], "reason": "wrong table" }));
 }
 
 #[test]
