@@ -20,7 +20,7 @@ export function lineChart(title, series) {
   const path = (points) => points.map(([x, y], at) => `${at ? "L" : "M"}${X(x).toFixed(1)} ${Y(y).toFixed(1)}`).join("");
   const marks = svg("g", { class: "axis" },
     ticks(y0, y1, 4).map((y) => [svg("line", { x1: LEFT, x2: WIDTH - RIGHT, y1: Y(y), y2: Y(y) }), words(short(y), LEFT - 7, Y(y) + 4, "end")]),
-    ticks(x0, x1, 5).map((x) => words(short(x), X(x), HEIGHT - 7, "middle")));
+    steps(all, ticks(x0, x1, 5)).map((x) => words(short(x), X(x), HEIGHT - 7, "middle")));
   const lines = drawn.map((one, place) => svg("g", { class: `line line-${place % 4}` },
     one.points.length > SMOOTHED && svg("path", { class: "raw", d: path(thinned(one.points)) }),
     one.points.length > 1 && svg("path", { d: path(one.points.length > SMOOTHED ? thinned(smooth(one.points)) : one.points) }),
@@ -72,6 +72,11 @@ function span(values) {
     if (value > high) high = value;
   }
   return [low, high];
+}
+
+/** Between whole steps there is nothing to be marked. */
+function steps(points, marks) {
+  return points.every(([x]) => Number.isInteger(x)) ? marks.filter(Number.isInteger) : marks;
 }
 
 export function ticks(low, high, count) {

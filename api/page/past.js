@@ -1,6 +1,6 @@
 // What was asked on this device: read again, forgotten one by one or at once, or not kept at all.
 
-import { h, replace, toast } from "./dom.js";
+import { h, replace, sureButton, toast } from "./dom.js";
 import * as history from "./history.js";
 import { day } from "./words.js";
 
@@ -13,7 +13,7 @@ export function show(root) {
     toast(kept.checked ? "Questions are kept on this device" : "Nothing is kept any more");
     fill();
   } } });
-  const eraser = h("button", { type: "button", class: "danger", on: { click: () => { history.clear(); fill(); toast("The history is empty"); } } }, "Clear all");
+  const eraser = sureButton("Clear all", "Clear all, for good?", { class: "danger" }, () => { history.clear(); fill(); toast("The history is empty"); finder.focus(); });
   root.append(h("div", { class: "page narrow" }, h("h1", { tabindex: "-1" }, "History"),
     h("p", { class: "lead left" }, "The last fifty questions with their answers, in this browser only."),
     h("div", { class: "row controls" }, h("label", { class: "unseen", for: "past-find" }, "Find a question"), finder,

@@ -2,14 +2,14 @@
 
 import { explain, get, query } from "./api.js";
 import { lineChart, short } from "./chart.js";
-import { append, h, icon, plural } from "./dom.js";
+import { append, h, icon, plural, toast } from "./dom.js";
 import { view as traceView } from "./trace.js";
 import { bytes, day, readable } from "./words.js";
 
 export async function show(root, [id], params) {
   if (id) return run(root, id, params?.get("stage") ?? null);
   const list = h("div", { class: "list" });
-  const more = h("button", { type: "button", hidden: true, on: { click: () => load() } }, "More");
+  const more = h("button", { type: "button", hidden: true, on: { click: () => load().catch((error) => toast(explain(error))) } }, "More");
   const page = h("div", { class: "page narrow" }, h("h1", { tabindex: "-1" }, "Training runs"), list, more);
   root.append(page);
   let after = null;
@@ -62,8 +62,11 @@ function charts(steps, heldout) {
   const field = (name) => steps.map((line) => [line.step, line[name]]);
   const names = [...new Set(steps.flatMap((line) => Object.keys(line.values ?? {})))].sort();
   const value = (name) => lineChart(readable(name), [{ name, points: steps.map((line) => [line.step, line.values?.[name]]) }]);
-  const first = names.filter((name) => /^(reward|accuracy|entropy|kl|search_rate|answered)/.test(name));
-  const rest = names.filter((name) => !first.includes(name));
+  // a line that never moves is told in one word
+  const still = steps.length < 2 ? [] : names.filter((name) => steps.every((line) => line.values?.[name] === steps[0].values?.[name]));
+  const moving = names.filter((name) => !still.includes(name));
+  const first = moving.filter((name) => /^(reward|accuracy|entropy|kl|search_rate|answered)/.test(name));
+  const rest = moving.filter((name) => !first.includes(name));
   const held = [...new Set(heldout.flatMap((line) => Object.keys(line.values ?? {})))].sort()
     .map((name) => [name, heldout.filter((line) => Number.isFinite(line.values?.[name])).map((line) => [line.step, line.values[name], line.phase])]);
   const often = held.filter(([, points]) => points.length > 1);
@@ -79,7 +82,8 @@ function charts(steps, heldout) {
     steps.length > 0 && h("section", { "aria-label": "Curves" }, h("h2", null, "Curves"), h("div", { class: "charts" },
       lineChart("Loss", [{ name: "loss", points: field("loss") }]), lineChart("Gradient norm", [{ name: "gradient norm", points: field("gradient_norm") }]),
       lineChart("Learning rate", [{ name: "learning rate", points: field("learning_rate") }]),
-      lineChart("Seconds of a step", [{ name: "seconds", points: field("seconds") }]), first.map(value)), rest.length > 0 && others),
+      lineChart("Seconds of a step", [{ name: "seconds", points: field("seconds") }]), first.map(value)), rest.length > 0 && others,
+      still.length > 0 && h("p", { class: "hint" }, "The same at every step: ", still.map((name) => `${readable(name).toLowerCase()} ${short(steps[0].values?.[name]) || "unknown"}`).join(", "), ".")),
   ];
 }
 
