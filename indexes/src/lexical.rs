@@ -3,8 +3,9 @@
 mod directory;
 mod score;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use tantivy::indexer::NoMergePolicy;
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, TextFieldIndexing, TextOptions};
@@ -103,6 +104,16 @@ impl LexicalWriter {
 pub(crate) struct Lexical {
     reader: IndexReader,
     fields: Fields,
+    parts: Vec<Part>,
+}
+
+/// A field that has words, and what they count.
+struct Part {
+    field: Field,
+    boost: f32,
+    /// What explanations put before a term of it.
+    label: &'static str,
+    norms: Arc<score::Norms>,
 }
 
 impl std::fmt::Debug for Lexical {
@@ -120,9 +131,25 @@ impl Lexical {
             return Err(Error::corrupt(folder, "its fields are not this program's"));
         }
         let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-        let lexical = Self { reader, fields };
+        let mut lexical = Self { reader, fields, parts: Vec::new() };
         lexical.check(folder, chunks)?;
+        lexical.parts = lexical.parts()?;
         Ok(lexical)
+    }
+
+    fn parts(&self) -> Result<Vec<Part>> {
+        let searcher = self.reader.searcher();
+        let mut parts = Vec::new();
+        for segment in searcher.segment_readers() {
+            for (field, boost, label) in [(self.fields.content, 1.0, ""), (self.fields.mesh, MESH_BOOST, "mesh:")] {
+                let tokens = segment.inverted_index(field)?.total_num_tokens();
+                if tokens > 0 {
+                    let norms = Arc::new(score::Norms::new(segment, field, tokens)?);
+                    parts.push(Part { field, boost, label, norms });
+                }
+            }
+        }
+        Ok(parts)
     }
 
     /// Document ids must be slots: one segment, in order, nothing deleted.
@@ -173,36 +200,26 @@ impl Lexical {
             }
         }
         let mut found = Vec::with_capacity(counts.len());
-        for (field, boost, label) in [(self.fields.content, 1.0, ""), (self.fields.mesh, MESH_BOOST, "mesh:")] {
-            let inverted = segment.inverted_index(field)?;
-            if inverted.total_num_tokens() == 0 {
-                continue;
-            }
+        for part in &self.parts {
+            let inverted = segment.inverted_index(part.field)?;
             for (term, &count) in &counts {
-                if let Some(info) =
-                    inverted.get_term_info(&Term::from_field_text(field, term)).map_err(tantivy::TantivyError::from)?
-                {
-                    found.push((info, field, boost * count as f32, label, term));
+                let term_of_field = Term::from_field_text(part.field, term);
+                if let Some(info) = inverted.get_term_info(&term_of_field).map_err(tantivy::TantivyError::from)? {
+                    found.push((info, part, part.boost * count as f32, term));
                 }
             }
         }
         found.sort_by_key(|(info, ..)| info.doc_freq);
         found.truncate(MAX_TERMS);
-        let mut norms = HashMap::new();
         found
             .into_iter()
-            .map(|(info, field, weight, label, term)| {
-                let inverted = segment.inverted_index(field)?;
-                let norms = match norms.get(&field) {
-                    Some(norms) => norms,
-                    None => {
-                        norms.entry(field).or_insert(score::Norms::new(segment, field, inverted.total_num_tokens())?)
-                    }
-                };
-                let postings = inverted
+            .map(|(info, part, weight, term)| {
+                let postings = segment
+                    .inverted_index(part.field)?
                     .read_block_postings_from_terminfo(&info, IndexRecordOption::WithFreqs)
                     .map_err(tantivy::TantivyError::from)?;
-                Ok(score::List::new(format!("{label}{term}"), postings, norms, weight, segment.max_doc()))
+                let name = format!("{}{term}", part.label);
+                Ok(score::List::new(name, postings, Arc::clone(&part.norms), weight, segment.max_doc()))
             })
             .collect()
     }

@@ -54,6 +54,11 @@ impl Mask {
         self.words.get(slot as usize / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
+    /// The slots from `start`, a multiple of 64, on: 64 to a word, the lowest bit first; nothing beyond the last.
+    pub(crate) fn words(&self, start: Slot) -> &[u64] {
+        self.words.get(start as usize / 64..).unwrap_or(&[])
+    }
+
     /// How many slots are in it.
     pub fn count(&self) -> usize {
         self.words.iter().map(|word| word.count_ones() as usize).sum()
@@ -103,6 +108,8 @@ mod tests {
             prop_assert_eq!(mask.iter().collect::<Vec<_>>(), set.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(mask.count(), set.len());
             prop_assert!((0..250).all(|slot| mask.contains(slot) == set.contains(&slot)));
+            let bit = |slot: Slot| mask.words(slot / 64 * 64).first().is_some_and(|word| word >> (slot % 64) & 1 == 1);
+            prop_assert!((0..250).all(|slot| bit(slot) == set.contains(&slot)));
             let mut other = Mask::empty(len);
             for slot in &outs { other.insert(*slot); }
             mask.and(&other);

@@ -50,6 +50,31 @@ impl Kernel {
         }
     }
 
+    /// How many of `numbers` are above `least`.
+    #[inline]
+    pub(crate) fn count_above(self, numbers: &[f32], least: f32) -> usize {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a kernel whose instructions have been detected")]
+            // SAFETY: this variant exists only where `detect` found the instructions.
+            Self::Avx512 => unsafe { x86::count_above_avx512(numbers, least) },
+            _ => count_above_portable(numbers, least),
+        }
+    }
+
+    /// Puts the places of the numbers above `least` into `places`, ascending.
+    #[inline]
+    pub(crate) fn above(self, numbers: &[f32], least: f32, places: &mut Vec<u32>) {
+        places.clear();
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            #[expect(unsafe_code, reason = "calls a kernel whose instructions have been detected")]
+            // SAFETY: as above.
+            Self::Avx512 => unsafe { x86::above_avx512(numbers, least, places) },
+            _ => above_portable(numbers, least, 0, places),
+        }
+    }
+
     /// Inner products of `query` with the code at the head of each of `nodes`' records, where record
     /// `n` is `records[n * stride..][..stride]`; one product per node is put into `out`. Records to
     /// come are fetched ahead. Lengths are multiples of [`CODE_BLOCK`].
@@ -71,6 +96,15 @@ impl Kernel {
             Self::Avx512 => unsafe { x86::dots_avx512(query, records, stride, nodes, out) },
         }
     }
+}
+
+fn count_above_portable(numbers: &[f32], least: f32) -> usize {
+    numbers.iter().map(|&number| u32::from(number > least)).sum::<u32>() as usize
+}
+
+/// Where `numbers`, of which the first stands at `from`, are above `least`.
+fn above_portable(numbers: &[f32], least: f32, from: u32, places: &mut Vec<u32>) {
+    places.extend((from..).zip(numbers).filter(|&(_, &number)| number > least).map(|(place, _)| place));
 }
 
 /// Asks for a record to be brought near while other work is done; does nothing where it cannot.
@@ -153,6 +187,31 @@ mod x86 {
         _mm512_reduce_add_ps(sum) + super::dot_portable(rest_a, rest_b)
     }
 
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn count_above_avx512(numbers: &[f32], least: f32) -> usize {
+        super::count_above_portable(numbers, least)
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn above_avx512(numbers: &[f32], least: f32, places: &mut Vec<u32>) {
+        let (blocks, rest) = numbers.as_chunks::<16>();
+        places.resize(numbers.len() + 16, 0);
+        let bound = _mm512_set1_ps(least);
+        let mut lanes = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+        let mut found = 0;
+        for block in blocks {
+            // SAFETY: sixteen floats of an array of sixteen.
+            let above = unsafe { _mm512_cmp_ps_mask::<_CMP_GT_OQ>(_mm512_loadu_ps(block.as_ptr()), bound) };
+            let room = &mut places[found..found + 16];
+            // SAFETY: sixteen numbers into a slice of sixteen.
+            unsafe { _mm512_storeu_si512(room.as_mut_ptr().cast(), _mm512_maskz_compress_epi32(above, lanes)) };
+            found += above.count_ones() as usize;
+            lanes = _mm512_add_epi32(lanes, _mm512_set1_epi32(16));
+        }
+        places.truncate(found);
+        super::above_portable(rest, least, (numbers.len() - rest.len()) as u32, places);
+    }
+
     /// How many records ahead of the one in work are fetched.
     const AHEAD: usize = 4;
 
@@ -220,6 +279,19 @@ mod tests {
             let plain: f64 = rows.iter().map(|&(a, b)| f64::from(a) * f64::from(b)).sum();
             for kernel in kernels() {
                 prop_assert!((f64::from(kernel.dot(&a, &b)) - plain).abs() < 1e-4, "{kernel:?}");
+            }
+        }
+
+        #[test]
+        fn what_is_above_agrees_with_a_plain_loop(numbers in prop::collection::vec(-2_i8..3, 0..100), least in -2_i8..3) {
+            let numbers: Vec<f32> = numbers.iter().map(|&number| if number == -2 { f32::NEG_INFINITY } else { number.into() }).collect();
+            let least = f32::from(least);
+            let plain: Vec<u32> = (0..numbers.len()).filter(|&at| numbers[at] > least).map(|at| at as u32).collect();
+            for kernel in kernels() {
+                let mut places = vec![7];
+                kernel.above(&numbers, least, &mut places);
+                prop_assert_eq!(&places, &plain, "{:?}", kernel);
+                prop_assert_eq!(kernel.count_above(&numbers, least), plain.len(), "{:?}", kernel);
             }
         }
 

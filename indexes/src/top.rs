@@ -56,7 +56,8 @@ impl Top {
 
     /// Drops all but the best k, so that [`Top::threshold`] is as tight as it can be.
     pub(crate) fn cut(&mut self) {
-        if self.k > 0 && self.buffer.len() >= self.k {
+        let is_due = self.buffer.len() > self.k || self.worst.is_none() && self.buffer.len() == self.k;
+        if self.k > 0 && is_due {
             let (_, worst, _) = self.buffer.select_nth_unstable_by(self.k - 1, Scored::best_first);
             self.worst = Some(*worst);
             self.buffer.truncate(self.k);

@@ -1,18 +1,19 @@
 //! Exact top-k by BM25 over tantivy's postings: MaxScore, a window of documents at a time.
 //!
 //! Lists are sorted by the most they can add. In each window the *essential* ones, without which no
-//! document can still reach the best k, are added up in an array that stays in the fastest cache;
-//! the others are only looked up, by skipping, for documents that may yet get there (Turtle and
-//! Flood 1995; the windows are Lucene's). A score is always summed in list order, so it does not
-//! depend on `k`, on the mask or on what was skipped.
+//! document can still reach the best k, are added up in an array that stays in the fastest cache
+//! (Turtle and Flood 1995; the windows are Lucene's). What the others say is added only for documents
+//! that may yet get there: by skipping to each where they are few, and where they are many by adding
+//! the whole list up too, which costs less than searching it. A score is always summed in list order,
+//! so it does not depend on `k`, on the mask, on what was skipped or on how it was looked up.
 
 use std::sync::Arc;
 
-use tantivy::fieldnorm::FieldNormReader;
 use tantivy::postings::BlockSegmentPostings;
 use tantivy::schema::Field;
-use tantivy::{DocId, SegmentReader};
+use tantivy::{DocId, SegmentReader, fieldnorm::FieldNormReader};
 
+use crate::simd::Kernel;
 use crate::top::Top;
 use crate::{Mask, Scored, Slot};
 
@@ -21,33 +22,70 @@ const K1: f32 = 1.2;
 const B: f32 = 0.75;
 
 /// Documents scored at a time: 16 KiB of sums.
-const WINDOW: u32 = 4096;
+const WINDOW: usize = 4096;
+
+/// Frequencies below this have what they are worth in a table.
+const TABULATED: usize = 8;
+
+/// Postings that are added up in the time that one document is looked up in.
+const LOOK_UP: usize = 8;
 
 /// Bounds are sums of rounded numbers: they are widened by more than rounding can take away.
 const SLACK: f32 = 1.0 + 1e-5;
 
+/// The sums of one window.
+type Sums = [f32; WINDOW];
+
 /// Lengths of the texts of one field, as BM25 sees them.
-#[derive(Clone)]
+#[derive(Debug)]
 pub(crate) struct Norms {
-    reader: FieldNormReader,
+    /// The length code of each document, and zeros to the end of the last window.
+    codes: Vec<u8>,
     /// `k1 * (1 - b + b * length / mean length)` by length code.
-    table: Arc<[f32; 256]>,
+    table: [f32; 256],
+    /// `frequency / (frequency + norm)` by frequency and length code.
+    shares: Box<[[f32; 256]; TABULATED]>,
 }
 
 impl Norms {
     pub(crate) fn new(segment: &SegmentReader, field: Field, tokens: u64) -> tantivy::Result<Self> {
         let reader = segment.get_fieldnorms_reader(field)?;
-        let mean = tokens as f32 / segment.max_doc().max(1) as f32;
-        let norm = |code: usize| K1 * (1.0 - B + B * FieldNormReader::id_to_fieldnorm(code as u8) as f32 / mean);
-        Ok(Self { reader, table: Arc::new(std::array::from_fn(norm)) })
+        let documents = segment.max_doc();
+        let mean = tokens as f32 / documents.max(1) as f32;
+        let table =
+            std::array::from_fn(|code| K1 * (1.0 - B + B * FieldNormReader::id_to_fieldnorm(code as u8) as f32 / mean));
+        let share = |frequency| std::array::from_fn(|code| share(frequency as u32, table[code]));
+        let mut codes: Vec<u8> = (0..documents).map(|doc| reader.fieldnorm_id(doc)).collect();
+        codes.resize(codes.len().next_multiple_of(WINDOW), 0);
+        Ok(Self { codes, table, shares: Box::new(std::array::from_fn(share)) })
     }
+
+    #[inline]
+    fn share(&self, frequency: u32, code: u8) -> f32 {
+        match self.shares.get(frequency as usize) {
+            Some(shares) => shares[code as usize],
+            None => share(frequency, self.table[code as usize]),
+        }
+    }
+
+    /// The length codes of the window from `start` on.
+    fn window(&self, start: DocId) -> Option<&[u8; WINDOW]> {
+        self.codes.get(start as usize..)?.first_chunk()
+    }
+}
+
+/// BM25 without its weight: what a frequency is worth in a text of some length.
+#[inline]
+fn share(frequency: u32, norm: f32) -> f32 {
+    let frequency = frequency as f32;
+    frequency / (frequency + norm)
 }
 
 /// One term's postings and what they are worth.
 pub(crate) struct List {
     name: String,
     postings: BlockSegmentPostings,
-    norms: Norms,
+    norms: Arc<Norms>,
     /// `idf * (k1 + 1) * weight`: more than this the list cannot add.
     weight: f32,
     /// Place in the current block.
@@ -58,61 +96,74 @@ impl List {
     pub(crate) fn new(
         name: String,
         postings: BlockSegmentPostings,
-        norms: &Norms,
+        norms: Arc<Norms>,
         weight: f32,
         documents: u32,
     ) -> Self {
         let (all, with) = (documents as f32, postings.doc_freq() as f32);
         let idf = (1.0 + (all - with + 0.5) / (with + 0.5)).ln();
-        Self { name, postings, norms: norms.clone(), weight: idf * (K1 + 1.0) * weight, at: 0 }
+        Self { name, postings, norms, weight: idf * (K1 + 1.0) * weight, at: 0 }
     }
 
-    #[inline]
-    fn score(&self, doc: DocId, frequency: u32) -> f32 {
-        let frequency = frequency as f32;
-        self.weight * (frequency / (frequency + self.norms.table[self.norms.reader.fieldnorm_id(doc) as usize]))
-    }
-
-    /// Adds what this list says of documents in `start..end` to `sums`.
-    fn add(&mut self, start: DocId, end: DocId, sums: &mut [f32]) {
+    /// Adds what this list says of the documents of the window from `start` on.
+    fn add(&mut self, start: DocId, sums: &mut Sums) {
+        self.seek(start);
+        let Self { postings, norms, weight, at, .. } = self;
+        let (end, Some(codes)) = (start.saturating_add(WINDOW as DocId), norms.window(start)) else {
+            return;
+        };
         loop {
-            let (docs, frequencies) = (self.postings.docs(), self.postings.freqs());
-            let Some(docs_left) = docs.get(self.at..).filter(|left| !left.is_empty()) else {
+            let (docs, frequencies) = (postings.docs(), postings.freqs());
+            let Some(left) = docs.get(*at..).filter(|left| !left.is_empty()) else {
                 return;
             };
-            let inside = if docs_left[docs_left.len() - 1] < end {
-                docs_left.len()
-            } else {
-                docs_left.partition_point(|&doc| doc < end)
-            };
-            for (&doc, &frequency) in docs_left[..inside].iter().zip(&frequencies[self.at..]) {
-                sums[(doc - start) as usize] += self.score(doc, frequency);
+            let inside = if left[left.len() - 1] < end { left.len() } else { left.partition_point(|&doc| doc < end) };
+            for (&doc, &frequency) in left[..inside].iter().zip(&frequencies[*at..]) {
+                // the remainder changes nothing, and shows that the place lies in both arrays
+                let place = (doc - start) as usize % WINDOW;
+                sums[place] += *weight * norms.share(frequency, codes[place]);
             }
-            self.at += inside;
-            if self.at < docs.len() {
+            *at += inside;
+            if *at < docs.len() {
                 return;
             }
-            self.postings.advance();
-            self.at = 0;
+            postings.advance();
+            *at = 0;
+        }
+    }
+
+    /// Adds what this list says of the documents at `places` of the window from `start` on.
+    fn look_up(&mut self, start: DocId, places: &[u32], sums: &mut Sums) {
+        for &place in places {
+            if let Some(score) = self.find(start + place) {
+                sums[place as usize % WINDOW] += score;
+            }
         }
     }
 
     /// What this list adds to `doc`; documents must be asked for in ascending order.
     fn find(&mut self, doc: DocId) -> Option<f32> {
-        if self.postings.docs().last().is_none_or(|&last| last < doc) {
-            if self.postings.docs().is_empty() {
-                return None;
-            }
-            self.at = self.postings.seek(doc);
-        } else {
-            self.at += self.postings.docs()[self.at..].partition_point(|&other| other < doc);
+        self.seek(doc);
+        if self.postings.docs().get(self.at) != Some(&doc) {
+            return None;
         }
-        (self.postings.docs().get(self.at) == Some(&doc)).then(|| self.score(doc, self.postings.freq(self.at)))
+        let code = self.norms.codes[doc as usize];
+        Some(self.weight * self.norms.share(self.postings.freq(self.at), code))
     }
 
-    /// Moves to the first document at or after `start`.
-    fn seek(&mut self, start: DocId) {
-        self.find(start);
+    /// Where it stands; nowhere at its end.
+    fn next(&self) -> Option<DocId> {
+        self.postings.docs().get(self.at).copied()
+    }
+
+    /// Moves to the first document at or after `doc`.
+    fn seek(&mut self, doc: DocId) {
+        let docs = self.postings.docs();
+        match docs.last() {
+            Some(&last) if last >= doc => self.at += docs[self.at..].partition_point(|&other| other < doc),
+            Some(_) => self.at = self.postings.seek(doc),
+            None => {}
+        }
     }
 }
 
@@ -124,49 +175,81 @@ pub(crate) fn search(mut lists: Vec<List>, documents: u32, k: usize, mask: Optio
     for at in (0..lists.len()).rev() {
         bounds[at] = (bounds[at + 1] + lists[at].weight) * SLACK;
     }
+    let kernel = Kernel::detect();
     let mut top = Top::new(k, documents as usize);
-    let mut sums = vec![0.0_f32; WINDOW.min(documents) as usize];
-    let mut candidates: Vec<Scored> = Vec::new();
-    // Without postings left in any essential list there is nothing more to find.
-    let mut essential = lists.len();
-    for start in (0..documents).step_by(WINDOW as usize) {
-        let end = documents.min(start.saturating_add(WINDOW));
-        if let Some(threshold) = top.threshold() {
-            essential = bounds.partition_point(|&bound| bound > threshold).min(lists.len());
-        }
-        if essential == 0 {
+    let mut sums = [0.0; WINDOW];
+    let mut places: Vec<u32> = Vec::new();
+    for start in (0..documents).step_by(WINDOW) {
+        let essential = top
+            .threshold()
+            .map_or(lists.len(), |threshold| bounds.partition_point(|&bound| bound > threshold).min(lists.len()));
+        // Without postings left in any essential list there is nothing more to find.
+        let Some(next) = lists[..essential].iter().filter_map(List::next).min() else {
             break;
+        };
+        if next as usize >= start as usize + WINDOW || !clear(&mut sums, start, mask) {
+            continue;
         }
-        let sums = &mut sums[..(end - start) as usize];
-        sums.fill(0.0);
         for list in &mut lists[..essential] {
-            list.seek(start);
-            list.add(start, end, sums);
+            list.add(start, &mut sums);
         }
-        let enough = top.threshold().map_or(0.0, |threshold| (threshold / SLACK - bounds[essential]).max(0.0));
-        candidates.clear();
-        for (at, &sum) in sums.iter().enumerate() {
-            let slot = start + at as Slot;
-            if sum > enough && mask.is_none_or(|mask| mask.contains(slot)) {
-                candidates.push(Scored { slot, score: sum });
+        let threshold = top.threshold().unwrap_or(0.0) / SLACK;
+        let mut rest = essential;
+        // While many may get there, all sums are kept whole, and a look at them is one at all documents.
+        while rest < lists.len() {
+            let list = &mut lists[rest];
+            let promising = kernel.count_above(&sums, (threshold - bounds[rest]).max(0.0));
+            if promising * LOOK_UP < list.postings.doc_freq() as usize * WINDOW / documents as usize {
+                break;
             }
+            list.add(start, &mut sums);
+            rest += 1;
         }
-        for at in essential..lists.len() {
-            let threshold = top.threshold().unwrap_or(0.0) / SLACK;
-            candidates.retain_mut(|candidate| {
-                let promising = candidate.score + bounds[at] > threshold;
-                if promising {
-                    candidate.score += lists[at].find(candidate.slot).unwrap_or(0.0);
-                }
-                promising
-            });
+        kernel.above(&sums, (threshold - bounds[rest]).max(0.0), &mut places);
+        for at in rest..lists.len() {
+            lists[at].look_up(start, &places, &mut sums);
+            keep(&mut places, |place| sums[place as usize % WINDOW] + bounds[at + 1] > threshold);
         }
-        for candidate in &candidates {
-            top.push(candidate.slot, candidate.score);
+        for &place in &places {
+            top.push(start + place, sums[place as usize % WINDOW]);
         }
         top.cut();
     }
     top.into_sorted()
+}
+
+/// Makes the sums ready for the window from `start` on: none for documents that the mask lacks, whose sums
+/// never rise above anything. False if it lacks them all.
+fn clear(sums: &mut Sums, start: DocId, mask: Option<&Mask>) -> bool {
+    let Some(mask) = mask else {
+        sums.fill(0.0);
+        return true;
+    };
+    let words = mask.words(start);
+    let (blocks, _) = sums.as_chunks_mut::<64>();
+    for (at, block) in blocks.iter_mut().enumerate() {
+        match words.get(at).copied().unwrap_or(0) {
+            0 => block.fill(f32::NEG_INFINITY),
+            u64::MAX => block.fill(0.0),
+            word => {
+                for (bit, sum) in block.iter_mut().enumerate() {
+                    *sum = if word >> bit & 1 == 1 { 0.0 } else { f32::NEG_INFINITY };
+                }
+            }
+        }
+    }
+    words.iter().take(WINDOW / 64).any(|&word| word != 0)
+}
+
+/// Keeps what `is_kept` without a branch on it, which no processor could foresee.
+fn keep(places: &mut Vec<u32>, is_kept: impl Fn(u32) -> bool) {
+    let mut kept = 0;
+    for at in 0..places.len() {
+        let place = places[at];
+        places[kept] = place;
+        kept += usize::from(is_kept(place));
+    }
+    places.truncate(kept);
 }
 
 /// What each list adds to `slot`, in the order in which scores are summed.

@@ -107,16 +107,21 @@ fn oracle(lexical: &Lexical, terms: &[String], k: usize) -> Vec<(Slot, f32)> {
     found.into_iter().map(|(score, address)| (address.doc_id, score)).collect()
 }
 
-#[test]
-fn agrees_with_tantivys_own_scorer() {
+/// An index of so many texts over the skewed words.
+fn large(documents: u64) -> (tempfile::TempDir, Lexical) {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = LexicalWriter::create(folder.path()).unwrap();
-    let documents = 10_000;
     (0..documents).for_each(|seed| writer.push(&text(seed), &[]).unwrap());
     writer.finish().unwrap();
     let files = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
     let files = files.map(|path| (path.file_name().unwrap().into(), crate::mapped::map(&path).unwrap()));
     let lexical = Lexical::open(folder.path(), Frozen::new(files), documents as usize).unwrap();
+    (folder, lexical)
+}
+
+#[test]
+fn agrees_with_tantivys_own_scorer() {
+    let (_folder, lexical) = large(10_000);
     proptest!(ProptestConfig::with_cases(60), |(words in prop::collection::btree_set(0_u32..200, 1..12), k in 1_usize..150)| {
         let terms: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();
         let found = lexical.search(&terms.join(" "), k, None).unwrap();
@@ -125,6 +130,35 @@ fn agrees_with_tantivys_own_scorer() {
         // Sums are rounded in another order: ranks may differ among scores that are as good as equal.
         for (found, (_, score)) in found.iter().zip(&expected) {
             prop_assert!((found.score - score).abs() <= 1e-5 * score, "{} {}", found.score, score);
+        }
+    });
+}
+
+#[test]
+fn what_is_skipped_changes_no_bit() {
+    let documents = 20_000;
+    let (_folder, lexical) = large(documents);
+    proptest!(ProptestConfig::with_cases(80), |(
+        words in prop::collection::btree_set(0_u32..200, 1..9), k in 1_usize..60, step in 1_u64..5_000, gap in 0..documents,
+    )| {
+        let query: Vec<String> = words.iter().map(|word| format!("w{word}")).collect();
+        let query = query.join(" ");
+        // with room for all there is nothing to skip
+        let all = lexical.search(&query, documents as usize, None).unwrap();
+        prop_assert_eq!(&lexical.search(&query, k, None).unwrap(), &all[..k.min(all.len())]);
+        for found in all.iter().step_by(997) {
+            let parts = lexical.explain(&query, found.slot).unwrap();
+            prop_assert_eq!(parts.iter().map(|(_, part)| part).sum::<f32>().to_bits(), found.score.to_bits());
+        }
+        for is_few in [true, false] {
+            let mut mask = if is_few { Mask::empty(documents as usize) } else { Mask::full(documents as usize) };
+            for slot in (0..documents).step_by(step as usize) {
+                if is_few { mask.insert(slot as Slot) } else { mask.remove(slot as Slot) }
+            }
+            // and a stretch of several windows without any
+            (gap..documents.min(gap + 9_000)).for_each(|slot| mask.remove(slot as Slot));
+            let held: Vec<_> = all.iter().copied().filter(|found| mask.contains(found.slot)).take(k).collect();
+            prop_assert_eq!(lexical.search(&query, k, Some(&mask)).unwrap(), held);
         }
     });
 }
