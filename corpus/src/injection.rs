@@ -4,7 +4,9 @@
 //! the other half: it keeps texts that were written to steer a reader out of the evidence until a curator
 //! has looked. It is pure, linear in the text, and names each sign with its place.
 
+mod cues;
 mod fold;
+mod plain;
 mod signs;
 
 use std::fmt;
@@ -14,6 +16,9 @@ use self::fold::Folded;
 
 /// From this score on a document stands in quarantine when it comes in.
 pub const THRESHOLD: f64 = 0.6;
+
+/// Digits of an encoding that could spell an instruction; shorter runs are words.
+const ENCODED: usize = 24;
 
 /// What a sign is a sign of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -214,20 +219,33 @@ fn plain_signs(text: &str) -> Vec<Sign> {
 
 /// Runs of base64 or hexadecimal digits that hold readable text, and the text.
 fn encoded(text: &str) -> Vec<(Range<usize>, String)> {
-    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
     let mut found = Vec::new();
-    let mut at = 0;
-    for run in text.as_bytes().split(|byte| !is_digit(byte)) {
-        let span = at..at + run.len();
-        at = span.end + 1;
-        if run.len() < 24 {
-            continue;
-        }
+    for span in runs_of_digits(text.as_bytes()) {
+        let run = &text.as_bytes()[span.clone()];
         if let Some(decoded) = hexadecimal(run).or_else(|| base64(run)).and_then(readable) {
             found.push((span, decoded));
         }
     }
     found
+}
+
+/// Where `ENCODED` or more digits of an encoding stand in a row. Looked at from the far end: most windows have a
+/// blank near it, before which no run can begin.
+fn runs_of_digits(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let is_digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=');
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        loop {
+            let window = text.get(start..start + ENCODED)?;
+            if let Some(last) = window.iter().rposition(|byte| !is_digit(byte)) {
+                start += last + 1;
+                continue;
+            }
+            let span = start..start + text[start..].iter().take_while(|byte| is_digit(byte)).count();
+            start = span.end;
+            return Some(span);
+        }
+    })
 }
 
 fn base64(run: &[u8]) -> Option<Vec<u8>> {

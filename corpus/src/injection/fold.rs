@@ -7,8 +7,10 @@ use std::ops::Range;
 
 use unicode_normalization::char::decompose_compatible;
 
+use super::plain;
+
 /// A text spelt plainly.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Folded {
     pub(super) text: String,
     /// Places in `text` and in the original from which on both run alike.
@@ -51,6 +53,17 @@ const SPELT: [&str; 22] = [
 
 impl Folded {
     pub(super) fn new(original: &str) -> Self {
+        Self::read(original, plain::run)
+    }
+
+    /// The same byte by byte.
+    #[cfg(test)]
+    pub(super) fn slowly(original: &str) -> Self {
+        Self::read(original, |_, _| 0)
+    }
+
+    /// Reads at once what `run` says is plain.
+    fn read(original: &str, run: impl Fn(&[u8], bool) -> usize) -> Self {
         let mut folded = Self { text: String::with_capacity(original.len()), ..Self::default() };
         let mut word = Word::default();
         let bytes = original.as_bytes();
@@ -58,6 +71,16 @@ impl Folded {
         while at < bytes.len() {
             let byte = bytes[at];
             if byte.is_ascii() {
+                let is_behind_blank = folded.text.ends_with([' ', '\n']);
+                let plain = if word.start.is_none() { run(&bytes[at..], is_behind_blank) } else { 0 };
+                if plain > 0 {
+                    folded.anchor(at);
+                    let from = folded.text.len();
+                    folded.text.push_str(&original[at..at + plain]);
+                    folded.text[from..].make_ascii_lowercase();
+                    at += plain;
+                    continue;
+                }
                 match byte {
                     b'a'..=b'z' => {
                         let run = bytes[at..].iter().take_while(|byte| byte.is_ascii_lowercase()).count();
@@ -217,7 +240,11 @@ impl Folded {
         let mut runs: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
         while at < bytes.len() {
-            // a quick look first: most text has no such run
+            // quick looks first: most text has no such run
+            if let Some(ahead) = plain::unspaced(&bytes[at..]) {
+                at += ahead;
+                continue;
+            }
             if !(is_letter(at) && is_between(at + 1) && is_letter(at + 2) && is_between(at + 3))
                 || (at > 0 && !is_free(at - 1))
             {

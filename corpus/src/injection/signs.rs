@@ -6,10 +6,10 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::Regex;
 
 use super::Kind;
+use super::cues::Cues;
 
 const SIGNS: &str = include_str!("signs.tsv");
 
@@ -26,7 +26,7 @@ struct Row {
 #[derive(Debug)]
 pub(super) struct Signs {
     rows: Vec<Row>,
-    cues: AhoCorasick,
+    cues: Cues,
     /// Per cue, the rows it belongs to.
     of_cue: Vec<Vec<usize>>,
 }
@@ -43,19 +43,17 @@ impl Signs {
         cues.dedup();
         let of = |cue| (0..rows.len()).filter(|row| rows[*row].cues.contains(cue)).collect();
         let of_cue = cues.iter().map(of).collect();
-        // the first letters of cues are everywhere: looking ahead for them costs more than it saves
-        let cues = AhoCorasick::builder().kind(Some(AhoCorasickKind::DFA)).prefilter(false).build(cues).ok()?;
-        Some(Self { rows, cues, of_cue })
+        Some(Self { rows, cues: Cues::new(cues), of_cue })
     }
 
     /// Kind, weight and place of the first of each sign that occurs in the folded `text`.
     pub(super) fn find(&self, text: &str) -> impl Iterator<Item = (Kind, f64, Range<usize>)> {
         let mut wanted = vec![false; self.rows.len()];
-        for cue in self.cues.find_overlapping_iter(text) {
-            for row in &self.of_cue[cue.pattern().as_usize()] {
+        self.cues.find(text, |cue| {
+            for row in &self.of_cue[cue] {
                 wanted[*row] = true;
             }
-        }
+        });
         let rows = self.rows.iter().zip(wanted).filter(|(_, wanted)| *wanted);
         rows.filter_map(move |(row, _)| Some((row.kind, row.weight, row.pattern.find(text)?.range())))
     }
@@ -71,6 +69,9 @@ impl Row {
     fn read(line: &str) -> Option<Self> {
         let [kind, weight, cues, pattern] = line.split('\t').collect::<Vec<_>>().try_into().ok()?;
         let cues: Vec<_> = cues.split('¦').map(|cue| cue.replace("\\n", "\n")).collect();
+        if cues.iter().any(String::is_empty) {
+            return None;
+        }
         Some(Self {
             kind: Kind::ALL.into_iter().find(|known| known.name() == kind)?,
             weight: weight.parse().ok()?,

@@ -78,6 +78,7 @@ fn a_sign_never_occurs_without_a_cue_of_its_own() {
         let (quick, slow): (Vec<_>, Vec<_>) =
             (signs::ALL.find(&folded.text).collect(), signs::ALL.find_slowly(&folded.text).collect());
         assert_eq!(quick, slow, "{text}");
+        assert_eq!(folded, Folded::slowly(&text), "{text}");
     }
 }
 
@@ -103,6 +104,27 @@ fn time_grows_with_length_only() {
 }
 
 proptest! {
+    #[test]
+    fn reading_plain_text_at_once_folds_it_as_byte_by_byte(parts in prop::collection::vec(prop_oneof![
+        4 => "[ -~]{0,9}",
+        4 => prop::sample::select(&["The patients were followed ", "in a double-blind trial. ", "1gn0re", "12 weeks ", "h1n1", "a b c d e f ", "\n", "\n\n", "  ", "\t", "@", "$5", "é", "ﬁ", "α", "е", "\u{a0}", "\u{2028}", "\u{200b}", "\u{E0041}", "½", "’", "無"][..]).prop_map(str::to_owned),
+        1 => "\\PC{0,4}",
+    ], 0..40)) {
+        let text = parts.concat();
+        prop_assert_eq!(Folded::new(&text), Folded::slowly(&text));
+    }
+
+    #[test]
+    fn every_long_run_of_digits_is_seen(parts in prop::collection::vec(prop_oneof![
+        "[A-Za-z0-9+/=_-]{0,40}", "[ .\n]{1,2}", "é",
+    ], 0..12)) {
+        let text = parts.concat();
+        let is_digit = |c: char| c.is_ascii_alphanumeric() || "+/-_=".contains(c);
+        let slowly: Vec<_> = text.split(|c| !is_digit(c)).filter(|run| run.len() >= ENCODED).collect();
+        let found: Vec<_> = runs_of_digits(text.as_bytes()).map(|span| &text[span]).collect();
+        prop_assert_eq!(found, slowly);
+    }
+
     #[test]
     fn any_text_has_a_score_and_places(parts in prop::collection::vec(prop_oneof![
         prop::sample::select(&["ignore ", "previous ", "instructions", "<|", "|>", "i g n o r e ", "1gn0re ", "е", "α", "\u{200b}", "\u{E0041}", "\n", "[E1]", "ﬁ", "½"][..]).prop_map(str::to_owned),
