@@ -1,6 +1,6 @@
 //! What is said of a request, which is the whole of a trace: where the trace began, and how the request was answered.
 
-use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method};
 use retriever::STAGE;
 use tracing::{Level, Span};
 

@@ -1,6 +1,7 @@
 //! Records in: batches of documents, each batch one transaction.
 
 use std::num::NonZeroUsize;
+use std::panic::resume_unwind;
 use std::thread::{self, available_parallelism};
 
 use rusqlite::params;
@@ -127,23 +128,30 @@ impl Store {
         }
         let (mut run, mut done) = (None, Ingested::default());
         let mut records = records.map(Item::new);
-        let mut batch = read_batch(&mut records);
+        let mut prepare = || {
+            let mut batch = read_batch(&mut records);
+            if is_screened {
+                screen(&mut batch);
+            }
+            batch
+        };
+        let mut batch = prepare();
         while !batch.is_empty() {
-            // the next batch is read while this one is screened
-            let next = thread::scope(|scope| {
-                if is_screened {
-                    let batch = &mut batch;
-                    scope.spawn(move || screen(batch));
-                }
-                read_batch(&mut records)
+            // the next batch is read and screened while this one is written
+            let (written, next) = thread::scope(|scope| {
+                let writer = scope.spawn(|| {
+                    self.write(|write| {
+                        write.may_change_all_of(Some(collection))?;
+                        let rulings = Rulings::new(&write.tx)?;
+                        let mut writer = Writer { write, collection, reason, number: None, run, rulings, done };
+                        batch.iter().try_for_each(|item| writer.item(item))?;
+                        Ok((writer.run, writer.done))
+                    })
+                });
+                let next = prepare();
+                (writer.join(), next)
             });
-            (run, done) = self.write(|write| {
-                write.may_change_all_of(Some(collection))?;
-                let rulings = Rulings::new(&write.tx)?;
-                let mut writer = Writer { write, collection, reason, number: None, run, rulings, done };
-                batch.iter().try_for_each(|item| writer.item(item))?;
-                Ok((writer.run, writer.done))
-            })?;
+            (run, done) = written.unwrap_or_else(|panic| resume_unwind(panic))?;
             progress(&done);
             batch = next;
         }
