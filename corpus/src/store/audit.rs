@@ -1,6 +1,6 @@
 //! The audit log: who did what to which document, when and why. Rows are added and never changed.
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::Store;
@@ -33,8 +33,13 @@ impl Store {
     /// # Errors
     /// When the database cannot be read.
     pub fn set_aside(&self, id: &DocumentId) -> Result<Option<AuditRow>> {
-        let acts = self.audit(Some(id), u32::MAX)?;
-        Ok(acts.into_iter().find(|act| ["quarantine", "remove", "restore"].contains(&act.verb.as_str())))
+        self.read(|db| {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM audit WHERE document = ? AND verb IN ('quarantine', 'remove', 'restore')
+                 ORDER BY number DESC LIMIT 1"
+            );
+            Ok(db.prepare_cached(&sql)?.query_row([id.as_str()], act).optional()?)
+        })
     }
 
     /// The latest acts first, at most `limit`: on the document `id`, or on all.
@@ -53,23 +58,27 @@ impl Store {
         self.read(|db| {
             let only = if id.is_some() { "document = ?1" } else { "?1 IS NULL" };
             let sql = format!(
-                "SELECT number, at, who, verb, document, before, after, reason FROM audit
-                 WHERE {only} AND number < coalesce(?2, 9223372036854775807) ORDER BY number DESC LIMIT ?3"
+                "SELECT {COLUMNS} FROM audit WHERE {only} AND number < coalesce(?2, 9223372036854775807) ORDER BY number DESC LIMIT ?3"
             );
             let mut statement = db.prepare(&sql)?;
-            let rows = statement.query_map(params![id.map(DocumentId::as_str), before, limit], |row| {
-                Ok(AuditRow {
-                    number: row.get(0)?,
-                    at: row.get(1)?,
-                    who: row.get(2)?,
-                    verb: row.get(3)?,
-                    document: row.get::<_, Option<String>>(4)?.as_deref().and_then(DocumentId::parse),
-                    before: row.get(5)?,
-                    after: row.get(6)?,
-                    reason: row.get(7)?,
-                })
-            })?;
+            let rows = statement.query_map(params![id.map(DocumentId::as_str), before, limit], act)?;
             Ok(rows.collect::<rusqlite::Result<_>>()?)
         })
     }
+}
+
+/// What [`act`] reads.
+const COLUMNS: &str = "number, at, who, verb, document, before, after, reason";
+
+fn act(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        number: row.get(0)?,
+        at: row.get(1)?,
+        who: row.get(2)?,
+        verb: row.get(3)?,
+        document: row.get::<_, Option<String>>(4)?.as_deref().and_then(DocumentId::parse),
+        before: row.get(5)?,
+        after: row.get(6)?,
+        reason: row.get(7)?,
+    })
 }
