@@ -222,6 +222,16 @@ mod tests {
     }
 
     #[test]
+    fn every_bit_of_a_number_outlives_its_storage() {
+        let mut trace = episode(&Extractive, &library("Metformin is contraindicated in acidosis."));
+        let hit = trace.searches[0].hits[0].clone();
+        // fused scores as they come: sums of thirds, sevenths and the like
+        let scores = (1..3_000_u32).map(|at| 0.65 * (f64::from(at) / 7_919.0) + 0.35 / f64::from(60 + at % 41));
+        trace.searches[0].hits = scores.map(|score| retriever::Hit { score, ..hit.clone() }).collect();
+        assert_eq!(Trace::from_json(&trace.to_json().unwrap()).unwrap(), trace);
+    }
+
+    #[test]
     fn a_changed_library_is_noticed() {
         let trace = episode(&Extractive, &library("Metformin is contraindicated in acidosis."));
         assert_eq!(again(&trace, &library("Metformin is contraindicated in shock.")).as_deref(), Some("search 1"));

@@ -1,5 +1,5 @@
-//! Fractions in JSON that come back as they were. Read as numbers, some are off by a bit, and a run that went on from
-//! them would not end where it would have ended.
+//! Fractions in JSON that come back as they were. Read as numbers, some readers have them off by a bit, and a run that
+//! went on from them would not end where it would have ended.
 
 use serde_json::{Number, Value};
 
