@@ -65,19 +65,23 @@ impl Home {
         self.root.join("runs")
     }
 
-    /// Opens the store for writing, making it when there is none.
+    /// Opens the store for writing, making it when there is none; one of an older program is brought up to date, and the
+    /// log says so.
     pub(crate) fn store(&self) -> corpus::Result<Store> {
         Store::open(&self.database())
     }
 
-    /// Opens the store for reading only; one of an older program is brought up to date first.
+    /// Opens the store for reading only. One of an older program is refused: to change it is not for who only reads.
     pub(crate) fn read_store(&self) -> corpus::Result<Store> {
-        match Store::open_read_only(&self.database()) {
-            Err(corpus::Error::Outdated { .. }) => {
-                drop(self.store()?);
-                Store::open_read_only(&self.database())
-            }
-            opened => opened,
+        Store::open_read_only(&self.database())
+    }
+
+    /// Brings the store of an older program up to date, for a command that goes on to write; true if it was.
+    pub(crate) fn migrate(&self) -> corpus::Result<bool> {
+        match self.read_store() {
+            Err(corpus::Error::Outdated { .. }) => self.store().map(|_| true),
+            // whatever else is wrong is told where the store is used
+            _ => Ok(false),
         }
     }
 

@@ -60,7 +60,7 @@ pub enum Error {
         supported: i64,
     },
     /// The database was written by an older program, and is only to be read (artefact).
-    #[error("{} has the older format {found}: open it once where it can be written, as any `anamnesis corpus add` does", path.display())]
+    #[error("{} has the older format {found}: bring it up to date with `anamnesis corpus migrate`; programs that read format {found} do not open it afterwards", path.display())]
     Outdated {
         /// The database.
         path: PathBuf,

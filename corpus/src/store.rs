@@ -50,6 +50,7 @@ pub use fetch::ChunkInContext;
 pub use ingest::{Ingested, Rejection};
 pub use list::{Listing, Row};
 pub use notices::Applied;
+pub use open::private_folder;
 pub use query::Stored;
 pub use stats::{Stats, Tally};
 pub use trace::{Erase, LOCAL, NewTrace, TraceListing, TraceRow};

@@ -64,6 +64,9 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }
+    if !args.no_trace {
+        home.migrate()?;
+    }
     let retriever = home.retriever()?;
     let earlier = args.follow.as_ref().map(|id| earlier(home, id)).transpose()?;
     let task = Ask {

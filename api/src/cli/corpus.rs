@@ -120,6 +120,10 @@ pub(crate) enum Command {
 /// Why something is done; it goes into the audit log.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reason {
+    /// Bring a home of an older program up to date; that program does not open it afterwards
+    ///
+    /// Commands that write do this by themselves and say so; those that only read do not.
+    Migrate,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     reason: String,
@@ -146,3 +150,4 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
         Command::Level { level, ids, why } => curate::level(home, level, &ids, &why.reason, output),
     }
 }
+        Command::Migrate => curate::migrate(home, output),

@@ -39,6 +39,7 @@ pub(crate) struct Args {
 pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
     let policy = args.policy.open(home)?;
     let review = args.review.open(home, args.policy.is_model())?;
+    home.migrate()?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }

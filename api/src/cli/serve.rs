@@ -146,6 +146,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     let scheme = if settings.tls.is_some() { "https" } else { "http" };
     let policy = args.policy.open(home)?;
     let review = args.review.open(home, args.policy.is_model())?;
+    home.migrate()?;
     if home.is_empty()? {
         prepare_starter(home, output)?;
     }

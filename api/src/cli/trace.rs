@@ -112,6 +112,7 @@ fn erase(home: &Home, which: Which, output: &Output) -> Result<Outcome> {
     if output.is_json() {
         output.json(&json!({ "erased": erased }))?;
     } else {
+    home.migrate()?;
         output.line(format!("{erased} answers erased"))?;
     }
     Ok(if erased == 0 { Outcome::Nothing } else { Outcome::Done })

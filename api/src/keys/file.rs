@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use corpus::store::private_folder;
 
 use super::Keys;
 
@@ -54,7 +55,7 @@ impl KeysFile {
     /// # Errors
     /// When `change` fails, or the file cannot be read or replaced.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Keys) -> Result<T>) -> Result<T> {
-        fs::create_dir_all(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
+        private_folder(&self.folder).with_context(|| format!("cannot make {}", self.folder.display()))?;
         let path = self.path();
         let lock = self.folder.join("keys.lock");
         let lock = OpenOptions::new().create(true).append(true).mode(OWNER_ONLY).open(&lock)?;

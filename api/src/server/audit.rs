@@ -19,6 +19,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use axum::http::Method;
 use jiff::Timestamp;
+use corpus::store::private_folder;
 use serde::Serialize;
 
 use super::limits::Bucket;
@@ -151,7 +152,7 @@ struct Book {
 
 impl Book {
     fn open(folder: &Path, keep: Room) -> Result<Self> {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        private_folder(folder).with_context(|| format!("cannot make {}", folder.display()))?;
         let path = folder.join("audit.jsonl");
         let (file, bytes) = append(&path).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(Self { path, keep, file, bytes })

@@ -16,7 +16,8 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Store {
     /// Opens the database at `path` for reading and writing. The folder and the file are made when
-    /// missing; a database of an older format is migrated.
+    /// missing, for their owner alone; a database of an older format is migrated, with a word in the log, since
+    /// programs of that format cannot open it any more.
     ///
     /// # Errors
     /// [`Error::Format`] for a newer format, [`Error::Unusable`] for a file that is damaged or of another
@@ -39,13 +40,17 @@ impl Store {
         if connection.is_readonly("main")? {
             return Err(Error::ReadOnly { path: path.to_owned() });
         }
-        check(&connection, path, true)?;
+        let found = check(&connection, path, true)?;
         switch_to_wal(&connection)?;
         connection.execute_batch(
             "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -65536;
              PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
         )?;
         migrate(&mut connection, path)?;
+        if (1..schema::VERSION).contains(&found) {
+            let (path, now) = (path.display(), schema::VERSION);
+            tracing::warn!("{path} was brought from format {found} to {now}: older programs do not open it any more");
+        }
         Ok(Self::with(connection, path))
     }
 
@@ -112,16 +117,33 @@ fn create(path: &Path) -> Result<()> {
         _ => Error::File { action, path, source },
     };
     if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(|source| fail("create", folder.to_owned(), source))?;
+        private_folder(folder).map_err(|source| fail("create", folder.to_owned(), source))?;
     }
-    match OpenOptions::new().append(true).create(true).open(path) {
+    let mut options = OpenOptions::new();
+    options.append(true).create(true);
+    // questions are kept in it; what SQLite lays beside it has its mode
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
         Ok(_) => Ok(()),
         Err(source) => Err(fail("open", path.to_owned(), source)),
     }
 }
 
-/// Refuses what is not ours, or not of a format we read, before anything is written.
-fn check(connection: &Connection, path: &Path, writable: bool) -> Result<()> {
+/// Makes a folder, and those above it, for their owner alone; one that is there stays as it is.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// Refuses what is not ours, or not of a format we read, before anything is written; gives the format.
+fn check(connection: &Connection, path: &Path, writable: bool) -> Result<i64> {
     // One snapshot: between two of these answers another process may make a home of an empty file.
     let snapshot = connection.unchecked_transaction()?;
     let pragma = |name| snapshot.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
@@ -147,7 +169,7 @@ fn check(connection: &Connection, path: &Path, writable: bool) -> Result<()> {
     if found < schema::VERSION && !writable {
         return Err(Error::Outdated { path: path.to_owned(), found });
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The switch takes a lock that SQLite does not wait for, so two first openings at once have to.
@@ -173,7 +195,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<()> {
     let outcome = migrations.to_latest(connection).or_else(|_| migrations.to_latest(connection));
     connection.set_transaction_behavior(TransactionBehavior::Deferred);
     match outcome {
-        Ok(()) => check(connection, path, true),
+        Ok(()) => check(connection, path, true).map(|_| ()),
         Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err.into()),
         Err(other) => Err(Error::Unusable { path: path.to_owned(), reason: other.to_string() }),
     }

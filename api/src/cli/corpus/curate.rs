@@ -41,6 +41,20 @@ pub(super) fn set_standing(home: &Home, verb: Verb, documents: &Documents, outpu
     report(changed, done, output)
 }
 
+pub(super) fn migrate(home: &Home, output: &Output) -> Result<Outcome> {
+    let migrated = home.migrate()?;
+    if !migrated {
+        // a home that cannot be read at all says why
+        home.read_store()?;
+    }
+    if output.is_json() {
+        output.json(&json!({ "migrated": migrated }))?;
+    } else {
+        output.line(if migrated { "the home is up to date now" } else { "the home was up to date" })?;
+    }
+    Ok(Outcome::Done)
+}
+
 pub(super) fn tag(home: &Home, tag: &str, ids: &[String], off: bool, reason: &str, output: &Output) -> Result<Outcome> {
     let mut store = home.store()?;
     let ids = resolve(&store, ids)?;
