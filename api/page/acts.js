@@ -8,7 +8,8 @@ export const ACTS = {
   untag: ["Take a tag away", "The documents themselves stay as they are."],
   quarantine: ["Quarantine", "Set aside at once: it is no evidence until it is restored."],
   restore: ["Restore", "It may be evidence again."],
-  retract: ["Mark as retracted", "Retracted work is never evidence again."],
+  retract: ["Mark as retracted", "Retracted work is no evidence, whatever else is done to it."],
+  reinstate: ["Take retraction back", "It may be evidence again: the retraction or concern was a mistake, or was itself withdrawn."],
   remove: ["Remove", "It is no evidence any more. Its text stays in the record."],
 };
 
@@ -36,9 +37,10 @@ export function act(name, ids) {
       doer.disabled = true;
       try {
         const body = { ids, reason: reason.value.trim(), ...(wantsTag ? { tag: tag.value.trim() } : {}) };
-        const { changed } = await post(`/v1/documents/${name}`, body);
+        const { changed, retracted } = await post(`/v1/documents/${name}`, body);
         isDone = true;
-        toast(Number.isFinite(changed) ? `${plural(changed, "document")} changed` : "Done");
+        const still = retracted?.length ? `; ${plural(retracted.length, "document")} retracted still: take the retraction back` : "";
+        toast(Number.isFinite(changed) ? `${plural(changed, "document")} changed${still}` : "Done");
         box.close();
       } catch (error) {
         trouble.textContent = explain(error);

@@ -18,8 +18,10 @@ export async function showDocument(root, id) {
   async function load() {
     const one = await get(`/v1/documents/${encodeURIComponent(id)}`);
     const isActive = (one.standing ?? "active") === "active";
-    const isIdle = { restore: isActive, quarantine: !isActive, untag: !one.tags?.length, retract: one.status === "retracted", remove: one.standing === "removed" };
-    const allowed = Object.keys(ACTS).filter((name) => !isIdle[name]);
+    const isDoubted = ["retracted", "concern"].includes(one.status);
+    const fits = { restore: !isActive, quarantine: isActive, untag: one.tags?.length > 0, retract: one.status !== "retracted",
+      reinstate: isDoubted, remove: one.standing !== "removed" };
+    const allowed = Object.keys(ACTS).filter((name) => fits[name] ?? true);
     const identifiers = one.identifiers ?? one;
     const facts = [["Standing", wordFor(STANDINGS, one.standing)], ["Status", wordFor(STATUSES, one.status)], ["Date", one.date], ["Journal", one.journal], ["Licence", one.licence],
       ["Collections", (one.collections ?? []).join(", ")], ["Tags", (one.tags ?? []).join(", ")], ["Chunks", Array.isArray(one.chunks) ? one.chunks.length : one.chunks]];

@@ -284,6 +284,7 @@ fn curation() -> Router<Arc<Service>> {
         .route("/v1/documents/restore", post(curate::restore))
         .route("/v1/documents/remove", post(curate::remove))
         .route("/v1/documents/retract", post(curate::retract))
+        .route("/v1/documents/reinstate", post(curate::reinstate))
         .route("/v1/collections", get(documents::collections))
         .route("/v1/audit", get(curate::audit))
         .route("/v1/affected", get(curate::affected))
@@ -355,6 +356,7 @@ impl Signals {
         curate::restore,
         curate::remove,
         curate::retract,
+        curate::reinstate,
         curate::audit,
         curate::affected,
         snapshots::list,

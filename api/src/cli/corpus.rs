@@ -76,7 +76,20 @@ pub(crate) enum Command {
     Remove(curate::Documents),
     /// Bring quarantined or removed documents back
     Restore(curate::Documents),
-    /// Mark documents as retracted: they are never evidence again
+    /// Take back that documents are retracted or of concern: they are evidence again
+    ///
+    /// For a retraction that was a mistake or was itself withdrawn. It overrules what a curator, a registry or the
+    /// document's own source has said so far; a registry that is read later, and a source that comes to say worse,
+    /// count again.
+    Reinstate {
+        /// Documents
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        /// Why, for the audit log
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Mark documents as retracted: no evidence, whatever else is done to them, until `reinstate`
     Retract {
         /// Documents
         #[arg(required_unless_present = "registry", value_name = "ID")]
@@ -107,6 +120,10 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ID")]
         after: Option<TraceId>,
     },
+    /// Bring a home of an older program up to date; that program does not open it afterwards
+    ///
+    /// Commands that write do this by themselves and say so; those that only read do not.
+    Migrate,
     /// Show the audit log, newest first
     Log {
         /// Only what was done to this document
@@ -120,10 +137,6 @@ pub(crate) enum Command {
 /// Why something is done; it goes into the audit log.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Reason {
-    /// Bring a home of an older program up to date; that program does not open it afterwards
-    ///
-    /// Commands that write do this by themselves and say so; those that only read do not.
-    Migrate,
     /// Why, for the audit log
     #[arg(long, value_name = "TEXT", default_value = "no reason given")]
     reason: String,
@@ -138,6 +151,7 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
             show::list(home, wanted, after.as_deref(), output)
         }
         Command::Stats => show::stats(home, output),
+        Command::Migrate => curate::migrate(home, output),
         Command::Affected { limit, after } => show::affected(home, after.as_ref(), limit, output),
         Command::Rejected { limit } => show::rejected(home, limit, output),
         Command::Log { id, limit } => show::log(home, id.as_deref(), limit, output),
@@ -145,9 +159,9 @@ pub(crate) fn run(home: &Home, command: Command, output: &Output) -> Result<Outc
         Command::Quarantine(documents) => curate::set_standing(home, curate::Verb::Quarantine, &documents, output),
         Command::Remove(documents) => curate::set_standing(home, curate::Verb::Remove, &documents, output),
         Command::Restore(documents) => curate::set_standing(home, curate::Verb::Restore, &documents, output),
+        Command::Reinstate { ids, reason } => curate::reinstate(home, &ids, &reason, output),
         Command::Retract { ids, registry: None, why } => curate::retract(home, &ids, &why.reason, output),
         Command::Retract { registry: Some(file), .. } => curate::apply_registry(home, &file, output),
         Command::Level { level, ids, why } => curate::level(home, level, &ids, &why.reason, output),
     }
 }
-        Command::Migrate => curate::migrate(home, output),

@@ -69,6 +69,7 @@ static TABLE: &[Rule] = &[
     rule(Method::POST, "/v1/documents/restore", CURATORS, Changes),
     rule(Method::POST, "/v1/documents/remove", CURATORS, Changes),
     rule(Method::POST, "/v1/documents/retract", CURATORS, Changes),
+    rule(Method::POST, "/v1/documents/reinstate", CURATORS, Changes),
     rule(Method::GET, "/v1/collections", ANYONE, Reads),
     rule(Method::GET, "/v1/snapshots", ANYONE, Reads),
     rule(Method::POST, "/v1/snapshots", CURATORS, Changes),

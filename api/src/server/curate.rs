@@ -71,6 +71,8 @@ pub(super) async fn remove(
 }
 
 /// Bring documents back that were set aside or taken out.
+///
+/// One that is retracted stays so, and is named under `retracted`: `/v1/documents/reinstate` takes that back.
 #[utoipa::path(
     post,
     path = "/v1/documents/restore",
@@ -90,7 +92,37 @@ pub(super) async fn restore(
     Body(request): Body<CurateRequest>,
 ) -> Answered {
     let (ids, reason) = request.checked()?;
-    change(service, caller, ids, move |store, ids| Ok(store.restore(ids, &reason)?)).await
+    let asked = ids.clone();
+    let restore = move |store: &mut Store, ids: &[DocumentId]| Ok(store.restore(ids, &reason)?);
+    let Json(done) = change(service.clone(), caller, ids, restore).await?;
+    let retracted = service.read(move |store| Ok(store.retracted(&asked)?)).await?;
+    Ok(Json(Changed { retracted: retracted.iter().map(ToString::to_string).collect(), ..done }))
+}
+
+/// Take back that documents are retracted or of concern.
+///
+/// They are evidence again, at once where the snapshot that answers holds them. What a curator, a registry or their
+/// source has said so far is overruled; a registry that is read later, and a source that comes to say worse, count again.
+#[utoipa::path(
+    post,
+    path = "/v1/documents/reinstate",
+    tag = "curation",
+    request_body = CurateRequest,
+    responses(
+        (status = 200, description = "how many documents changed", body = Changed),
+        (status = 400, description = "the request is not in order", body = Failure),
+        (status = 404, description = "a document is not there; none was changed", body = Failure),
+        (status = 503, description = "another writer has the home, or it is read-only", body = Failure),
+        (status = 507, description = "the disk is full, or refuses to be written", body = Failure),
+    ),
+)]
+pub(super) async fn reinstate(
+    service: Asked,
+    Extension(caller): Extension<Caller>,
+    Body(request): Body<CurateRequest>,
+) -> Answered {
+    let (ids, reason) = request.checked()?;
+    change(service, caller, ids, move |store, ids| Ok(store.reinstate(ids, &reason)?)).await
 }
 
 /// Mark documents as retracted.
@@ -184,7 +216,7 @@ async fn change(
         }
         work(store, &ids)
     });
-    Ok(Json(Changed { changed: changed.await? }))
+    Ok(Json(Changed { changed: changed.await?, retracted: Vec::new() }))
 }
 
 /// List what was done.

@@ -44,7 +44,7 @@ fn routes() -> Index {
             "POST /v1/chat/completions, /v1/completions, /v1/embeddings, GET /v1/models: for clients of OpenAI's interface",
             "POST /mcp: tools for other programs' models (Model Context Protocol)",
             "GET /v1/documents, /v1/documents/{id}, /v1/collections: what the corpus holds",
-            "POST /v1/documents, and .../tag, untag, quarantine, restore, remove, retract: curate it; GET /v1/audit: what was done",
+            "POST /v1/documents, and .../tag, untag, quarantine, restore, remove, retract, reinstate: curate it; GET /v1/audit: what was done",
             "GET /v1/snapshots, POST /v1/snapshots, POST /v1/snapshots/{id}/use: build and choose an index; /v1/jobs: how far that is",
             "GET and DELETE /v1/traces, /v1/traces/{id}: stored answers; GET /v1/affected: those that cite what was withdrawn since",
             "GET /v1/runs, /v1/runs/{id}, /v1/runs/{id}/episodes: runs of training",

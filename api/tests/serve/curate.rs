@@ -39,6 +39,30 @@ fn a_retraction_answers_at_once_without_a_new_snapshot() {
 }
 
 #[test]
+fn a_retraction_is_taken_back_over_http() {
+    let home = Home::indexed();
+    let server = Server::start(&home, &[]);
+    let metformin = ["documents:metformin"];
+    assert_eq!(change(&server, "reinstate", &metformin), 0, "nothing was said against it");
+    change(&server, "retract", &metformin);
+    let body = json!({ "ids": ["documents:metformin", "documents:asthma"], "reason": "a test" });
+    assert_eq!(
+        server.post("/v1/documents/restore", &body).ok(),
+        json!({ "changed": 0, "retracted": ["documents:metformin"] })
+    );
+    assert!(server.ask(QUESTION).ok()["citations"].as_array().unwrap().is_empty());
+    assert_eq!(change(&server, "reinstate", &metformin), 1);
+    assert_eq!(server.ask(QUESTION).ok()["citations"][0]["document"], "documents:metformin");
+    let act = server.get("/v1/audit?document=documents:metformin&limit=1").ok()["acts"][0].take();
+    assert_eq!(
+        (&act["verb"], &act["before"], &act["after"], &act["reason"]),
+        (&json!("reinstate"), &json!("retracted"), &json!("ok"), &json!("reinstate by a test"))
+    );
+    let unreasoned = json!({ "ids": metformin, "reason": " " });
+    server.post("/v1/documents/reinstate", &unreasoned).failed(400, "invalid_request");
+}
+
+#[test]
 fn verbs_change_what_is_found_and_are_taken_down() {
     let home = Home::indexed();
     let server = Server::start(&home, &[]);
@@ -77,7 +101,7 @@ fn all_documents_are_changed_or_none() {
     let home = Home::indexed();
     let server = Server::start(&home, &[]);
     let body = json!({ "ids": ["documents:asthma", "documents:asthmaa"], "reason": "a test" });
-    for verb in ["quarantine", "remove", "restore", "retract"] {
+    for verb in ["quarantine", "remove", "restore", "retract", "reinstate"] {
         let message = server.post(&format!("/v1/documents/{verb}"), &body).failed(404, "not_found");
         assert!(message.contains("documents:asthmaa"), "{message}");
     }

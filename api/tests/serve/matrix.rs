@@ -51,6 +51,7 @@ const EXPECT: &[(&str, &[&str], &[&str])] = &[
             "POST /v1/documents/restore",
             "POST /v1/documents/remove",
             "POST /v1/documents/retract",
+            "POST /v1/documents/reinstate",
             "POST /v1/snapshots",
             "POST /v1/snapshots/{}/use",
             "GET /v1/jobs",

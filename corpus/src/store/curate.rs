@@ -87,6 +87,37 @@ impl Store {
         )
     }
 
+    /// Takes back what was said against documents, by curators, registries or their source: a retracted one is evidence
+    /// again. What a registry says later counts again, and so does a source that says worse than it has said so far.
+    ///
+    /// # Errors
+    /// [`Error::Input`] without a reason; else when the database cannot be written.
+    pub fn reinstate(&mut self, ids: &[DocumentId], reason: &str) -> Result<u64> {
+        let clear = |verdict: &mut Verdict| {
+            if verdict.status() >= Status::Concern {
+                verdict.ruled_status = Some(Status::Ok);
+            }
+        };
+        self.rule("reinstate", ids, reason, clear, |verdict| verdict.status().as_str())
+    }
+
+    /// Those of `ids` that are retracted, and so answer nothing whatever their standing.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn retracted(&self, ids: &[DocumentId]) -> Result<Vec<DocumentId>> {
+        self.read(|db| {
+            let mut statement = db.prepare_cached("SELECT 1 FROM documents WHERE id = ? AND status = ?")?;
+            let mut retracted = Vec::new();
+            for id in ids {
+                if statement.exists([id.as_str(), Status::Retracted.as_str()])? {
+                    retracted.push(id.clone());
+                }
+            }
+            Ok(retracted)
+        })
+    }
+
     /// Rules on the evidence level of documents.
     ///
     /// # Errors

@@ -38,7 +38,25 @@ pub(super) fn set_standing(home: &Home, verb: Verb, documents: &Documents, outpu
         Verb::Remove => (store.remove(&ids, reason)?, "removed"),
         Verb::Restore => (store.restore(&ids, reason)?, "restored"),
     };
-    report(changed, done, output)
+    report(changed, done, output)?;
+    if matches!(verb, Verb::Restore) {
+        let retracted = store.retracted(&ids)?;
+        for id in &retracted {
+            output.note(format!(
+                "{id} is retracted and answers nothing: `anamnesis corpus reinstate {id} --reason TEXT` takes that back"
+            ));
+        }
+        if changed == 0 && !retracted.is_empty() {
+            return Ok(Outcome::Nothing);
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+pub(super) fn reinstate(home: &Home, ids: &[String], reason: &str, output: &Output) -> Result<Outcome> {
+    let mut store = home.store()?;
+    let ids = resolve(&store, ids)?;
+    report(store.reinstate(&ids, reason)?, "reinstated", output)
 }
 
 pub(super) fn migrate(home: &Home, output: &Output) -> Result<Outcome> {

@@ -78,6 +78,9 @@ fn ids(given: &[String]) -> Result<Vec<DocumentId>, ApiError> {
 pub(crate) struct Changed {
     /// Documents that are other than before; those that were so already are not counted.
     pub(crate) changed: u64,
+    /// Those of the documents to restore that are no evidence still, since they are retracted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) retracted: Vec<String>,
 }
 
 /// Which acts to list.

@@ -92,6 +92,33 @@ fn a_reinstatement_clears_and_a_milder_notice_does_not() {
 }
 
 #[test]
+fn a_curator_takes_a_retraction_back_whoever_said_it() {
+    let home = Home::new();
+    let mut store = home.open();
+    let mut own = document("3", "Its own source says so.");
+    own.status = Status::Retracted;
+    add(&mut store, documents(0..3).chain([own.clone()]));
+    store.set_status(&[id("0")], Status::Retracted, "a mix-up").unwrap();
+    store.apply_notices(&[notice(Some("1"), None, Status::Retracted)], "first").unwrap();
+    let all = [id("0"), id("1"), id("2"), id("3"), id("nowhere")];
+    assert_eq!(store.retracted(&all).unwrap(), [id("0"), id("1"), id("3")]);
+    assert_eq!(store.restore(&all, "no retraction is undone by this").unwrap(), 0);
+    assert_eq!(store.reinstate(&all, "each was looked into").unwrap(), 3, "of one nothing was said");
+    assert!(store.retracted(&all).unwrap().is_empty() && scanned(&store).len() == 4);
+    assert_eq!(store.reinstate(&all, "again").unwrap(), 0);
+    // the same again changes nothing; what is said later counts
+    own.text.push_str(" And more.");
+    own.sections[0].span.end = own.text.len();
+    add(&mut store, [own]);
+    assert_eq!(status(&store, "3"), Status::Ok);
+    store.apply_notices(&[notice(Some("1"), None, Status::Retracted)], "second").unwrap();
+    assert_eq!(store.retracted(&all).unwrap(), [id("1")]);
+    assert!(matches!(store.reinstate(&all, " "), Err(Error::Input(_))));
+    let log = store.audit(Some(&id("0")), 9).unwrap();
+    assert_eq!((log[0].verb.as_str(), log[0].reason.as_str()), ("reinstate", "each was looked into"));
+}
+
+#[test]
 fn every_verb_counts_what_it_changed_and_logs_it() {
     let home = Home::new();
     let mut store = home.open();
