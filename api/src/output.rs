@@ -81,10 +81,55 @@ impl Output {
 
     /// The last words of a command that failed.
     pub(crate) fn error(&self, error: &anyhow::Error) {
+        let error = told(error);
         if self.json {
-            let _ = self.json(&serde_json::json!({ "error": format!("{error:#}") }));
+            let _ = self.json(&serde_json::json!({ "error": error }));
         }
         let mut err = AutoStream::new(std::io::stderr(), self.color);
-        let _ = writeln!(err, "{ERROR}error:{ERROR:#} {error:#}");
+        let _ = writeln!(err, "{ERROR}error:{ERROR:#} {error}");
+    }
+}
+
+/// An error with its causes, each told once: some errors tell their cause themselves.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    error.chain().skip(1).fold(error.to_string(), |told, cause| {
+        let cause = cause.to_string();
+        if told.ends_with(&cause) { told } else { format!("{told}: {cause}") }
+    })
+}
+
+/// `text` in at most `most` characters, for lists that people read.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use anyhow::Context;
+
+    use super::*;
+
+    #[test]
+    fn each_cause_is_told_once() {
+        let missing = || corpus::Error::File {
+            action: "open",
+            path: "x.jsonl".into(),
+            source: io::Error::new(io::ErrorKind::NotFound, "it is not there"),
+        };
+        assert_eq!(told(&missing().into()), "cannot open x.jsonl: it is not there");
+        let wrapped = Err::<(), _>(missing()).context("nothing was added").unwrap_err();
+        assert_eq!(told(&wrapped), "nothing was added: cannot open x.jsonl: it is not there");
+        assert_eq!(told(&anyhow::anyhow!("alone")), "alone");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(cut("Müller", 6), "Müller");
+        assert_eq!(cut("Mü ller", 3), "Mü…");
     }
 }

@@ -46,6 +46,10 @@ pub struct Document {
     /// Known of a document on its way in, and not stored.
     #[serde(skip)]
     pub concealed: usize,
+    /// The file it was read from, where its id comes of that file's name, so that another file can have the same. Kept,
+    /// so that a document that is replaced by another file's is told of; no part of what the source says.
+    #[serde(skip)]
+    pub origin: Option<String>,
 }
 
 /// Names of the work elsewhere.
@@ -189,6 +193,7 @@ impl Builder {
                 status: Status::Ok,
                 level: Level::Unclassified,
                 concealed: crate::text::concealed(title),
+                origin: None,
             },
         }
     }

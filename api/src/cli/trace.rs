@@ -11,7 +11,10 @@ use serde_json::json;
 use super::Outcome;
 use super::answer::show_answer;
 use crate::home::Home;
-use crate::output::{FAINT, LABEL, Output, STRONG};
+use crate::output::{FAINT, LABEL, Output, STRONG, cut};
+
+/// Characters of a question in a list; `show` and --json have it whole.
+const QUESTION_SHOWN: usize = 160;
 
 /// What can be done with stored answers.
 #[derive(Debug, Subcommand)]
@@ -70,7 +73,11 @@ fn list(home: &Home, listing: &TraceListing, output: &Output) -> Result<Outcome>
             let expires = row.expires.as_ref().map(|time| format!(" until {time}")).unwrap_or_default();
             output.line(format!(
                 "{LABEL}{}{LABEL:#}  {} {}  {STRONG}{}{STRONG:#}  {FAINT}{}{expires}{FAINT:#}",
-                row.id, row.created, row.outcome, row.question, row.caller
+                row.id,
+                row.created,
+                row.outcome,
+                cut(&row.question, QUESTION_SHOWN),
+                row.caller
             ))?;
         }
     }
@@ -105,6 +112,7 @@ fn erase(home: &Home, which: Which, output: &Output) -> Result<Outcome> {
         Which { before: Some(before), .. } => Erase::Before(before),
         Which { id: None, caller: None, before: None } => bail!("name a trace, --caller or --before"),
     };
+    home.migrate()?;
     if home.is_empty()? {
         bail!("no documents and no answers in this home yet: name another with --home DIR");
     }
@@ -112,7 +120,6 @@ fn erase(home: &Home, which: Which, output: &Output) -> Result<Outcome> {
     if output.is_json() {
         output.json(&json!({ "erased": erased }))?;
     } else {
-    home.migrate()?;
         output.line(format!("{erased} answers erased"))?;
     }
     Ok(if erased == 0 { Outcome::Nothing } else { Outcome::Done })

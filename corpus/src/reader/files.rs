@@ -27,6 +27,15 @@ pub(super) struct Place {
     pub(super) bytes: u64,
 }
 
+impl Place {
+    /// The file in its one spelling, with the entry's name after it for an archive; none for what lies in no file.
+    pub(super) fn origin(&self) -> Option<String> {
+        let path = fs::canonicalize(&self.path).ok()?;
+        let entry = self.name.strip_prefix(&*self.path.to_string_lossy()).unwrap_or_default();
+        Some(format!("{}{entry}", path.display()))
+    }
+}
+
 /// The place of a single file.
 pub(super) fn single(path: &Path) -> io::Result<Place> {
     let bytes = fs::metadata(path)?.len();

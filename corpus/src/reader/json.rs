@@ -1,5 +1,8 @@
 //! JSON rows: one object a line, fields by dotted path, values as the text they stand for.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use serde_json::{Map, Value};
 
 use super::input::Input;
@@ -10,19 +13,32 @@ use crate::Document;
 /// One JSON object.
 pub(super) type Row = Map<String, Value>;
 
-/// Reads `input` line by line; a line that is no object, or that `document` refuses, is rejected.
+/// Reads `input` line by line; a line that is no object, or that `document` refuses, is rejected, and so is one whose
+/// document an earlier line of the file is, in the same version: which of the two was meant, nobody can tell.
 pub(super) fn rows(input: Input, document: impl Fn(&Row) -> Result<Document, String>) -> impl Iterator<Item = Item> {
     let mut lines = Lines::new(input);
+    let mut seen = HashSet::new();
     std::iter::from_fn(move || {
         let parsed = match lines.next()? {
             Err(rejected) => return Some(Err(rejected)),
-            Ok(line) => parse(line).and_then(|row| document(&row)),
+            Ok(line) => parse(line).and_then(|row| document(&row)).and_then(|document| {
+                let is_new = seen.insert(fold(&document));
+                let twice = || format!("an earlier record of this file has the same id, `{}`", document.id);
+                if is_new { Ok(document) } else { Err(twice()) }
+            }),
         };
         Some(match parsed {
             Ok(document) => Ok(Record::Document(Box::new(document))),
             Err(reason) => Err(lines.reject(reason)),
         })
     })
+}
+
+/// A document's id and version in little room: a file can hold many millions.
+fn fold(document: &Document) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (document.id.as_str(), document.version).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The object that `bytes` hold, or why there is none.

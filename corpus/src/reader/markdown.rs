@@ -35,7 +35,9 @@ fn read(mut input: Input, source: &str) -> Result<Document, Rejected> {
         .map_err(|error| reject(format!("byte {}", error.valid_up_to()), "invalid UTF-8".to_owned()))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parsed = if is_plain { plain(text, &place.stem, source) } else { document(text, &place.stem, source) };
-    parsed.map_err(|reason| reject("byte 0".to_owned(), reason))
+    let mut document = parsed.map_err(|reason| reject("byte 0".to_owned(), reason))?;
+    document.origin = place.origin();
+    Ok(document)
 }
 
 fn plain(text: &str, stem: &str, source: &str) -> Result<Document, String> {

@@ -50,10 +50,18 @@ pub(super) struct Facts<'a> {
     publication_types: Cow<'a, [String]>,
     mesh: Cow<'a, [String]>,
     corrections: Cow<'a, [Correction]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    origin: Option<Cow<'a, str>>,
 }
 
 impl<'a> Facts<'a> {
+    /// All of them.
     pub(super) fn of(document: &'a Document) -> Self {
+        Self { origin: document.origin.as_deref().map(Cow::Borrowed), ..Self::said(document) }
+    }
+
+    /// Those that the source says: the same wherever the document was read.
+    pub(super) fn said(document: &'a Document) -> Self {
         Self {
             identifiers: Cow::Borrowed(&document.identifiers),
             journal: document.journal.as_deref().map(Cow::Borrowed),
@@ -62,6 +70,7 @@ impl<'a> Facts<'a> {
             publication_types: Cow::Borrowed(&document.publication_types),
             mesh: Cow::Borrowed(&document.mesh),
             corrections: Cow::Borrowed(&document.corrections),
+            origin: None,
         }
     }
 }
@@ -111,7 +120,12 @@ impl Cards {
             standing: named(row, 5)?,
             collections,
         };
-        Ok((card, Rest { language: facts.language.map(Cow::into_owned), corrections: facts.corrections.into_owned() }))
+        let rest = Rest {
+            language: facts.language.map(Cow::into_owned),
+            corrections: facts.corrections.into_owned(),
+            origin: facts.origin.map(Cow::into_owned),
+        };
+        Ok((card, rest))
     }
 }
 
@@ -120,6 +134,7 @@ impl Cards {
 pub(super) struct Rest {
     pub(super) language: Option<String>,
     pub(super) corrections: Vec<Correction>,
+    pub(super) origin: Option<String>,
 }
 
 /// Reads a value that is stored by its name.

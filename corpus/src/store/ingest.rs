@@ -25,6 +25,8 @@ const BATCH_BYTES: usize = 16 << 20;
 const SCREENED_AT_ONCE: usize = 64;
 /// Who acts in the audit log when a document is put in quarantine on its way in.
 const SCREENING: &str = "screening";
+/// Replacements by another file that one run tells of; more are counted.
+const MOVES_TOLD: u64 = 20;
 /// Rejects kept of one run; more are counted only, since a file of the wrong kind can hold any number.
 const REJECTS_KEPT: u64 = 100_000;
 
@@ -36,6 +38,8 @@ pub struct Ingested {
     /// Documents replaced by a newer version or by other content of the same version, and documents
     /// their source had deleted and now brings again.
     pub updated: u64,
+    /// Of the updated, those that were read from another file before: see [`Document::origin`](crate::Document::origin).
+    pub moved: u64,
     /// Documents the home has just so.
     pub unchanged: u64,
     /// Records older than what the home has.
@@ -305,8 +309,11 @@ impl Writer<'_, '_> {
         if let Some((status, _)) = self.rulings.of(&self.write.tx, &new.names)? {
             entry.verdict.hear_registry(status);
         }
+        let moved = self.elsewhere(entry.number, new)?;
         let (verb, reason) = if before.deleted {
             ("restore", "its source brings it again")
+        } else if let Some(moved) = &moved {
+            ("update", moved.as_str())
         } else {
             ("update", "its source brings other content")
         };
@@ -318,8 +325,22 @@ impl Writer<'_, '_> {
         new.replace(self.write, entry.number, run)?;
         (entry.version, entry.content, entry.chunks) = (new.document.version, new.content, new.chunks.len() as u32);
         self.done.updated += 1;
+        self.done.moved += u64::from(moved.is_some());
         self.done.chunks += u64::from(entry.chunks);
         Ok(())
+    }
+
+    /// From which file to which a document's text changes, where that is not one.
+    fn elsewhere(&self, number: i64, new: &Prepared) -> Result<Option<String>> {
+        let Some(now) = &new.document.origin else { return Ok(None) };
+        let sql = "SELECT facts ->> '$.origin' FROM documents WHERE number = ?";
+        let was: Option<String> = self.write.tx.prepare_cached(sql)?.query_row([number], |row| row.get(0))?;
+        Ok(was.filter(|was| was != now).map(|was| {
+            if self.done.moved < MOVES_TOLD {
+                tracing::warn!("`{}` was read from {was} and is replaced by {now}", new.document.id);
+            }
+            format!("its text was read from {was}, and is now from {now}")
+        }))
     }
 
     /// Puts a document in quarantine whose new text reads like an injection, unless it is set aside already.

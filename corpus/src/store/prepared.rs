@@ -29,7 +29,7 @@ impl Prepared {
         let chunks = chunk(&document);
         let facts = json(&Facts::of(&document));
         let sections = json(&document.sections);
-        let content = content(&document, &chunks, &facts, &sections);
+        let content = content(&document, &chunks, &json(&Facts::said(&document)), &sections);
         Self { names: Names::of(&document.identifiers), document, chunks, content, facts, sections, suspicion: None }
     }
 

@@ -60,6 +60,7 @@ impl Store {
                         status: card.status,
                         level: card.level,
                         concealed: 0,
+                        origin: rest.origin,
                     },
                     standing: card.standing,
                     collections: card.collections,

@@ -59,12 +59,18 @@ struct Summary {
 pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
     let options = Options { format: args.format.0, map: args.map.clone(), source: None };
     let mut store = home.store()?;
-    let mut kept = 0;
+    let (mut kept, mut rejected) = (0, 0);
     for path in &args.paths {
         let collection = args.collection.clone().unwrap_or_else(|| collection_of(path));
         let summary = add(&mut store, path, &collection, &options, args.trust)?;
-        kept += summary.counts.added + summary.counts.updated + summary.counts.unchanged + summary.counts.deleted;
+        let Ingested { added, updated, unchanged, ignored, deleted, .. } = summary.counts;
+        kept += added + updated + unchanged + ignored + deleted;
+        rejected += summary.counts.rejected;
         show(&summary, output)?;
+    }
+    if kept == 0 && rejected == 0 {
+        let paths: Vec<_> = args.paths.iter().map(|path| path.display().to_string()).collect();
+        bail!("no record was found in {}: name files that hold some", paths.join(", "));
     }
     if kept == 0 {
         bail!("nothing could be kept: see `anamnesis corpus rejected` for file, position and reason");
@@ -123,6 +129,14 @@ fn show(summary: &Summary, output: &Output) -> Result<()> {
             "{} read like instructions to whoever answers from them and stand in quarantine: look with `anamnesis corpus list \
              --standing quarantined`, then `corpus restore` what is honest",
             counts.quarantined
+        ));
+    }
+    if counts.moved > 0 {
+        output.note(format!(
+            "{} replaced what another file had given under the same id: where both are works of their own, give each an id in \
+             its front matter (`id: NAME` between two lines `---`) or a folder of another name, and add both again; \
+             `anamnesis corpus log` names the files",
+            counts.moved
         ));
     }
     for (reason, count) in reasons.iter().take(5) {
