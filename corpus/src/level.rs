@@ -1,4 +1,6 @@
-//! Evidence level: how strong a *kind* of study a document is, from its publication types.
+//! Evidence level: how strong a *kind* of study a document is, from its publication types, or else from its title.
+
+mod title;
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +51,13 @@ impl Level {
             .filter_map(|name| Self::from_publication_type(name.as_ref()))
             .min_by_key(|level| *level as u8)
             .unwrap_or_default()
+    }
+
+    /// The level that `title` says in plain words (`a randomised controlled trial`, `systematic review`, `cohort study`,
+    /// `case report`), for a document whose source names no study design. Of 50 such titles of trial reports and abstracts
+    /// that were read 47 were of the design that they were taken for; the others report on data of one.
+    pub fn from_title(title: &str) -> Self {
+        title::level(title).unwrap_or_default()
     }
 
     fn from_publication_type(name: &str) -> Option<Self> {

@@ -7,7 +7,7 @@ use super::names::Names;
 use super::verdict::Verdict;
 use super::write::{Content, Write};
 use crate::chunk::chunk;
-use crate::{Chunk, Document, Result, Status, injection};
+use crate::{Chunk, Document, Level, Result, Status, injection};
 
 /// A document with its chunks, its hash and its JSON columns.
 #[derive(Debug)]
@@ -26,6 +26,9 @@ impl Prepared {
     pub(super) fn new(mut document: Document) -> Self {
         // the graver of what its reader found and what the record says, whatever form it came in
         document.status = document.status.max(Status::of_record(&document));
+        if document.level == Level::Unclassified {
+            document.level = Level::from_title(&document.title);
+        }
         let chunks = chunk(&document);
         let facts = json(&Facts::of(&document));
         let sections = json(&document.sections);
