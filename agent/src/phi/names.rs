@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::words::{CARE, EPONYMS, GIVEN, STOP};
+use super::words::{ACTS, CARE, EPONYMS, GIVEN, NOUNS, PLACES, STOP};
 use super::{Identifier, Kind, around, has_any, has_word, pattern};
 
 struct Patterns {
@@ -24,7 +24,7 @@ static PATTERNS: LazyLock<Patterns> = LazyLock::new(|| {
     let name = format!(r"{WORD}(?:,? (?:(?:de|da|van|von|der|la|bin|al|el) )*(?:[A-Z]\.|{WORD})){{0,3}}");
     Patterns {
         titled: pattern(&format!(
-            r"\b(?:Mr|Mrs|Ms|Miss|Mx)\b\.? ((?-u:[A-Z]\. )?{name}|(?:[A-Z]\. ?)+)|\b(?:mr|mrs|ms)\.? ([a-z]{{2,}}(?: [a-z]{{2,}})?)"
+            r"\b(?:Mr|Mrs|Ms|Miss|Mx|Herrn?|Frau|Monsieur|Madame|Mme|Señora?|Signora?)\b\.? (?:(?:Dr|Prof)\b\.? )*((?-u:[A-Z]\. )?{name}|(?:[A-Z]\. ?)+)|\b(?:mr|mrs|ms)\.? ([a-z]{{2,}}(?: [a-z]{{2,}})?)"
         )),
         clinician: pattern(&format!(r"\b(?:Dr|Doctor|Prof|Professor|Nurse)\b\.? ({name})")),
         introduced: pattern(&format!(
@@ -99,6 +99,12 @@ pub(super) fn find(text: &str, found: &mut Vec<Identifier>) {
             && is_told(text, rest.end())
         {
             push(text, first.start()..rest.end());
+        } else if first.as_str().starts_with(char::is_uppercase)
+            && is_plain(first.as_str())
+            && !is_noun(first.as_str())
+            && is_subject(text, hit.get(0).map_or(0, |whole| whole.start()), first.end())
+        {
+            push(text, first.range());
         }
     }
     for hit in patterns.pair.find_iter(text) {
@@ -107,7 +113,16 @@ pub(super) fn find(text: &str, found: &mut Vec<Identifier>) {
         let is_known = is_given(first) && words > 1 && (is_told(text, hit.end()) || is_cared(text, hit.start()));
         // a name that is in no list, where what follows leaves little doubt
         let is_described = (2..=3).contains(&words) && is_plain(hit.as_str()) && is_introduced(text, hit.end());
-        if is_known || is_described {
+        // Smith, John, 61M
+        let second = hit.as_str().split_once(", ").map(|(_, rest)| rest.split([' ', ',']).next().unwrap_or_default());
+        let is_reversed = second.is_some_and(is_given) && is_told(text, hit.end());
+        // gout in John Smith
+        let is_afflicted = (2..=3).contains(&words)
+            && is_given(first)
+            && before(text, hit.start()).ends_with(" in")
+            && is_plain(hit.as_str())
+            && !hit.as_str().split([' ', ',']).any(is_place);
+        if is_known || is_described || is_reversed || is_afflicted {
             push(text, hit.range());
         }
     }
@@ -145,6 +160,27 @@ fn is_told(text: &str, end: usize) -> bool {
     ]
     .iter()
     .any(|word| rest.starts_with(word))
+}
+
+/// Whether `Patient` with a capital, or `my patient`, stands at `start` and a verb said of persons at `end`.
+fn is_subject(text: &str, start: usize, end: usize) -> bool {
+    let is_person = text[start..].starts_with(['P', 'C', 'R']) || text[start..].starts_with("my ");
+    let rest = after(text, end);
+    let verb = rest.strip_prefix(' ').and_then(|rest| rest.split([' ', ',', '.', '?']).next());
+    is_person && (verb.is_some_and(|verb| ACTS.contains(verb)) || is_introduced(text, end))
+}
+
+/// Whether a word is what `patient` stands before in a title, and nobody's name.
+fn is_noun(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    let suffixes = ["tion", "sion", "ment", "ness", "ity", "ship", "ics", "ism", "sis"];
+    NOUNS.contains(lower.as_str()) || suffixes.iter().any(|suffix| lower.ends_with(suffix))
+}
+
+/// Whether a word is of a place, a house or a journal that is named as somebody could be.
+fn is_place(word: &str) -> bool {
+    let lower = word.to_lowercase();
+    PLACES.contains(lower.as_str()) || EPONYMS.contains(lower.as_str())
 }
 
 /// Whether an age in years and what is so old, a birth or a record follows in apposition.

@@ -26,6 +26,7 @@ const NAMES: [&str; 16] = [
     "Ingrid Lindqvist",
     "Wei Zhang",
 ];
+const SURNAMES: [&str; 6] = ["Smith", "Müller", "Okafor", "O'Brien", "Schmidt", "Al-Sayed"];
 const DATES: [&str; 8] = [
     "03/12/1961",
     "1961-03-12",
@@ -54,7 +55,7 @@ const NHS: [&str; 4] = ["943 476 5919", "943-476-5919", "450 557 7104", "401 023
 /// A sentence around `{}`, what may stand there, and what it is.
 type Template = (&'static str, &'static [&'static str], Kind);
 
-const TEMPLATES: [Template; 58] = [
+const TEMPLATES: [Template; 65] = [
     ("Patient named {}, which statin is safest?", &NAMES, Kind::Name),
     ("Mr. {} has gout; is allopurinol safe?", &NAMES, Kind::Name),
     ("Mrs {} takes warfarin. May she have ibuprofen?", &NAMES, Kind::Name),
@@ -68,6 +69,13 @@ const TEMPLATES: [Template; 58] = [
     ("The patient saw Dr {} and was prescribed statins. Why?", &NAMES, Kind::Name),
     ("What about patient John {}?", &["Doe", "Miller", "Okafor", "Tanaka"], Kind::Name),
     ("mr {} has a cough, what next?", &["smith", "miller", "jones", "patel"], Kind::Name),
+    ("Patient {} has gout. Is allopurinol safe?", &SURNAMES, Kind::Name),
+    ("Patient {} takes warfarin; which antibiotic may be given?", &SURNAMES, Kind::Name),
+    ("Herr {} hat Gicht: is allopurinol safe?", &SURNAMES, Kind::Name),
+    ("Frau {} aged 45 asks about statins.", &SURNAMES, Kind::Name),
+    ("Which drug is first-line for gout in {}?", &["John Smith", "Maria Garcia", "Thomas Müller"], Kind::Name),
+    ("{}, 61M, gout: is colchicine safe?", &["Smith, John", "Garcia, Maria", "O'Brien, William"], Kind::Name),
+    ("{}, 45-year-old: is a statin indicated?", &["Smith, John", "Okafor, Grace"], Kind::Name),
     ("my wife {} has migraine; is zolmitriptan safe?", &["Maria", "Susan", "Emma", "Fatima"], Kind::Name),
     ("DOB {}: is shingles vaccine due?", &DATES, Kind::Date),
     ("The patient was born on {} and has angina.", &DATES, Kind::Date),
@@ -168,6 +176,12 @@ fn medicine_is_no_identifier() {
         "Is EC 3.4.21.5 thrombin? What of rs1801133, NCT01234567, PMID 12345678 and 10.1000/182?",
         "See https://doi.org/10.1056/NEJMoa1200303 and https://pubmed.ncbi.nlm.nih.gov/123/",
         "What is MS? Are MS Patients at risk?",
+        "Is gout more common in Crohn disease, in Hodgkin Lymphoma or in Paget disease of bone?",
+        "Patient Health Questionnaire has nine items. Patient Satisfaction has grown. Patient Education was given.",
+        "In this patient Metformin has caused acidosis; what next? Patient Blood Management is what?",
+        "What was found in Henry Ford Hospital, in Victoria Australia, in Alice Springs and in San Jose California?",
+        "A guideline [erratum appears in Ann Intern Med. 2007 Feb 6] on Patient Adherence has appeared.",
+        "Is rituximab used in Wegener Granulomatosis and in Thomas Jefferson University cohorts?",
         "What did Dr Snow's map of cholera show in 1854?",
         "In 2019 a trial of 1234567 people; p = 0.05; ratio 1:2:3:4:5; 555 of 3344; T4 1234.",
         "What is the Dukes classification? And Mark the difference between Grace and TIMI scores.",

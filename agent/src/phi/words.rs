@@ -42,6 +42,37 @@ pub(super) static EPONYMS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     )
 });
 
+/// What a person does or is, where a name stands before it.
+pub(super) static ACTS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    words(
+        "asks came complains denies developed feels gets got had has is lives needs presented presents received receives \
+         refuses reports says suffers takes told took uses wants was weighs",
+    )
+});
+
+/// Nouns that `patient` stands before with a capital in titles and headings.
+pub(super) static NOUNS: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    words(
+        "acceptance access adequacy adherence advocacy advocate advocates age autonomy blood breathing burden \
+         characteristics choice compliance controlled counseling counselling data experience experiences factors flow group \
+         groups handling handoff handover history influence literacy load mix monitoring navigator numbers nursing outcome \
+         outcomes panel performance perspective perspectives portal portals positioning preference preferences privacy \
+         profile recall record records registries registry rights risk sample screening sex simulator simulators specific \
+         status summary teaching training transfer transport trust values volume volumes weight",
+    )
+});
+
+/// Places, houses and journals that bear what can be a given name, and what stands behind it there.
+pub(super) static PLACES: LazyLock<HashSet<&str>> = LazyLock::new(|| {
+    words(
+        "africa alice america ann asia australia beach california canada carolina cancer center centre charlotte children's city \
+         clinic cohort college country county dakota district east england europe foundation francis general grace health \
+         heart hospitals house institute institution island islands jose laboratory land medical memorial national north park \
+         province region registry river saint san santa school south springs state states study town trust valley victoria \
+         virginia wales west",
+    )
+});
+
 /// Words that say that a patient is spoken of, so that a clinician's name leads to one.
 pub(super) static CARE: LazyLock<HashSet<&str>> = LazyLock::new(|| {
     words(
