@@ -46,7 +46,7 @@ struct Cli {
     /// When to use colour
     #[arg(long, value_name = "WHEN", value_enum, default_value_t = Color::Auto, global = true)]
     color: Color,
-    /// Log more on standard error (-v info, -vv debug)
+    /// Log more on standard error (-v info, -vv debug, which logs a service's questions without identifiers)
     #[arg(short, long, action = ArgAction::Count, global = true)]
     verbose: u8,
     #[command(subcommand)]

@@ -1,6 +1,7 @@
 //! Who answers: `--policy` and what goes with it, the same wherever a question is asked.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use agent::Policy;
 use agent::model::{self, Sampling};
@@ -66,6 +67,17 @@ impl PolicyArgs {
         };
         let _bar = Progress::spinner("loading the model");
         Ok(Box::new(Local::open(&dir, &options)?))
+    }
+
+    /// Whether the endpoint that is named answers within `time`: a remark where it answers and has no such model. Policies of
+    /// this machine have none.
+    pub(crate) fn reach(&self, time: Duration) -> Result<Option<String>> {
+        if !self.policy.starts_with("openai:") {
+            return Ok(None);
+        }
+        let policy = OpenAi::new(&self.policy, std::env::var("OPENAI_API_KEY").ok())?;
+        let is_there = policy.reach(time)?;
+        Ok((!is_there).then(|| "answers, and lists no model of that name".to_owned()))
     }
 
     /// Whether a language model writes, whose words may be shown as they come.

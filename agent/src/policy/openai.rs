@@ -9,6 +9,7 @@
 mod chunk;
 mod endpoint;
 mod exchange;
+mod probe;
 mod sse;
 
 use std::ops::ControlFlow;

@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// Print an example of such a file, with a comment on every key
     #[arg(long)]
     print_config: bool,
-    /// Do not serve: tell whether configuration, keys, index, policy and address are in order
+    /// Do not serve: tell whether configuration, keys, privacy, index, policy, judge and address are in order
     #[arg(long, conflicts_with = "print_config")]
     check: bool,
     #[command(flatten)]
@@ -153,8 +153,15 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     let answering = Answering { policy, review, phi: args.phi.handling, keep: args.access.keep_traces };
     server::serve(home, answering, &settings, |address| {
         let url = format!("{scheme}://{address}");
+        let told = format!("listening on {url}");
+        let line = match args.log {
+            LogFormat::Text => told,
+            LogFormat::Json => {
+                json!({ "timestamp": Timestamp::now(), "level": "INFO", "message": told, "url": url }).to_string()
+            }
+        };
         // whoever started it may have closed standard error: the service goes on
-        let _ = writeln!(std::io::stderr(), "listening on {url}");
+        let _ = writeln!(std::io::stderr(), "{line}");
         if output.is_json() { output.json(&json!({ "listening": url })) } else { Ok(()) }
     })?;
     Ok(Outcome::Done)

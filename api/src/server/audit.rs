@@ -1,6 +1,6 @@
 //! [`AuditLog`]: `audit.jsonl` of the home, a line for each request that changed something or was refused.
 //!
-//! Who, when, which route and how it ended; never a question, a key or a path as the client wrote it.
+//! Who, from which address, when, which route and how it ended; never a question, a key or a path as the client wrote it.
 //! One thread appends what waits, in one write, and syncs it to disk before it waits again: a line is on
 //! disk a moment after its response, and a kill loses at most what was answered in that moment. When
 //! lines come faster than the disk takes them, when it is full, or when somebody without a key is refused
@@ -8,6 +8,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::net::IpAddr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +19,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use axum::http::Method;
-use jiff::Timestamp;
 use corpus::store::private_folder;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::limits::Bucket;
@@ -46,6 +47,9 @@ pub(super) struct Line {
     time: Timestamp,
     request: String,
     caller: String,
+    /// Where the request came from, as a trusted proxy says or the connection itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
     method: String,
     route: String,
     status: u16,
@@ -64,7 +68,7 @@ fn is_zero(count: &u64) -> bool {
 impl Line {
     pub(super) fn new(
         request: &str,
-        caller: &str,
+        (caller, address): (&str, Option<IpAddr>),
         method: &Method,
         route: &str,
         status: u16,
@@ -76,6 +80,7 @@ impl Line {
             time: Timestamp::now(),
             request: request.to_owned(),
             caller: caller.to_owned(),
+            address,
             method: method.to_owned(),
             route: route.to_owned(),
             status,
@@ -246,7 +251,7 @@ mod tests {
     const KEEP: Room = Room { bytes: 1_000, files: 3 };
 
     fn line(caller: &str, request: u32) -> Line {
-        Line::new(&request.to_string(), caller, &Method::POST, "/v1/documents", 200, None)
+        Line::new(&request.to_string(), (caller, None), &Method::POST, "/v1/documents", 200, None)
     }
 
     fn read(path: &Path) -> Vec<serde_json::Value> {

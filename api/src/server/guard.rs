@@ -1,6 +1,7 @@
 //! What every request passes on its way in and out: an id, the check of `Host` and `Origin`, who asks and
 //! whether they may, the envelope around errors, headers for browsers, one line in the log, the numbers.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -106,21 +107,23 @@ struct Account {
     method: Method,
     route: String,
     caller: Option<Caller>,
+    address: Option<IpAddr>,
     effect: Effect,
     outcome: Outcome,
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let Self { door, started, span, id, method, route, caller, effect, outcome } = self;
+        let Self { door, started, span, id, method, route, caller, address, effect, outcome } = self;
         let Outcome { said, status, code, is_refusal } = *outcome;
         let took = started.elapsed();
         telemetry::answered(span, method, route, status, code, caller.as_ref().map(|who| who.name.as_str()));
         let (caller, ms) = (caller.as_ref().map_or("-", |caller| &caller.name), took.as_secs_f64() * 1e3);
-        tracing::info!(parent: &*span, %method, route, caller, status, ms, "{said}");
+        let from = address.map(tracing::field::display);
+        tracing::info!(parent: &*span, %method, route, caller, address = from, status, ms, "{said}");
         door.service.metrics.answered(route, status, code, took);
         if *effect == Effect::Changes || is_refusal {
-            door.audit.write(Line::new(&id.0, caller, method, route, status, code));
+            door.audit.write(Line::new(&id.0, (caller, *address), method, route, status, code));
         }
     }
 }
@@ -136,6 +139,7 @@ pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, n
         method: request.method().clone(),
         route: request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str).to_owned(),
         caller: None,
+        address: peer(&request).map(|peer| door.names.client(peer, request.headers())),
         effect: Effect::Reads,
         outcome: Outcome::LEFT,
         id: id.clone(),

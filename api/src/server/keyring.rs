@@ -96,22 +96,25 @@ impl Keyring {
         };
         let hash = KeyHash::of(presented(headers).map_err(Refusal::of)?);
         let now = Instant::now();
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Err(wait) = failures.hear(address, hash, now) {
-            let message = "too many wrong keys came from this address: wait before you try again";
-            return Err(Refusal {
-                retry_after: Some(wait),
-                ..Refusal::of(ApiError::new(Code::TooManyAttempts, message))
-            });
-        }
         let entry = known.get(&hash).filter(|entry| entry.expires.is_none_or(|end| end > Timestamp::now()));
+        // a right key passes whatever else comes from its address: 256 random bits are guessed by nobody, and one
+        // misled client must not shut out all that share its address
         let Some(entry) = entry else {
-            failures.wrong(address, hash, now);
-            let message = "this key is not known here, or it expired or was revoked: ask whoever runs this service";
-            return Err(Refusal::of(ApiError::new(Code::Unauthenticated, message)));
+            let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            return Err(match failures.wrong(address, now) {
+                Ok(()) => Refusal::of(ApiError::new(
+                    Code::Unauthenticated,
+                    "this key is not known here, or it expired or was revoked: ask whoever runs this service",
+                )),
+                Err(wait) => Refusal {
+                    retry_after: Some(wait),
+                    ..Refusal::of(ApiError::new(
+                        Code::TooManyAttempts,
+                        "too many wrong keys came from this address: wait before you try again",
+                    ))
+                },
+            });
         };
-        failures.right(address, hash, now);
-        drop(failures);
         self.take(entry, hash, 1, now)?;
         Ok(entry.caller.clone())
     }

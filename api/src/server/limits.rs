@@ -4,13 +4,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::{Duration, Instant};
 
-use crate::keys::KeyHash;
-
 const MINUTE: f64 = 60.0;
 /// Addresses remembered at once.
 const MOST_ADDRESSES: usize = 4_096;
-/// Keys remembered of one address.
-const MOST_KEYS: usize = 64;
 
 /// What may be taken so many times a minute, and all of a minute's at once.
 #[derive(Clone, Copy, Debug)]
@@ -61,18 +57,11 @@ impl Bucket {
     }
 }
 
-/// Failed attempts by address. Who guesses is soon not even heard; keys that were right from that address
-/// before are, so that one misled client does not lock out all that share its address.
+/// Failed attempts by address: who guesses is soon told to wait.
 #[derive(Debug)]
 pub(super) struct Failures {
     a_minute: u32,
-    addresses: HashMap<IpAddr, Address>,
-}
-
-#[derive(Debug)]
-struct Address {
-    bucket: Bucket,
-    known: Vec<KeyHash>,
+    addresses: HashMap<IpAddr, Bucket>,
 }
 
 impl Failures {
@@ -81,53 +70,26 @@ impl Failures {
         Self { a_minute, addresses: HashMap::new() }
     }
 
-    /// Whether a key from `address` is looked at.
+    /// Counts a wrong key from `address`.
     ///
     /// # Errors
-    /// How long to wait, when it is not.
-    pub(super) fn hear(&mut self, address: IpAddr, key: KeyHash, now: Instant) -> Result<(), Duration> {
+    /// How long to wait, when there were too many.
+    pub(super) fn wrong(&mut self, address: IpAddr, now: Instant) -> Result<(), Duration> {
         let a_minute = self.a_minute;
-        let Some(entry) = self.addresses.get(&network(address)) else { return Ok(()) };
-        if entry.known.contains(&key) {
-            return Ok(());
-        }
-        let mut then = entry.bucket;
-        then.take(a_minute, now)
+        self.bucket(address, now).take(a_minute, now)
     }
 
-    /// Counts a wrong key.
-    pub(super) fn wrong(&mut self, address: IpAddr, key: KeyHash, now: Instant) {
-        let a_minute = self.a_minute;
-        let entry = self.entry(address, now);
-        entry.known.retain(|known| *known != key);
-        // a bucket that is empty already has nothing to say
-        let _ = entry.bucket.take(a_minute, now);
-    }
-
-    /// Remembers a right key.
-    pub(super) fn right(&mut self, address: IpAddr, key: KeyHash, now: Instant) {
-        let entry = self.entry(address, now);
-        if !entry.known.contains(&key) {
-            if entry.known.len() >= MOST_KEYS {
-                entry.known.remove(0);
-            }
-            entry.known.push(key);
-        }
-    }
-
-    fn entry(&mut self, address: IpAddr, now: Instant) -> &mut Address {
-        let address = network(address);
+    fn bucket(&mut self, address: IpAddr, now: Instant) -> &mut Bucket {
+        let (address, a_minute) = (network(address), self.a_minute);
         if self.addresses.len() >= MOST_ADDRESSES && !self.addresses.contains_key(&address) {
-            let a_minute = self.a_minute;
-            self.addresses.retain(|_, entry| !entry.bucket.is_full(a_minute, now));
+            self.addresses.retain(|_, bucket| !bucket.is_full(a_minute, now));
             // all of them guess: the one that guessed longest ago is forgotten
-            let oldest = self.addresses.iter().min_by_key(|(_, entry)| entry.bucket.at).map(|(address, _)| *address);
+            let oldest = self.addresses.iter().min_by_key(|(_, bucket)| bucket.at).map(|(address, _)| *address);
             if let Some(oldest) = oldest.filter(|_| self.addresses.len() >= MOST_ADDRESSES) {
                 self.addresses.remove(&oldest);
             }
         }
-        let bucket = Bucket::full(self.a_minute, now);
-        self.addresses.entry(address).or_insert_with(|| Address { bucket, known: Vec::new() })
+        self.addresses.entry(address).or_insert_with(|| Bucket::full(a_minute, now))
     }
 }
 
@@ -171,35 +133,29 @@ mod tests {
     }
 
     #[test]
-    fn guesses_are_not_heard_and_known_keys_are() {
+    fn guesses_are_counted_by_address() {
         let start = Instant::now();
         let mut failures = Failures::new(2);
         let [here, there] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse::<IpAddr>().unwrap());
-        let [known, wrong, new] = ["a", "b", "c"].map(KeyHash::of);
-        failures.right(here, known, start);
         for _ in 0..2 {
-            assert!(failures.hear(here, wrong, start).is_ok());
-            failures.wrong(here, wrong, start);
+            assert!(failures.wrong(here, start).is_ok());
         }
-        assert!(failures.hear(here, wrong, start).is_err());
-        assert!(failures.hear(here, new, start).is_err(), "nobody hears whether a guess was right");
-        assert!(failures.hear(here, known, start).is_ok());
-        assert!(failures.hear(there, wrong, start).is_ok());
-        assert!(failures.hear(here, new, after(start, 31.0)).is_ok());
-        failures.wrong(here, known, after(start, 31.0));
-        assert!(failures.hear(here, known, after(start, 31.0)).is_err(), "a revoked key is a guess");
+        let wait = failures.wrong(here, start).unwrap_err();
+        assert!((wait.as_secs_f64() - 30.0).abs() < 1e-6, "{wait:?}");
+        assert!(failures.wrong(there, start).is_ok());
+        assert!(failures.wrong(here, after(start, 31.0)).is_ok());
+        assert!(failures.wrong(here, after(start, 31.0)).is_err());
     }
 
     #[test]
     fn a_network_of_version_6_is_one_address_and_memory_is_bounded() {
         let start = Instant::now();
         let mut failures = Failures::new(1);
-        let key = KeyHash::of("a");
-        failures.wrong("2001:db8::1".parse().unwrap(), key, start);
-        assert!(failures.hear("2001:db8::2".parse().unwrap(), key, start).is_err());
-        assert!(failures.hear("2001:db8:0:1::1".parse().unwrap(), key, start).is_ok());
+        assert!(failures.wrong("2001:db8::1".parse().unwrap(), start).is_ok());
+        assert!(failures.wrong("2001:db8::2".parse().unwrap(), start).is_err());
+        assert!(failures.wrong("2001:db8:0:1::1".parse().unwrap(), start).is_ok());
         for n in 0..2 * MOST_ADDRESSES as u32 {
-            failures.wrong(std::net::Ipv4Addr::from_bits(n).into(), key, start);
+            let _ = failures.wrong(std::net::Ipv4Addr::from_bits(n).into(), start);
         }
         assert!(failures.addresses.len() <= MOST_ADDRESSES);
     }

@@ -53,6 +53,7 @@ fn refusals_are_written_down_and_questions_are_not() {
             "{line}"
         );
         assert_eq!(line["code"], response.json()["code"]);
+        assert_eq!(line["address"], "127.0.0.1", "{line}");
         assert!(line["time"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     }
     let path = home.path().join("audit.jsonl");
@@ -96,6 +97,19 @@ fn who_leaves_before_the_answer_is_written_down_all_the_same() {
     eventually("the write goes on", || client.get("/v1/documents/documents:asthma").ok()["standing"] == "quarantined");
     send("/v1/ask", "ana_guess", 10, "").shutdown(Shutdown::Both).unwrap();
     written(401, "-");
+}
+
+#[test]
+fn a_refusal_names_the_client_that_a_trusted_proxy_names() {
+    let home = Home::indexed();
+    key(&home, "ward", &[]);
+    let named = [("x-forwarded-for", "198.51.100.7, 203.0.113.9")];
+    for (args, expect) in [(&["--proxy", "127.0.0.1"][..], "203.0.113.9"), (&[], "127.0.0.1")] {
+        let server = Server::start(&home, args);
+        let response = Client::new(&server).with("ana_guess").send("GET", "/v1/chunks/x", &named, None);
+        assert_eq!((response.status, &line_of(&home, &response)["address"]), (401, &json!(expect)));
+        eventually("the log has it too", || server.log().contains(&format!("address={expect}")));
+    }
 }
 
 #[test]

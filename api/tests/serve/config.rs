@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Output;
 
 use serde_json::Value;
@@ -33,7 +34,7 @@ fn check(home: &Home, args: &[&str]) -> (Option<i32>, Vec<(String, bool, String)
 fn fails(home: &Home, args: &[&str], name: &str, expect: &str) {
     let (code, checks) = check(home, args);
     assert_eq!(code, Some(2), "{checks:?}");
-    assert_eq!(checks.len(), 6, "all are tried: {checks:?}");
+    assert_eq!(checks.len(), 8, "all are tried: {checks:?}");
     for (what, ok, message) in &checks {
         assert_eq!(*ok, what != name, "{what}: {message}");
         assert!(*ok || message.contains(expect), "{message}");
@@ -118,13 +119,21 @@ fn a_check_tries_everything_and_names_what_is_wrong() {
     let any = ["--listen", "127.0.0.1:0"];
     let (code, checks) = check(&home, &any);
     assert_eq!(code, Some(0), "{checks:?}");
-    assert!(checks.iter().all(|(_, ok, _)| *ok) && checks.len() == 6, "{checks:?}");
+    assert!(checks.iter().all(|(_, ok, _)| *ok) && checks.len() == 8, "{checks:?}");
     assert!(!home.path().join("audit.jsonl").try_exists().unwrap(), "a check leaves nothing behind");
 
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     fails(&home, &["--listen", &address], "address", "take another with --listen");
     fails(&home, &["--listen", "127.0.0.1:0", "--policy", "no-such-model"], "policy", "no-such-model");
+    let nobody = "openai:http://127.0.0.1:9/v1#m";
+    fails(&home, &["--listen", "127.0.0.1:0", "--policy", nobody], "policy", "nobody answers");
+    fails(&home, &["--listen", "127.0.0.1:0", "--judge", "no-such-scorer"], "judge", "no-such-scorer");
+    let privacy = || check(&home, &any).1.into_iter().find(|(what, ..)| what == "privacy").unwrap().2;
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(privacy(), "the home is for its owner alone");
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(privacy().contains("chmod go= "), "{}", privacy());
     let (code, checks) = check(&home, &["--listen", "0.0.0.0:0"]);
     assert!(
         code == Some(2)

@@ -118,14 +118,18 @@ impl Server {
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut begun = String::new();
         let address = loop {
             let line = lines.next().expect("the service ended before it listened").unwrap();
-            let address = line.strip_prefix("listening on http://").or(line.strip_prefix("listening on https://"));
-            if let Some(address) = address {
-                break address.replace("0.0.0.0", "127.0.0.1");
+            begun.push_str(&line);
+            begun.push('\n');
+            // a log of JSON has it in a string
+            let address = line.split_once("listening on http://").or(line.split_once("listening on https://"));
+            if let Some((_, address)) = address {
+                break address.split('"').next().unwrap_or_default().replace("0.0.0.0", "127.0.0.1");
             }
         };
-        let log = Arc::new(Mutex::new(String::new()));
+        let log = Arc::new(Mutex::new(begun));
         let sink = Arc::clone(&log);
         thread::spawn(move || {
             for line in lines.map_while(Result::ok) {

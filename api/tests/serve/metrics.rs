@@ -175,6 +175,10 @@ fn a_log_for_programs_names_request_caller_and_route() {
         "{line}"
     );
     assert!(line["timestamp"].is_string() && line["ms"].as_f64().unwrap() > 0.0);
-    assert!(lines.iter().any(|line| line["status"] == 401 && line["caller"] == "-"), "{log}");
+    let refused = lines.iter().find(|line| line["status"] == 401).unwrap();
+    assert_eq!((&refused["caller"], &refused["address"]), (&json!("-"), &json!("127.0.0.1")), "{refused}");
+    let listening = lines.iter().find(|line| line["url"].is_string()).unwrap();
+    assert_eq!((&listening["url"], &listening["level"]), (&json!(server.url("")), &json!("INFO")), "{listening}");
+    assert!(listening["timestamp"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     assert!(!log.contains("etformin") && !log.contains("ana_"), "{log}");
 }

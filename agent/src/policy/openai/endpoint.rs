@@ -1,5 +1,7 @@
 //! [`Endpoint`]: `openai:URL#MODEL`, taken apart.
 
+use std::time::Duration;
+
 use crate::{Error, Result};
 
 /// Where a model is served.
@@ -49,6 +51,25 @@ impl Endpoint {
     /// Where requests go.
     pub(super) fn url(&self) -> String {
         format!("{}/chat/completions{}", self.base, self.query)
+    }
+
+    /// Where its models are listed.
+    pub(super) fn models(&self) -> String {
+        format!("{}/models{}", self.base, self.query)
+    }
+
+    /// Who asks it.
+    pub(super) fn agent(&self, connect: Duration, whole: Duration) -> ureq::Agent {
+        let mut config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            // A redirect could take the key elsewhere.
+            .max_redirects(0)
+            .timeout_connect(Some(connect))
+            .timeout_global(Some(whole));
+        if self.is_local() {
+            config = config.proxy(None);
+        }
+        ureq::Agent::new_with_config(config.build())
     }
 
     /// How it is named to people.

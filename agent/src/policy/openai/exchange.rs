@@ -276,17 +276,9 @@ impl Exchange<'_> {
     /// Sends the request on a thread that reports what it hears.
     fn send(&self, body: Vec<u8>, deadline: Instant) -> Result<Receiver<Heard>> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            // A redirect could take the key elsewhere.
-            .max_redirects(0)
-            .timeout_connect(Some(self.time.connect))
-            .timeout_global(Some(left));
-        if self.endpoint.is_local() {
-            config = config.proxy(None);
-        }
-        let agent = ureq::Agent::new_with_config(config.build());
-        let mut request = agent
+        let mut request = self
+            .endpoint
+            .agent(self.time.connect, left)
             .post(self.endpoint.url())
             .header("Content-Type", "application/json")
             .header("Accept", "text/event-stream");

@@ -291,3 +291,24 @@ fn completes_outside_of_any_episode() {
         "{request}"
     );
 }
+
+#[test]
+fn an_endpoint_is_reached_before_anything_depends_on_it() {
+    let list: Act1 = |stream| {
+        head(stream, "200 OK", "");
+        let _ = stream.write_all(br#"{"object":"list","data":[{"id":"test"},{"id":"more"}]}"#);
+    };
+    let time = Duration::from_secs(2);
+    let (spec, heard) = serve(vec![list, list, |stream| head(stream, "404 Not Found", ""), |stream| {
+        head(stream, "401 Unauthorized", "");
+    }]);
+    assert!(policy(&spec).reach(time).unwrap());
+    let asked = heard.recv().unwrap();
+    assert!(asked.starts_with("GET /v1/models ") && asked.contains("Bearer sk-secret"), "{asked}");
+    assert!(!policy(&spec.replace("#test", "#other")).reach(time).unwrap(), "it lists others");
+    assert!(policy(&spec).reach(time).unwrap(), "no list is no fault");
+    let error = policy(&spec).reach(time).unwrap_err().to_string();
+    assert!(error.contains("OPENAI_API_KEY") && !error.contains("sk-secret"), "{error}");
+    let error = policy("http://127.0.0.1:9/v1#test").reach(time).unwrap_err().to_string();
+    assert!(error.contains("nobody answers") && error.contains("127.0.0.1:9"), "{error}");
+}

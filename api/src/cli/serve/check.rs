@@ -1,8 +1,13 @@
 //! `anamnesis serve --check`: everything that a start needs, tried without serving.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use indexes::Manifest;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -10,37 +15,51 @@ use super::{Args, config};
 use crate::cli::Outcome;
 use crate::home::Home;
 use crate::keys::Standing;
-use crate::output::{Output, WARNING};
+use crate::output::{Output, WARNING, told};
 use crate::server;
+
+/// How long an endpoint may take to say that it is there.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What came of a check that did not fail.
+enum Found {
+    Fine(String),
+    /// A service starts all the same.
+    Doubtful(String),
+}
 
 /// Tries each part, also after one that failed, and tells of all.
 ///
 /// # Errors
 /// When any failed.
 pub(super) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> {
+    let fine = |outcome: Result<String>| outcome.map(Found::Fine);
     let checks = [
-        ("config", config(home, args)),
-        ("keys", keys(home, args)),
-        ("tls", tls(args)),
+        ("config", fine(config(home, args))),
+        ("keys", fine(keys(home, args))),
+        ("tls", fine(tls(args))),
+        ("privacy", privacy(home)),
         ("index", index(home)),
-        ("policy", opens(home, args)),
-        ("address", address(args)),
+        ("policy", policy(home, args)),
+        ("judge", fine(judge(home, args))),
+        ("address", fine(address(args))),
     ];
     let mut failed = 0;
     for (what, outcome) in &checks {
-        let message = match outcome {
-            Ok(message) => message.clone(),
+        let (mark, message) = match outcome {
+            Ok(Found::Fine(message)) => ("ok", message.clone()),
+            Ok(Found::Doubtful(message)) => ("warning", message.clone()),
             Err(error) => {
                 failed += 1;
-                format!("{error:#}")
+                ("failed", told(error))
             }
         };
         if output.is_json() {
-            output.json(&json!({ "check": what, "ok": outcome.is_ok(), "message": message }))?;
-        } else if outcome.is_ok() {
-            output.line(format!("ok      {what}: {message}"))?;
+            output.json(&json!({ "check": what, "ok": outcome.is_ok(), "found": mark, "message": message }))?;
+        } else if mark == "ok" {
+            output.line(format!("{mark:<7} {what}: {message}"))?;
         } else {
-            output.line(format!("{WARNING}failed{WARNING:#}  {what}: {message}"))?;
+            output.line(format!("{WARNING}{mark:<7}{WARNING:#} {what}: {message}"))?;
         }
     }
     if failed > 0 {
@@ -72,13 +91,20 @@ fn tls(args: &Args) -> Result<String> {
     args.tls()?.map_or_else(|| Ok("none: plain HTTP".to_owned()), |files| files.check())
 }
 
-fn index(home: &Home) -> Result<String> {
+fn index(home: &Home) -> Result<Found> {
+    if let Err(corpus::Error::Outdated { path, found }) = home.read_store() {
+        return Ok(Found::Doubtful(format!(
+            "{} has the older format {found}: a start brings it up to date, and older programs do not open it afterwards",
+            path.display()
+        )));
+    }
     if home.is_empty()? {
-        return Ok("the home is empty: the first start indexes the starter corpus".to_owned());
+        return Ok(Found::Fine("the home is empty: the first start indexes the starter corpus".to_owned()));
     }
     let retriever = home.retriever()?;
     let manifest = retriever.pinned().manifest();
-    Ok(format!("snapshot {} opens: {} documents, {} chunks", manifest.id, manifest.documents, manifest.chunks))
+    let Manifest { id, documents, chunks, .. } = manifest;
+    Ok(Found::Fine(format!("snapshot {id} opens: {documents} documents, {chunks} chunks")))
 }
 
 fn address(args: &Args) -> Result<String> {
@@ -89,9 +115,39 @@ fn address(args: &Args) -> Result<String> {
     Ok(format!("{listen} is free"))
 }
 
-/// Who answers and who checks.
-fn opens(home: &Home, args: &Args) -> Result<String> {
+/// Who answers.
+fn policy(home: &Home, args: &Args) -> Result<Found> {
     let policy = args.policy.open(home)?;
-    let judge = if args.review.open(home, false)?.judge.is_some() { " and its judge opens" } else { "" };
-    Ok(format!("{} opens{judge}", policy.name()))
+    Ok(match args.policy.reach(PATIENCE)? {
+        None => Found::Fine(format!("{} opens", policy.name())),
+        Some(remark) => Found::Doubtful(format!("{} {remark}", policy.name())),
+    })
+}
+
+/// Who checks.
+fn judge(home: &Home, args: &Args) -> Result<String> {
+    let has_judge = args.review.open(home, false)?.judge.is_some();
+    Ok(if has_judge { "it opens" } else { "none: rules alone" }.to_owned())
+}
+
+/// Whether others on this machine can read what was asked. What a home was made with stays as it is.
+fn privacy(home: &Home) -> Result<Found> {
+    let mut open = Vec::new();
+    for path in [home.root().to_owned(), home.database()] {
+        match fs::metadata(&path) {
+            Ok(found) if found.permissions().mode() & 0o077 != 0 => open.push(path),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot look at {}", path.display())),
+        }
+    }
+    // nobody reaches a file in a folder that is closed to them
+    if open.first().is_none_or(|path| path != home.root()) {
+        return Ok(Found::Fine("the home is for its owner alone".to_owned()));
+    }
+    let paths: Vec<_> = open.iter().map(|path| path.display().to_string()).collect();
+    Ok(Found::Doubtful(format!(
+        "others on this machine may read the home, which holds questions: `chmod go= {}` closes it",
+        paths.join(" ")
+    )))
 }
