@@ -17,9 +17,11 @@ mod serve;
 mod trace;
 mod verify;
 
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::Result;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -214,6 +216,17 @@ fn start_logging(verbose: u8, format: LogFormat, stages: Option<Stages>) {
     let _ = tracing_subscriber::registry().with(log).with(stages).try_init();
 }
 
+/// A number of at least 1. The type's own parser says of 0 what only programmers understand.
+fn positive<N: FromStr>(text: &str) -> Result<N, String>
+where
+    N::Err: Display,
+{
+    match text.parse::<u64>() {
+        Ok(0) => Err("it must be at least 1".to_owned()),
+        _ => text.parse().map_err(|error: N::Err| error.to_string()),
+    }
+}
+
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()
@@ -238,5 +251,15 @@ mod tests {
     #[test]
     fn arguments_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_must_be_positive_says_so() {
+        use std::num::NonZeroU32;
+        assert_eq!(positive::<NonZeroU32>("7"), Ok(NonZeroU32::new(7).unwrap()));
+        assert_eq!(positive::<NonZeroU32>("0"), Err("it must be at least 1".to_owned()));
+        for text in ["", "-1", "x", "4294967296"] {
+            assert!(positive::<NonZeroU32>(text).is_err(), "{text}");
+        }
     }
 }

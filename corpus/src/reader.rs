@@ -181,7 +181,10 @@ pub fn open_bytes(name: &str, bytes: Vec<u8>, options: &Options) -> Result<Reade
         consumed: Arc::default(),
         total: place.bytes,
     };
-    let unknown = || Error::Input("nothing tells the format: name it".to_owned());
+    let unknown = || {
+        let formats = "pubmed, jats, beir, medrag, pubmedqa, jsonl, or text for Markdown and plain text";
+        Error::Input(format!("nothing tells the format: name it as `format` ({formats})"))
+    };
     let input = Input::new(place, io::Cursor::new(bytes)).map_err(|error| Error::Input(error.to_string()))?;
     if detect::is_tar(input.head()) {
         return Err(Error::Input("this is an archive: send what it holds".to_owned()));

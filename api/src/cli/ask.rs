@@ -29,7 +29,7 @@ use crate::server::wire;
 pub(crate) struct Args {
     /// The question
     question: String,
-    /// Search turns before the final one
+    /// Search turns before the final one; 0 answers a follow-up from the evidence it has
     #[arg(long, value_name = "N", default_value_t = Budget::default().turns)]
     turns: u32,
     /// Seed of a policy that samples
@@ -55,23 +55,26 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
     if args.question.trim().is_empty() {
         bail!("the question is empty: anamnesis ask \"Which drug is first-line for gout?\"");
     }
+    if args.turns == 0 && args.follow.is_none() {
+        bail!("--turns 0 searches nothing: give it a turn, or evidence to go on from with --follow TRACE");
+    }
     let policy = args.policy.open(home)?;
     let review = args.review.open(home, args.policy.is_model())?;
     let Admitted { text: question, warning } = args.phi.handling.admit(&args.question, policy.is_remote())?;
     if let Some(message) = &warning {
         output.note(message);
     }
-    if home.is_empty()? {
-        prepare_starter(home, output)?;
-    }
     if !args.no_trace {
         home.migrate()?;
+    }
+    if home.is_empty()? {
+        prepare_starter(home, output)?;
     }
     let retriever = home.retriever()?;
     let earlier = args.follow.as_ref().map(|id| earlier(home, id)).transpose()?;
     let task = Ask {
         earlier,
-        query: Query { filter: args.filter.to_filter()?, ..Query::new("") },
+        query: Query { filter: args.filter.to_filter(home, output)?, ..Query::new("") },
         budget: Budget { turns: args.turns, ..Budget::default() },
         seed: args.seed,
         salt: std::process::id().to_le_bytes().to_vec(),

@@ -24,7 +24,8 @@ pub(crate) enum Command {
     ///
     /// Adding the same file twice changes nothing. A record that cannot be read is set aside with its
     /// place and reason (see `corpus rejected`); the rest is kept. A document that reads like an instruction
-    /// to whoever answers from it stands in quarantine until it is restored (see `corpus list`).
+    /// to whoever answers from it stands in quarantine until it is restored (see `corpus list`). A text file is
+    /// known by its folder's name and its own, or by the `id` in its front matter.
     Add(add::Args),
     /// Show a document: its text, where it came from, and what was done to it
     Show {

@@ -5,6 +5,8 @@ use std::num::NonZero;
 use agent::model::{Device, device};
 use anyhow::Result;
 
+use super::positive;
+
 /// Where a local model runs.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DeviceArgs {
@@ -12,7 +14,7 @@ pub(crate) struct DeviceArgs {
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: String,
     /// Threads of a local model on the processor [default: the number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZero<usize>>)]
     threads: Option<NonZero<usize>>,
 }
 

@@ -4,6 +4,9 @@ use anyhow::Result;
 use corpus::{Level, PartialDate, Status};
 use indexes::Filter;
 
+use crate::home::Home;
+use crate::output::Output;
+
 /// Restricts what may be a hit; filters are and-ed, values of one filter or-ed.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Filters")]
@@ -36,7 +39,9 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    pub(crate) fn to_filter(&self) -> Result<Filter> {
+    /// The filter; a collection that is not there is told of, since nothing is found in it.
+    pub(crate) fn to_filter(&self, home: &Home, output: &Output) -> Result<Filter> {
+        note_unknown_collections(home, &self.collection, output);
         if let (Some(from), Some(to)) = (self.from, self.to)
             && from.year > to.year
         {
@@ -52,6 +57,26 @@ impl FilterArgs {
             statuses: self.status.clone(),
             mesh: self.mesh.clone(),
         })
+    }
+}
+
+/// Collections that are named where another was meant.
+const NAMED: usize = 20;
+
+/// Says which of `names` is no collection of the home, and which are; nothing where the home holds none to compare with.
+pub(crate) fn note_unknown_collections(home: &Home, names: &[String], output: &Output) {
+    if names.is_empty() {
+        return;
+    }
+    let Ok(known) = home.read_store().and_then(|store| store.collections()) else { return };
+    let known: Vec<_> = known.into_iter().map(|one| one.name).collect();
+    for name in names.iter().filter(|name| !known.contains(name)) {
+        let there = match known.len() {
+            0 => "there is none".to_owned(),
+            1..=NAMED => format!("there are: {}", known.join(", ")),
+            more => format!("there are {more}: {}, …", known[..NAMED].join(", ")),
+        };
+        output.note(format!("no collection is called `{name}` so far; {there}"));
     }
 }
 

@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::Outcome;
+use super::filter::note_unknown_collections;
+use super::{Outcome, positive};
 use crate::home::Home;
 use crate::keys::{Key, Role, Standing, Wish};
 use crate::output::{FAINT, LABEL, Output};
@@ -39,7 +40,7 @@ pub(crate) struct Create {
     #[arg(long = "collection", value_name = "NAME", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     collections: Vec<String>,
     /// Requests a minute [default: unlimited]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroU32>)]
     quota: Option<NonZeroU32>,
     /// When it ends: a number of days such as 90d, or a day such as 2030-01-31 (its first moment, UTC)
     /// [default: never]
@@ -74,6 +75,7 @@ fn create(home: &Home, args: Create, output: &Output) -> Result<Outcome> {
     if expires.is_some_and(|end| end <= now) {
         anyhow::bail!("--expires lies in the past: name a day to come, or a number of days such as 90d");
     }
+    note_unknown_collections(home, &collections, output);
     let collections = (!collections.is_empty()).then_some(collections);
     let wish = Wish { name: name.clone(), role, collections, quota, expires };
     let secret = home.keys().change(|keys| keys.create(wish, now))?;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::Outcome;
 use super::ask::prepare_starter;
+use super::{Outcome, positive};
 use crate::home::Home;
 use crate::keeping;
 use crate::output::Output;
@@ -20,10 +20,10 @@ use crate::server::{Answering, mcp};
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Calls carried out at once [default: the number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroUsize>)]
     workers: Option<NonZeroUsize>,
     /// Longest that a call may take, in milliseconds, waiting included
-    #[arg(long, value_name = "MS", default_value = "60000")]
+    #[arg(long, value_name = "MS", default_value = "60000", value_parser = positive::<NonZeroU64>)]
     timeout_ms: NonZeroU64,
     /// How long answers are kept as traces: so many days, or `forever`; 0 keeps none
     #[arg(long, value_name = "DAYS", default_value = keeping::USUAL)]

@@ -81,7 +81,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         k: args.k,
         arm: args.arms.arm,
         fusion: args.arms.fusion,
-        filter: args.filter.to_filter()?,
+        filter: args.filter.to_filter(home, output)?,
         ..Query::new(text)
     };
     match (&args.queries, &args.trec) {

@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use super::ask::prepare_starter;
-use super::{LogFormat, Outcome};
+use super::{LogFormat, Outcome, positive};
 use crate::home::Home;
 use crate::keeping;
 use crate::output::Output;
@@ -74,7 +74,7 @@ struct ServiceArgs {
     listen: SocketAddr,
     /// Requests answered at once [default: the number of cores; 16 where a model answers, which does
     /// better with many at once]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = positive::<NonZeroUsize>)]
     workers: Option<NonZeroUsize>,
     /// Requests that may wait for their turn; more are told to come back later
     #[arg(long, value_name = "N", default_value_t = 64)]
@@ -83,13 +83,13 @@ struct ServiceArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 2 * 1024 * 1024)]
     max_body: usize,
     /// Longest that a request may take, in milliseconds, waiting included
-    #[arg(long, value_name = "MS", default_value = "60000")]
+    #[arg(long, value_name = "MS", default_value = "60000", value_parser = positive::<NonZeroU64>)]
     timeout_ms: NonZeroU64,
     /// Connections at once; more are refused
-    #[arg(long, value_name = "N", default_value = "1024")]
+    #[arg(long, value_name = "N", default_value = "1024", value_parser = positive::<NonZeroU32>)]
     connections: NonZeroU32,
     /// Longest that a connection may take to send the head of its next request, in milliseconds
-    #[arg(long, value_name = "MS", default_value = "30000")]
+    #[arg(long, value_name = "MS", default_value = "30000", value_parser = positive::<NonZeroU64>)]
     idle_ms: NonZeroU64,
     /// Speak TLS, and nothing else: the service's certificate in PEM, then those between it and its authority
     #[arg(long, value_name = "FILE")]
@@ -116,13 +116,13 @@ struct AccessArgs {
     #[arg(long, value_name = "IP")]
     proxy: Vec<IpAddr>,
     /// Wrong keys that are heard from one address in a minute
-    #[arg(long, value_name = "N", default_value = "10")]
+    #[arg(long, value_name = "N", default_value = "10", value_parser = positive::<NonZeroU32>)]
     wrong_keys: NonZeroU32,
     /// Bytes of the audit log (audit.jsonl of the home) before a new file is begun
-    #[arg(long, value_name = "BYTES", default_value = "16777216")]
+    #[arg(long, value_name = "BYTES", default_value = "16777216", value_parser = positive::<NonZeroU64>)]
     audit_bytes: NonZeroU64,
     /// Files of the audit log that are kept
-    #[arg(long, value_name = "N", default_value = "16")]
+    #[arg(long, value_name = "N", default_value = "16", value_parser = positive::<NonZeroU32>)]
     audit_files: NonZeroU32,
     /// How long answers are kept as traces: so many days, or `forever`; 0 keeps none
     #[arg(long, value_name = "DAYS", default_value = keeping::USUAL)]

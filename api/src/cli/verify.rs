@@ -52,7 +52,7 @@ pub(crate) fn run(home: &Home, args: &Args, output: &Output) -> Result<Outcome> 
         prepare_starter(home, output)?;
     }
     let retriever = home.retriever()?;
-    let query = Query { filter: args.filter.to_filter()?, k: args.hits, ..Query::new("") };
+    let query = Query { filter: args.filter.to_filter(home, output)?, k: args.hits, ..Query::new("") };
     let verified = verify(&text, &query, &retriever, judge.as_deref(), &Cancel::new())?;
     let supported =
         verified.iter().filter(|one| one.finding.as_ref().is_some_and(agent::check::Finding::is_support)).count();

@@ -123,6 +123,12 @@ impl Episode {
         let since = Instant::now();
         let follows = request.follows.map(|id| id.parse::<TraceId>()).transpose();
         let follows = follows.map_err(|error| ApiError::invalid(format!("follows: {error}")))?;
+        let budget = request.budget.unwrap_or_default().to_domain(wall_ms(service.timeout, Duration::ZERO))?;
+        if budget.turns == 0 && follows.is_none() {
+            return Err(ApiError::invalid(
+                "budget.turns is 0: nothing would be searched, and `follows` names no evidence",
+            ));
+        }
         let mut review = service.review.clone();
         if let Some(unsupported) = request.unsupported {
             review.unsupported = unsupported.into();
@@ -131,7 +137,7 @@ impl Episode {
         let filter = caller.scope(request.filter.unwrap_or_default().to_domain()?);
         let task = Ask {
             query: Query { filter, ..Query::new("") },
-            budget: request.budget.unwrap_or_default().to_domain(wall_ms(service.timeout, Duration::ZERO))?,
+            budget,
             seed: request.seed.unwrap_or_default(),
             salt: id.0.clone().into_bytes(),
             review: Some(review),

@@ -5,6 +5,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::wire::Failure;
 use crate::worker::{Lost, Overloaded};
@@ -17,7 +19,9 @@ pub(crate) struct ApiError {
 }
 
 /// Whose fault, and what to do about it; decides the status. The names are part of the interface.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ErrorCode)]
 pub(crate) enum Code {
     InvalidRequest,
     Unauthenticated,
@@ -155,7 +159,7 @@ impl ApiError {
 
     /// The envelope.
     pub(crate) fn into_failure(self, request_id: &str) -> Failure {
-        Failure { request_id: request_id.to_owned(), code: self.code.name(), message: self.message }
+        Failure { request_id: request_id.to_owned(), code: self.code, message: self.message }
     }
 }
 
@@ -240,5 +244,42 @@ impl From<agent::Error> for ApiError {
             agent::Error::Cancelled => Self::timeout(),
             other => Self::internal(&other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interface_lists_every_code_by_its_name() {
+        let document = serde_json::to_value(crate::openapi()).unwrap();
+        let listed = document["components"]["schemas"]["ErrorCode"]["enum"].clone();
+        let all = [
+            Code::InvalidRequest,
+            Code::Unauthenticated,
+            Code::Forbidden,
+            Code::PersonalData,
+            Code::ForbiddenOrigin,
+            Code::NotFound,
+            Code::MethodNotAllowed,
+            Code::Conflict,
+            Code::Gone,
+            Code::TooLarge,
+            Code::UnsupportedMediaType,
+            Code::WrongHost,
+            Code::QuotaExceeded,
+            Code::TooManyAttempts,
+            Code::Overloaded,
+            Code::Internal,
+            Code::PolicyFailed,
+            Code::NotReady,
+            Code::Busy,
+            Code::ReadOnly,
+            Code::Timeout,
+            Code::StorageFull,
+        ];
+        assert_eq!(listed, serde_json::json!(all.map(Code::name)));
+        assert_eq!(serde_json::json!(all), listed);
     }
 }

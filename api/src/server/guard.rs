@@ -152,6 +152,10 @@ pub(super) async fn guard(State(door): State<Arc<Door>>, mut request: Request, n
             (account.caller, account.effect) = (caller, effect);
             request.extensions_mut().insert(id.clone());
             request.extensions_mut().insert(Arc::clone(&door));
+            if let Some(peer) = peer(&request) {
+                let reached = door.names.reached(peer, request.headers());
+                request.extensions_mut().insert(reached);
+            }
             if let Some(caller) = &account.caller {
                 request.extensions_mut().insert(caller.clone());
             }

@@ -43,7 +43,18 @@ pub(super) struct Peer {
     pub(super) tls: bool,
 }
 
+/// Where a client found this service: scheme and host, as links to it begin.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Reached(pub(super) String);
+
 impl Names {
+    /// Where the client of a request that has passed the check found this service.
+    pub(super) fn reached(&self, peer: Peer, headers: &HeaderMap) -> Reached {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+        let scheme = if self.is_behind_tls(peer, headers) { "https" } else { "http" };
+        Reached(format!("{scheme}://{host}"))
+    }
+
     /// Refuses a request that was not meant for this service. `target` is the host of a request line in
     /// absolute form.
     pub(super) fn check(&self, peer: Peer, target: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {

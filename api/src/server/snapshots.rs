@@ -40,7 +40,7 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Sna
 /// Build a snapshot.
 ///
 /// Of everything in the corpus that may be evidence. The current one answers until the new one is verified and swapped
-/// in, within about a second of the end of the job.
+/// in, within about a second of the end of the job. A key that is bound to collections is refused, since a snapshot is of all.
 #[utoipa::path(
     post,
     path = "/v1/snapshots",
@@ -76,7 +76,8 @@ pub(super) async fn build(
 
 /// Answer from another snapshot.
 ///
-/// It is verified first, and answers within about a second of the end of the job.
+/// It is verified first, and answers within about a second of the end of the job. A key that is bound to collections is
+/// refused, since a snapshot is of all.
 #[utoipa::path(
     post,
     path = "/v1/snapshots/{id}/use",

@@ -22,6 +22,8 @@ mod verify;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::error::Code;
+
 pub(crate) use answer::{Answer, Citation, Verdict};
 pub(crate) use ask::{AskRequest, Unsupported, fits, worded};
 pub(crate) use chunk::Chunk;
@@ -49,8 +51,7 @@ pub(crate) struct Failure {
     /// Also in the header `x-request-id`; the log knows more under it.
     pub(crate) request_id: String,
     /// For programs: one of a closed set, never reworded.
-    #[schema(example = "invalid_request")]
-    pub(crate) code: &'static str,
+    pub(crate) code: Code,
     /// For people.
     pub(crate) message: String,
 }

@@ -99,3 +99,42 @@ fn identifiers_in_a_question_are_taken_out_or_refused() {
     let remote = ["ask", question, "--phi", "allow-local", "--policy", "openai:http://127.0.0.1:9/v1#none"];
     assert!(home.fail(&remote).contains("not on this machine"));
 }
+
+#[test]
+fn every_faithful_episode_is_replayed_as_the_same() {
+    let home = Home::new();
+    for question in [
+        QUESTION,
+        "What must be monitored with lithium?",
+        "When is warfarin contraindicated?",
+        "Which drug is first-line for hypertension?",
+        "How is asthma treated in adults?",
+        "What are the adverse effects of amiodarone?",
+        "Which antibiotic is used for community-acquired pneumonia?",
+        "How do apixaban and warfarin differ in monitoring?",
+    ] {
+        let output = home.run(&["ask", question, "--json"]);
+        let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let replay = home.run(&["replay", answer["trace_id"].as_str().unwrap(), "--json"]);
+        assert!(replay.status.success(), "{question}: {}", String::from_utf8_lossy(&replay.stdout));
+    }
+}
+
+#[test]
+fn what_cannot_be_found_is_said_before_nothing_is() {
+    let home = Home::with_trials();
+    let question = "When is zolmarin contraindicated?";
+    let (_, note) = home.expect(&["ask", question, "--collection", "nope"], 1);
+    assert!(note.contains("`nope`") && note.contains("there are: trials"), "{note}");
+    assert!(!home.expect(&["ask", question, "--collection", "trials"], 0).1.contains("no collection"));
+    let error = home.fail(&["ask", question, "--turns", "0"]);
+    assert!(error.contains("searches nothing") && error.contains("--follow"), "{error}");
+    let error = home.fail(&["key", "create", "ward", "--quota", "0"]);
+    assert!(error.contains("at least 1") && !error.contains("non-zero"), "{error}");
+    let (_, note) = home.expect(&["key", "create", "ward", "--collection", "nope"], 0);
+    assert!(note.contains("`nope`") && note.contains("there are: trials"), "{note}");
+    let long = format!("Is zolmarin safe? {}", "long ".repeat(2_000));
+    home.run(&["ask", &long]);
+    assert!(home.succeed(&["trace", "list"]).lines().all(|line| line.len() < 400), "a line for people");
+    assert!(home.json(&["trace", "list"])[0]["question"].as_str().unwrap().len() > 5_000);
+}

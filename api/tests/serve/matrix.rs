@@ -171,6 +171,26 @@ fn a_foreign_collection_does_not_exist_for_any_role() {
     }
 }
 
+#[test]
+fn what_is_of_all_collections_is_not_for_a_key_that_is_bound_to_one() {
+    let home = two_collections();
+    for role in ["curator", "admin"] {
+        let bound = key(&home, &format!("{role}-bound"), &["--role", role, "--collection", "documents"]);
+        let server = Server::start(&home, &[]);
+        let client = Client::new(&server).with(&bound);
+        let current = server_snapshot(&client);
+        for (method, path) in [
+            ("POST", "/v1/snapshots".to_owned()),
+            ("POST", format!("/v1/snapshots/{current}/use")),
+            ("DELETE", "/v1/jobs/any".to_owned()),
+        ] {
+            let body = (method == "POST").then(|| json!({}));
+            let message = client.send(method, &path, &[], body.as_ref()).failed(403, "forbidden");
+            assert!(message.contains("bound to collections"), "{role} {path}: {message}");
+        }
+    }
+}
+
 fn server_snapshot(client: &Client) -> String {
     client.get("/readyz").ok()["snapshot"].as_str().unwrap().to_owned()
 }

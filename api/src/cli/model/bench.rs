@@ -8,9 +8,9 @@ use agent::model::{self, Model};
 use anyhow::Result;
 
 use super::bytes;
-use crate::cli::Outcome;
 use crate::cli::ask::clock;
 use crate::cli::device::DeviceArgs;
+use crate::cli::{Outcome, positive};
 use crate::home::Home;
 use crate::output::{FAINT, Output, STRONG};
 use crate::progress::Progress;
@@ -25,13 +25,13 @@ pub(crate) struct Args {
     #[arg(value_name = "DIR")]
     model: String,
     /// Numbers of sequences at once
-    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,4,8,16")]
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_value = "1,4,8,16", value_parser = positive::<NonZero<usize>>)]
     batch: Vec<NonZero<usize>>,
     /// Tokens of each prompt
-    #[arg(long, value_name = "N", default_value = "128")]
+    #[arg(long, value_name = "N", default_value = "128", value_parser = positive::<NonZero<usize>>)]
     prompt_tokens: NonZero<usize>,
     /// Tokens written after each prompt
-    #[arg(long, value_name = "N", default_value = "64")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = positive::<NonZero<usize>>)]
     new_tokens: NonZero<usize>,
     /// A LoRA adapter in PEFT layout
     #[arg(long, value_name = "DIR")]

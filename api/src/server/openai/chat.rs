@@ -17,6 +17,7 @@ use crate::server::body::Body;
 use crate::server::caller::Caller;
 use crate::server::conversation::{Before, Conversation};
 use crate::server::guard::RequestId;
+use crate::server::origin::Reached;
 use crate::server::wire::openai::{Chat, ChatChunk, ChatMessage, ChatRequest, ChatRole, OpenAiFailure};
 use crate::server::wire::{AskRequest, Event, worded};
 
@@ -55,6 +56,7 @@ pub(in crate::server) async fn complete(
     State(service): State<Arc<Service>>,
     Extension(id): Extension<RequestId>,
     Extension(caller): Extension<Caller>,
+    Extension(reached): Extension<Reached>,
     Body(request): Body<ChatRequest>,
 ) -> Result<Response, Refusal> {
     let ChatRequest { model, messages, seed, stream, stream_options, rest } = request;
@@ -63,6 +65,7 @@ pub(in crate::server) async fn complete(
     let (question, before) = question(&messages)?;
     let asked = Asked {
         form: Form::Chat,
+        reached,
         model,
         question,
         param: "messages",
@@ -77,6 +80,7 @@ pub(in crate::server) async fn complete(
 /// A question of either form.
 pub(super) struct Asked {
     pub(super) form: Form,
+    pub(super) reached: Reached,
     pub(super) model: String,
     pub(super) question: String,
     /// The field that holds the question.
@@ -95,7 +99,7 @@ impl Asked {
         id: RequestId,
         caller: &Caller,
     ) -> Result<Response, Refusal> {
-        let Self { form, model, question, param, seed, before, stream, wants_usage } = self;
+        let Self { form, reached, model, question, param, seed, before, stream, wants_usage } = self;
         worded(param, &question).map_err(|error| Refusal::invalid(param, error.message()))?;
         // a seed is only told from others: its sign is one more bit
         let seed = seed.map(i64::cast_unsigned);
@@ -106,7 +110,7 @@ impl Asked {
             Form::Completion => "cmpl",
         };
         let created = jiff::Timestamp::now().as_second();
-        let frame = Frame { form, id: format!("{prefix}-{}", id.0), created, model, question };
+        let frame = Frame { form, reached, id: format!("{prefix}-{}", id.0), created, model, question };
         if stream {
             let events = service.workers.stream(move |cancel, tell| {
                 let last = episode.run(cancel, &mut |event| tell(Ok(event)));

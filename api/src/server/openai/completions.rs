@@ -15,6 +15,7 @@ use crate::server::body::Body;
 use crate::server::caller::Caller;
 use crate::server::conversation::Before;
 use crate::server::guard::RequestId;
+use crate::server::origin::Reached;
 use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, Prompt};
 
 /// Answer a prompt.
@@ -47,6 +48,7 @@ pub(in crate::server) async fn complete(
     State(service): State<Arc<Service>>,
     Extension(id): Extension<RequestId>,
     Extension(caller): Extension<Caller>,
+    Extension(reached): Extension<Reached>,
     Body(request): Body<CompletionRequest>,
 ) -> Result<Response, Refusal> {
     let CompletionRequest { model, prompt, seed, stream, stream_options, rest } = request;
@@ -54,6 +56,7 @@ pub(in crate::server) async fn complete(
     parameters::check(&rest)?;
     let asked = Asked {
         form: Form::Completion,
+        reached,
         model,
         question: question(prompt)?,
         param: "prompt",

@@ -18,6 +18,7 @@ use super::refusal::envelope;
 use super::transcript::Transcript;
 use crate::server::ask::HEARTBEAT;
 use crate::server::error::ApiError;
+use crate::server::origin::Reached;
 use crate::server::wire::openai::{
     Chat, ChatChoice, ChatChunk, ChatDelta, ChunkChoice, Completion, CompletionChoice, Usage,
 };
@@ -37,6 +38,8 @@ pub(super) enum Form {
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
     pub(super) form: Form,
+    /// What links to this service begin with.
+    pub(super) reached: Reached,
     /// Names the request.
     pub(super) id: String,
     /// When it came, in seconds since 1970.
@@ -48,13 +51,13 @@ pub(super) struct Frame {
 impl Frame {
     /// The whole answer at once.
     pub(super) fn whole(self, answer: Answer) -> Response {
-        let Self { form, id, created, model, question } = self;
+        let Self { form, reached, id, created, model, question } = self;
         let mut transcript = Transcript::default();
         let content = transcript.finish(&answer);
         let usage = Usage::of(&question, &content);
         match form {
             Form::Chat => {
-                let annotations = transcript.annotations(&answer);
+                let annotations = transcript.annotations(&answer, &reached);
                 let message = ChatDelta { role: Some("assistant"), content: Some(content), annotations };
                 let choices = vec![ChatChoice { index: 0, message, logprobs: (), finish_reason: "stop" }];
                 let object = "chat.completion";
@@ -90,7 +93,7 @@ impl Frame {
             return vec![self.completion(Some((String::new(), true)), None, Some(answer))];
         }
         let mut parts = Vec::new();
-        let annotations = transcript.annotations(&answer);
+        let annotations = transcript.annotations(&answer, &self.reached);
         if !annotations.is_empty() {
             parts.push(self.chat(Some((ChatDelta { annotations, ..ChatDelta::default() }, false)), None, None));
         }

@@ -6,6 +6,7 @@
 
 use agent::protocol::{Profile, escape};
 
+use crate::server::origin::Reached;
 use crate::server::wire::Answer;
 use crate::server::wire::openai::{Annotation, Citing};
 
@@ -85,8 +86,8 @@ impl Transcript {
         self.content[from..].to_owned()
     }
 
-    /// Where which work is cited.
-    pub(super) fn annotations(&self, answer: &Answer) -> Vec<Annotation> {
+    /// Where which work is cited. A client that shows a link knows nothing of this service, so that links to it are whole.
+    pub(super) fn annotations(&self, answer: &Answer, reached: &Reached) -> Vec<Annotation> {
         let annotation = |mark: &Mark| {
             let citation = answer.citations().iter().find(|citation| citation.label() == mark.label)?;
             Some(Annotation {
@@ -94,7 +95,7 @@ impl Transcript {
                 url_citation: Citing {
                     start_index: mark.start,
                     end_index: mark.end,
-                    url: citation.url(),
+                    url: whole(citation.url(), reached),
                     title: citation.title().to_owned(),
                 },
             })
@@ -118,6 +119,10 @@ impl Transcript {
         self.characters += text.chars().count();
         self.content.push_str(text);
     }
+}
+
+fn whole(url: String, reached: &Reached) -> String {
+    if url.starts_with('/') { format!("{}{url}", reached.0) } else { url }
 }
 
 #[cfg(test)]
@@ -151,11 +156,12 @@ mod tests {
         assert_eq!((content.as_str(), told.content()), (whole.content(), whole.content()));
         assert!(content.starts_with(&format!("{} [E1]", sentence.text())), "{content}");
         // places are counted in characters, of which the text has fewer than bytes
-        let annotations = told.annotations(&answer);
+        let annotations = told.annotations(&answer, &Reached("https://evidence.example.org".to_owned()));
         let citing = &annotations[0].url_citation;
         let label: String =
             content.chars().skip(citing.start_index).take(citing.end_index - citing.start_index).collect();
         assert_eq!((label.as_str(), citing.title.as_str()), ("[E1]", "Métformin"));
+        assert!(citing.url.starts_with("https://evidence.example.org/v1/chunks/"), "{}", citing.url);
     }
 
     #[test]
@@ -175,6 +181,6 @@ mod tests {
         let mut transcript = Transcript::default();
         let content = transcript.finish(&answer);
         assert!(content.contains("Note: see ［E7］ ‹/answer>"), "{content}");
-        assert_eq!(transcript.annotations(&answer).len(), answer.sentences()[0].cites().len());
+        assert_eq!(transcript.annotations(&answer, &Reached::default()).len(), answer.sentences()[0].cites().len());
     }
 }

@@ -81,7 +81,7 @@ impl From<Unsupported> for agent::review::Unsupported {
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Budget {
-    /// Turns in which the policy may search; one forced final turn comes on top.
+    /// Turns in which the policy may search; one forced final turn comes on top. 0 only with `follows`.
     #[schema(maximum = 16)]
     turns: Option<u32>,
     /// Queries in one turn.

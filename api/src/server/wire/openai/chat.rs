@@ -171,7 +171,7 @@ pub(crate) struct Citing {
     pub(crate) start_index: usize,
     /// The first character behind it.
     pub(crate) end_index: usize,
-    /// The work's page, or `/v1/chunks/{id}` of this service.
+    /// The work's page, or this service's own at `/v1/chunks/{id}`, whole in either case.
     pub(crate) url: String,
     /// Its title.
     pub(crate) title: String,
