@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn what_was_waited_is_gone_from_the_time_of_an_episode() {
-        let wall = |waited| wall_ms(Duration::from_secs(60), Duration::from_secs(waited));
+        let wall = |waited| wall_ms(Duration::from_mins(1), Duration::from_secs(waited));
         assert_eq!((wall(0), wall(20), wall(57), wall(80)), (57_000, 37_000, 1, 1));
     }
 

@@ -66,7 +66,7 @@ impl Before {
             .and_then(|()| Ok(service.phi.admit(question, service.policy.is_remote())?));
         let Ok(admitted) = admitted else { return Ok((None, Some(UNREAD))) };
         let hash = turn_hash(&admitted.text, answer);
-        match service.stores.read(|store| Ok(store.trace_told(&caller.name, &hash)?))? {
+        match service.stores.read(caller, |view| view.told(&hash))? {
             Some(json) => Ok((Some(Earlier::of(&Trace::from_json(&json)?)), None)),
             None => Ok((Some(Earlier::asked(redact(&admitted.text))), Some(QUESTION_ALONE))),
         }

@@ -94,8 +94,8 @@ pub(super) async fn restore(
     let (ids, reason) = request.checked()?;
     let asked = ids.clone();
     let restore = move |store: &mut Store, ids: &[DocumentId]| Ok(store.restore(ids, &reason)?);
-    let Json(done) = change(service.clone(), caller, ids, restore).await?;
-    let retracted = service.read(move |store| Ok(store.retracted(&asked)?)).await?;
+    let Json(done) = change(service.clone(), caller.clone(), ids, restore).await?;
+    let retracted = service.read(caller, move |view| view.retracted(&asked)).await?;
     Ok(Json(Changed { retracted: retracted.iter().map(ToString::to_string).collect(), ..done }))
 }
 

@@ -172,6 +172,6 @@ pub(super) async fn collections(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Collections>, ApiError> {
-    let found = service.read(caller, |view| view.collections()).await?;
+    let found = service.read(caller, super::view::View::collections).await?;
     Ok(Json(Collections { collections: found.into_iter().map(Collection::from).collect() }))
 }

@@ -155,7 +155,7 @@ impl Handle {
 fn told(error: anyhow::Error) -> String {
     let error = error.downcast::<corpus::Error>().map(retriever::Error::from);
     let error = error.or_else(|error| error.downcast::<indexes::Error>().map(retriever::Error::from));
-    let message = match error.or_else(|error| error.downcast::<retriever::Error>()) {
+    let message = match error.or_else(anyhow::Error::downcast::<retriever::Error>) {
         Err(_) => INSIDE,
         Ok(retriever::Error::Encoder { .. } | retriever::Error::Nn(_)) => {
             "the encoder cannot be used: ask for another, or see the service's log"

@@ -148,36 +148,26 @@ impl Keyring {
     /// # Errors
     /// When the system gives no more threads.
     pub(super) fn watch(self: Arc<Self>) -> std::io::Result<Watch> {
-        let mut failed = None;
-        Watch::of_files("keys", EVERY, vec![self.file.path()], move || self.reload(&mut failed))
+        Watch::of_files("keys", EVERY, vec![self.file.path()], move || self.reload())
     }
 
-    /// Takes over what the file holds; false when it cannot be read. `failed` remembers why, so that the log tells it once.
-    fn reload(&self, failed: &mut Option<String>) -> bool {
+    /// Takes over what the file holds.
+    fn reload(&self) -> Result<()> {
         let was_open = self.known.read().unwrap_or_else(PoisonError::into_inner).is_none();
-        let known = match self.file.read() {
-            Ok(Some(keys)) => {
+        let known = match self.file.read()? {
+            Some(keys) => {
                 tracing::info!(keys = keys.all().len(), "these keys are let in");
                 entries(&keys)
             }
-            Ok(None) if was_open => return true,
-            Ok(None) => {
+            None if was_open => return Ok(()),
+            None => {
                 tracing::error!("keys.json is gone: nobody is let in until it is back (`anamnesis key create`)");
                 HashMap::new()
             }
-            Err(error) => {
-                let error = format!("{error:#}");
-                if failed.as_ref() != Some(&error) {
-                    tracing::error!(error, "the keys cannot be read: the last good ones stay");
-                    *failed = Some(error);
-                }
-                return false;
-            }
         };
-        *failed = None;
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner).retain(|hash, _| known.contains_key(hash));
         *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(known));
-        true
+        Ok(())
     }
 }
 

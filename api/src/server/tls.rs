@@ -113,22 +113,14 @@ impl Certificates {
         Ok((TlsAcceptor::from(Arc::new(config)), watch))
     }
 
-    fn reload(&self, provider: &CryptoProvider) {
-        match self.files.read(provider) {
-            Ok((certified, concern)) => {
-                if certified.cert != self.now().cert {
-                    tracing::info!("new connections are proved to by the new certificate");
-                    warn(concern);
-                }
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
-            }
-            Err(error) => {
-                tracing::error!(
-                    error = format!("{error:#}"),
-                    "the certificate cannot be read: the last good one stays"
-                );
-            }
+    fn reload(&self, provider: &CryptoProvider) -> Result<()> {
+        let (certified, concern) = self.files.read(provider)?;
+        if certified.cert != self.now().cert {
+            tracing::info!("new connections are proved to by the new certificate");
+            warn(concern);
         }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(certified);
+        Ok(())
     }
 
     fn now(&self) -> Arc<CertifiedKey> {

@@ -132,6 +132,17 @@ impl<'a> View<'a> {
         Ok(self.store.trace(id)?.filter(|(row, _)| self.caller.may_see(&row.caller)))
     }
 
+    /// What the caller was last told as what hashes to `hash`: its trace as JSON.
+    pub(super) fn told(&self, hash: &[u8; 32]) -> Result<Option<String>, ApiError> {
+        Ok(self.store.trace_told(&self.caller.name, hash)?)
+    }
+
+    /// Those of `ids` that the caller may read and that are retracted.
+    pub(super) fn retracted(&self, ids: &[DocumentId]) -> Result<Vec<DocumentId>, ApiError> {
+        let found = self.store.retracted(ids)?.into_iter();
+        found.filter_map(|id| self.may_read(&id).map(|may| may.then_some(id)).transpose()).collect()
+    }
+
     /// Whether the document called `id` is there and the caller's to change.
     pub(super) fn may_change(&self, id: &DocumentId) -> Result<bool, ApiError> {
         Ok(self.store.collections_of(id)?.is_some_and(|names| self.caller.may_change(&names)))

@@ -8,6 +8,8 @@ use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
+use anyhow::Result;
+
 /// Ends the looking when dropped.
 #[derive(Debug)]
 pub(super) struct Watch {
@@ -34,21 +36,33 @@ impl Watch {
     }
 
     /// Has `changed` called at the first look, since what was read before may be older than the `files` of then, and at each that
-    /// finds one of them changed; again where it says that it could not read them, which may not have been their fault.
+    /// finds one of them changed. Where it fails it is called again, since that may not have been the files' fault; the log tells
+    /// each cause once.
     ///
     /// # Errors
     /// When the system gives no more threads.
     pub(super) fn of_files(
-        name: &str,
+        name: &'static str,
         every: Duration,
         files: Vec<PathBuf>,
-        mut changed: impl FnMut() -> bool + Send + 'static,
+        mut changed: impl FnMut() -> Result<()> + Send + 'static,
     ) -> io::Result<Self> {
         let mut last: Option<Vec<Mark>> = None;
+        let mut failed = None;
         Self::start(name, every, move || {
             let marks = Some(files.iter().map(|file| mark(file)).collect());
-            if last != marks && changed() {
-                last = marks;
+            if last == marks {
+                return;
+            }
+            match changed() {
+                Ok(()) => (last, failed) = (marks, None),
+                Err(error) => {
+                    let error = format!("{error:#}");
+                    if failed.as_ref() != Some(&error) {
+                        tracing::error!(error, "the {name} cannot be read: the last good ones stay");
+                        failed = Some(error);
+                    }
+                }
             }
         })
     }

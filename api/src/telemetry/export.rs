@@ -84,7 +84,7 @@ impl Collector {
             self.lost.fetch_add(count, Ordering::Relaxed);
             return;
         }
-        match self.agent.post(&self.url).send_json(message(spans)) {
+        match self.agent.post(&self.url).send_json(message(&spans)) {
             Ok(_) => {
                 self.again = None;
                 let lost = self.lost.swap(0, Ordering::Relaxed);
@@ -105,7 +105,7 @@ impl Collector {
 }
 
 /// `spans` as a message of OTLP.
-fn message(spans: Vec<Value>) -> Value {
+fn message(spans: &[Value]) -> Value {
     let said = |key: &str, value: &str| json!({ "key": key, "value": { "stringValue": value } });
     let (name, version) = ("anamnesis", env!("CARGO_PKG_VERSION"));
     json!({
