@@ -31,6 +31,9 @@ pub struct Answer {
     pub struck: usize,
     /// Sentences that cite nothing.
     pub uncited: usize,
+    /// Parts of the question that it leaves open, where the policy knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unmet: Vec<String>,
     /// What a reader should know beside it; absent where nobody asked for a review.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Box<Review>>,
@@ -126,6 +129,7 @@ impl Answer {
             citations: Vec::new(),
             struck: 0,
             uncited: 0,
+            unmet: Vec::new(),
             review: None,
         }
     }
@@ -139,6 +143,7 @@ impl Answer {
             citations: Vec::new(),
             struck: 0,
             uncited: 0,
+            unmet: Vec::new(),
             review: None,
         };
         for part in cited {
@@ -209,10 +214,11 @@ impl Answer {
         texts.join(" ")
     }
 
-    /// Whether it is an answer of which not all is borne out, or of which something was taken out.
+    /// Whether it is an answer of which not all is borne out, of which something was taken out, or which leaves a part open.
     pub fn is_partial(&self) -> bool {
         let struck = self.review.as_ref().is_some_and(|review| !review.struck.is_empty());
-        self.is_answered() && (struck || self.sentences.iter().any(|sentence| !sentence.is_supported()))
+        self.is_answered()
+            && (struck || !self.unmet.is_empty() || self.sentences.iter().any(|sentence| !sentence.is_supported()))
     }
 
     /// Whether there is an answer.

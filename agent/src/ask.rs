@@ -149,6 +149,8 @@ struct Episode<'a> {
     turn: u32,
     corrections: u32,
     tokens: usize,
+    /// What the last act left open.
+    unmet: Vec<String>,
     asked: Vec<String>,
     /// Evidence of the earlier episode that no search of this one has found yet: finding it is news.
     unfound: BTreeSet<Label>,
@@ -204,6 +206,7 @@ impl<'a> Episode<'a> {
             turn: 0,
             corrections: 0,
             tokens: 0,
+            unmet: Vec::new(),
             asked: Vec::new(),
             unfound: record.ledger.entries().iter().map(|evidence| evidence.label).collect(),
             draft: None,
@@ -241,7 +244,8 @@ impl<'a> Episode<'a> {
             self.record.faults.extend(turn.faults.iter().map(|fault| (self.turn, *fault)));
             match (turn.action, self.phase) {
                 (Some(Action::Answer(cited)), _) => {
-                    let answer = self.draft(&cited)?;
+                    let mut answer = self.draft(&cited)?;
+                    answer.unmet = std::mem::take(&mut self.unmet);
                     if !self.asks_to_mend(&answer)? {
                         let answer = self.better(answer);
                         return self.leave(answer, StopReason::Answered);
@@ -294,7 +298,8 @@ impl<'a> Episode<'a> {
         };
         let _stage = tracing::info_span!(target: STAGE, "act", turn).entered();
         let before = (self.clock)();
-        let act = self.session.act(&limits, self.cancel, &mut on_text)?;
+        let mut act = self.session.act(&limits, self.cancel, &mut on_text)?;
+        self.unmet = std::mem::take(&mut act.unmet);
         self.record.timings.policy_ms += milliseconds((self.clock)().saturating_sub(before));
         let (turn, segment) = read(self.task.profile, budget.queries_per_turn, self.turn, act);
         self.tokens += segment.token_ids.as_ref().map_or_else(|| estimate_tokens(&segment.text), Vec::len);

@@ -144,14 +144,18 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, ca
             answer = Answer::abstained(AbstainCode::Insufficient, text);
         } else {
             review.conflicts = conflicts(&answer.sentences, ledger, terms.judge.as_deref(), cancel)?;
-            review.marks = Some(marks(&Seen {
+            let mut marks = marks(&Seen {
                 sentences: &answer.sentences,
                 citations: &answer.citations,
                 struck: review.struck.len(),
                 conflicts: review.conflicts.len(),
                 understood: &review.understood,
                 year: task.started.to_zoned(jiff::tz::TimeZone::UTC).year(),
-            }));
+            });
+            marks
+                .support_reasons
+                .extend(answer.unmet.iter().map(|part| format!("nothing found answers this part: {part}")));
+            review.marks = Some(marks);
         }
     }
     if answer.outcome == Outcome::Abstained(AbstainCode::Unsafe) {

@@ -111,6 +111,8 @@ pub struct Act {
     pub tokens: Option<Tokens>,
     /// Why it ended.
     pub finish: Finish,
+    /// Parts of the question that an answer leaves open, where the policy knows.
+    pub unmet: Vec<String>,
 }
 
 /// Sampled tokens. Only turns that have them can train.

@@ -5,16 +5,20 @@
 //! * [`follow`]: a follow-up question as one that can be understood alone;
 //! * [`pool`]: the evidence seen, sentence by sentence, and how much of a need a sentence covers;
 //! * [`bridge`]: what the first evidence names, when a need describes a thing instead of naming it;
-//! * [`select`]: the sentences that answer, or none;
+//! * [`subject`]: what a question is about, and whether a sentence is about it: the first condition on any sentence;
+//! * [`aspect`]: what is asked of it, and whether a sentence speaks of that: the second;
+//! * [`select`]: the sentences that answer, or none, and the parts of the question that they leave open;
 //! * [`vocabulary`]: abbreviations and lay names of common conditions and drugs.
 //!
 //! The rules and weights were tuned on the `dev` half of the starter questions alone.
 
+mod aspect;
 mod bridge;
 mod decompose;
 mod follow;
 mod pool;
 mod select;
+mod subject;
 mod vocabulary;
 
 use std::ops::ControlFlow;
@@ -22,7 +26,7 @@ use std::ops::ControlFlow;
 use decompose::Need;
 use nn::Sampling;
 use pool::Pool;
-use vocabulary::Vocabulary;
+use vocabulary::{Vocabulary, both_spellings};
 
 use crate::policy::Policy;
 use crate::protocol::{AbstainCode, Action, Profile, SearchQuery, render};
@@ -57,6 +61,7 @@ impl Policy for Extractive {
             vocabulary,
             needs,
             pool,
+            goes_on: whole.is_some(),
             step: Step::Open,
         }))
     }
@@ -69,6 +74,8 @@ struct Reading {
     vocabulary: Vocabulary,
     needs: Vec<Need>,
     pool: Pool,
+    /// Whether it goes on from an earlier episode: what comes before the last need was answered there.
+    goes_on: bool,
     step: Step,
 }
 
@@ -78,6 +85,8 @@ enum Step {
     Open,
     /// The first queries were asked.
     FollowUp,
+    /// What they named was asked for.
+    Reword,
     /// Everything was asked.
     Answer,
 }
@@ -109,33 +118,54 @@ impl Session for Reading {
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Act> {
         cancel.check()?;
-        let text = render(self.profile, &self.next(limits.may_search));
+        let (action, unmet) = self.next(limits.may_search);
+        let text = render(self.profile, &action);
         let _ = on_text(&text);
-        Ok(Act { text, ..Act::default() })
+        Ok(Act { text, unmet, ..Act::default() })
     }
 }
 
 impl Reading {
-    fn next(&mut self, may_search: bool) -> Action {
+    /// The next action, and the parts of the question that it leaves open.
+    fn next(&mut self, may_search: bool) -> (Action, Vec<String>) {
         if self.needs.is_empty() {
-            return abstain(AbstainCode::NeedsClarification);
+            return (abstain(AbstainCode::NeedsClarification), Vec::new());
         }
-        if may_search && self.step != Step::Answer {
-            let queries = match self.step {
-                Step::Open => decompose::first_queries(&self.needs),
-                Step::FollowUp | Step::Answer => {
-                    self.pool.index(&self.vocabulary);
-                    bridge::follow_ups(&self.needs, &self.pool, &self.vocabulary)
-                }
-            };
-            self.step = if self.step == Step::Open { Step::FollowUp } else { Step::Answer };
+        while may_search && self.step != Step::Answer {
+            let queries = self.queries();
             if !queries.is_empty() {
-                let queries = queries.iter().take(self.queries).map(|query| SearchQuery::words(query));
-                return Action::Search(queries.collect());
+                let queries = queries.iter().take(self.queries).map(|query| SearchQuery::words(&both_spellings(query)));
+                return (Action::Search(queries.collect()), Vec::new());
             }
         }
+        self.read();
+        match select::answer(&self.needs, &self.pool) {
+            // Saying again what was said before answers no further question.
+            Some(found) if !(self.goes_on && found.misses_last) => (Action::Answer(found.cited), found.unmet),
+            _ => (abstain(AbstainCode::Insufficient), Vec::new()),
+        }
+    }
+
+    /// The queries of this step; the next step is the one after it.
+    fn queries(&mut self) -> Vec<String> {
+        if self.step != Step::Open {
+            self.read();
+        }
+        let (queries, next) = match self.step {
+            Step::Open => (decompose::first_queries(&self.needs), Step::FollowUp),
+            Step::FollowUp => (bridge::follow_ups(&self.needs, &self.pool, &self.vocabulary), Step::Reword),
+            Step::Reword | Step::Answer => (select::reworded(&self.needs, &self.pool), Step::Answer),
+        };
+        self.step = next;
+        queries
+    }
+
+    /// Reads the evidence so far, with what it has explained itself.
+    fn read(&mut self) {
         self.pool.index(&self.vocabulary);
-        select::answer(&self.needs, &self.pool).map_or_else(|| abstain(AbstainCode::Insufficient), Action::Answer)
+        for need in &mut self.needs {
+            need.explain(&self.vocabulary);
+        }
     }
 }
 

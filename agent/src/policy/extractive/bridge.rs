@@ -8,7 +8,8 @@
 use std::collections::BTreeSet;
 
 use super::decompose::{Need, Via};
-use super::pool::{Line, Pool, is_vague, stems};
+use super::pool::{Line, Pool, stems};
+use super::subject::{Subjects, is_generic};
 use super::vocabulary::Vocabulary;
 use crate::matching::{is_stop_word, words};
 
@@ -155,7 +156,7 @@ pub(super) fn bridges<'a>(via: &Via, pool: &'a Pool) -> Vec<Bridge<'a>> {
     let described = stems(&via.description);
     // The condition that the description is about: a sentence on another one names nothing.
     let condition: BTreeSet<_> =
-        described.iter().filter(|stem| !is_vague(stem) && !KINDS.contains(&stem.as_str())).cloned().collect();
+        described.iter().filter(|stem| !is_generic(stem) && !KINDS.contains(&stem.as_str())).cloned().collect();
     let about = |line: &Line| {
         let covered = condition.iter().filter(|stem| line.stems.contains(*stem) || line.title.contains(*stem)).count();
         covered as f64 >= condition.len() as f64 * ABOUT
@@ -241,7 +242,7 @@ fn names(line: &Line, described: &BTreeSet<String>, condition: &BTreeSet<String>
         let known = stems(&name);
         let says_something =
             known.iter().any(|stem| !described.contains(stem) && stem.bytes().any(|byte| byte.is_ascii_alphabetic()));
-        if says_something && tokens.len() - start <= 6 && !names.contains(&name) {
+        if says_something && !Subjects::of(&name).is_empty() && tokens.len() - start <= 6 && !names.contains(&name) {
             names.push(name);
         }
     }

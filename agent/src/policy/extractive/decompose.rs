@@ -4,15 +4,19 @@ mod compare;
 mod describe;
 
 use compare::compare;
-use describe::{describe, is_head};
+use describe::{after_link, describe, is_head};
 
+use super::pool::is_vague;
+use super::subject::Subjects;
 use super::vocabulary::Vocabulary;
 use crate::matching::{stems, words};
 
 /// One thing to be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Need {
-    /// What is asked, one name for what has several.
+    /// What is asked, as it is asked.
+    pub(super) asked: String,
+    /// The same with its subject, one name for what has several.
     pub(super) text: String,
     /// A thing that the question describes or asks for first; the rest is about what it turns out to be.
     pub(super) via: Option<Via>,
@@ -31,6 +35,15 @@ pub(super) struct Via {
     pub(super) after: String,
     /// Whether the question asks for the thing itself too.
     pub(super) asked: bool,
+    /// Whether the need's own text has the description, so that a sentence may meet it without the name.
+    pub(super) within: bool,
+}
+
+impl Via {
+    /// What the described thing is for: the description after what links the two, or all of it.
+    pub(super) fn condition(&self) -> &str {
+        after_link(&self.description).unwrap_or(&self.description)
+    }
 }
 
 /// Words that begin a second question after `and` or a comma.
@@ -44,10 +57,20 @@ const MAX_NEEDS: usize = 3;
 /// Bytes of a question that are read.
 const MAX_BYTES: usize = 4_096;
 
+impl Need {
+    /// Gives what evidence has explained since its one name.
+    pub(super) fn explain(&mut self, vocabulary: &Vocabulary) {
+        self.text = vocabulary.canonical(&self.text);
+        if let Some(via) = &mut self.via {
+            via.description = vocabulary.canonical(&via.description);
+        }
+    }
+}
+
 /// Takes `question` apart. Nothing comes of a question without content words.
 pub(super) fn decompose(question: &str, vocabulary: &Vocabulary) -> Vec<Need> {
     let question = vocabulary.canonical(&question[..question.floor_char_boundary(MAX_BYTES)]);
-    if stems(&question).is_empty() {
+    if asks_nothing(&question) {
         return Vec::new();
     }
     if let Some(needs) = compare(&question) {
@@ -56,24 +79,60 @@ pub(super) fn decompose(question: &str, vocabulary: &Vocabulary) -> Vec<Need> {
     let mut needs: Vec<Need> = Vec::new();
     for part in parts(&question) {
         let refers = words(part).any(|word| PRONOUNS.contains(&word.to_lowercase().as_str()));
+        let asked = part.to_owned();
+        // What names nothing of its own is asked of what the parts before are about.
+        let depends = refers || Subjects::of(part).is_only_matters();
         match needs.last_mut() {
             // `Which drug is first-line for X, and when must it be avoided?`: the first part describes.
-            Some(last) if refers && last.via.is_none() && asks_for_thing(&last.text) => {
-                let description = std::mem::replace(&mut last.text, part.to_owned());
+            Some(last) if depends && (last.via.is_some() || asks_for_thing(&last.text)) => {
                 let (before, after) = around_pronoun(part);
-                last.via = Some(Via { description, before, after, asked: true });
+                let text = with_subject(&last.text, part);
+                match &last.via {
+                    Some(via) => {
+                        let via = Via { before, after, asked: false, within: false, ..via.clone() };
+                        needs.push(Need { asked, text, via: Some(via), side: None });
+                    }
+                    None => {
+                        let description = std::mem::replace(&mut last.text, text);
+                        last.via = Some(Via { description, before, after, asked: true, within: false });
+                        last.asked = asked;
+                    }
+                }
             }
-            // Any other pronoun stands for what the parts before are about.
-            Some(last) if refers || stems(part).is_empty() => {
-                let text = format!("{} {part}", last.text);
-                needs.push(Need { via: describe(&text), text, side: None });
+            Some(last) if depends => {
+                let text = with_subject(&last.text, part);
+                needs.push(Need { asked, via: describe(&text), text, side: None });
             }
-            _ => needs.push(Need { via: describe(part), text: part.to_owned(), side: None }),
+            _ => needs.push(Need { asked, via: describe(part), text: part.to_owned(), side: None }),
         }
     }
     needs.retain(|need| !stems(&need.text).is_empty());
     needs.truncate(MAX_NEEDS);
     needs
+}
+
+/// Words of talk about what was said, not about the literature.
+const TALK: &[&str] =
+    &["correct", "else", "explain", "hello", "hi", "ok", "please", "really", "right", "sure", "thanks", "true"];
+
+/// Whether a question has no words but those that ask: `how much?`, `is that true?`.
+pub(super) fn asks_nothing(question: &str) -> bool {
+    let says = |word: &str| {
+        let word = word.to_lowercase();
+        !TALK.contains(&word.as_str()) && crate::matching::stems(&word).into_iter().any(|stem| !is_vague(&stem))
+    };
+    !words(question).any(says)
+}
+
+/// Whether a question has a word of talk.
+pub(super) fn is_talk(question: &str) -> bool {
+    words(question).any(|word| TALK.contains(&word.to_lowercase().as_str()))
+}
+
+/// `part` behind what `before` is about.
+fn with_subject(before: &str, part: &str) -> String {
+    let subject = Subjects::required(before).text();
+    format!("{} {part}", if subject.is_empty() { before } else { &subject })
 }
 
 /// The queries that open the search.
@@ -144,7 +203,9 @@ pub(super) fn asks_for_thing(text: &str) -> bool {
 
 fn around_pronoun(part: &str) -> (String, String) {
     let tokens: Vec<_> = words(part).collect();
-    let at = tokens.iter().position(|word| PRONOUNS.contains(&word.to_lowercase().as_str())).unwrap_or(0);
+    let Some(at) = tokens.iter().position(|word| PRONOUNS.contains(&word.to_lowercase().as_str())) else {
+        return (tokens.join(" "), String::new());
+    };
     (tokens[..at].join(" "), tokens[(at + 1).min(tokens.len())..].join(" "))
 }
 

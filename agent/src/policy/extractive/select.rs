@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use retriever::evidence::Label;
 
+use super::aspect::Aspects;
 use super::bridge::{Bridge, bridges, is_named};
 use super::decompose::{Need, Via};
-use super::pool::{Line, Pool, Target, stems};
+use super::pool::{Line, Pool, Target, has, stems};
+use super::subject::Subjects;
 use crate::matching::words;
 use crate::protocol::Cited;
 
@@ -27,56 +29,114 @@ const SHORT: usize = 2;
 const REST_FLOOR: f64 = 0.2;
 /// What a document named by the bridge is worth to its sentences.
 const NAMED: f64 = 0.6;
+/// What it costs a sentence to speak of a case that was not asked for.
+const EXCEPTION: f64 = 0.1;
 /// What a sentence of the kind that is asked for is worth.
 const CUE: f64 = 0.12;
 
-/// The answer to all needs, or `None` when the evidence does not carry one.
-pub(super) fn answer(needs: &[Need], pool: &Pool) -> Option<Vec<Cited>> {
+/// What the evidence carries.
+#[derive(Debug)]
+pub(super) struct Selection {
+    pub(super) cited: Vec<Cited>,
+    /// Parts of the question that it does not carry.
+    pub(super) unmet: Vec<String>,
+    /// Whether the last part is among them.
+    pub(super) misses_last: bool,
+}
+
+/// The answer to the needs that are met, or `None` when the evidence carries none.
+pub(super) fn answer(needs: &[Need], pool: &Pool) -> Option<Selection> {
     let mut chosen: Vec<&Line> = Vec::new();
-    let mut met = 0;
+    let mut unmet = Vec::new();
+    let mut misses_last = false;
     for need in needs {
-        let lines = meet(need, pool);
-        met += usize::from(!lines.is_empty());
+        let mut is_met = false;
+        let (lines, meets) = meet(need, pool);
         for line in lines {
             let documents: BTreeSet<_> = chosen.iter().map(|line| line.document).chain([line.document]).collect();
             let repeats = chosen.iter().any(|known| known.text == line.text);
             if !repeats && documents.len() <= MAX_DOCUMENTS && chosen.len() < MAX_SENTENCES {
                 chosen.push(line);
+                is_met = true;
             }
+            is_met |= repeats;
+        }
+        misses_last = !(is_met && meets);
+        if misses_last {
+            unmet.push(need.asked.clone());
         }
     }
     // A comparison needs both sides; parts of a conjunction stand alone.
     let compared = needs.iter().any(|need| need.side.is_some());
-    if chosen.is_empty() || (compared && met < needs.len()) {
+    if chosen.is_empty() || (compared && !unmet.is_empty()) {
         return None;
     }
-    Some(chosen.into_iter().map(|line| cite(line.text.clone(), line.label)).collect())
+    let cited = chosen.into_iter().map(|line| cite(line.text.clone(), line.label)).collect();
+    Some(Selection { cited, unmet, misses_last })
+}
+
+/// Queries for needs that nothing found meets yet: what they are about, or what the first evidence names, and the words that
+/// evidence may speak of it in.
+pub(super) fn reworded(needs: &[Need], pool: &Pool) -> Vec<String> {
+    let mut queries: Vec<String> = Vec::new();
+    for need in needs.iter().filter(|need| !meet(need, pool).1) {
+        let said = Aspects::of(&need.text).words();
+        let named = need
+            .via
+            .as_ref()
+            .and_then(|via| bridges(via, pool).into_iter().find_map(|bridge| bridge.names.into_iter().next()));
+        let subjects = Subjects::required(&need.text);
+        let subject = named.unwrap_or_else(|| subjects.text());
+        // A drug's own page has what no page on the condition has.
+        let topic = Some(subjects.topic()).filter(Subjects::is_of_drug).map(|topic| topic.text());
+        let words = [Some(format!("{subject} {said}")), topic.map(|topic| format!("{topic} {said}")), Some(subject)];
+        for query in words.into_iter().flatten().map(|query| query.trim().to_owned()) {
+            if !queries.contains(&query) {
+                queries.push(query);
+            }
+        }
+    }
+    queries
 }
 
 fn cite(text: String, label: Label) -> Cited {
     Cited { text, cites: vec![label] }
 }
 
-/// The sentences that meet one need, best last when a bridge leads to them.
-fn meet<'a>(need: &Need, pool: &'a Pool) -> Vec<&'a Line> {
+/// The sentences for one need, and whether they meet all of it. Those that a bridge leads to come last.
+fn meet<'a>(need: &Need, pool: &'a Pool) -> (Vec<&'a Line>, bool) {
+    let plain = |text: &str| {
+        let lines = direct(&Need { text: text.to_owned(), via: None, ..need.clone() }, pool);
+        let is_met = !lines.is_empty();
+        (lines, is_met)
+    };
     match &need.via {
-        Some(via) => cross(need, via, pool).unwrap_or_else(|| direct(need, pool)),
-        None => direct(need, pool),
+        None => plain(&need.text),
+        Some(via) => match cross(need, via, pool) {
+            Some(lines) => (lines, true),
+            None if via.within => plain(&need.text),
+            // The thing is named all the same; what was asked of it stays open.
+            None if via.asked => (plain(&via.description).0, false),
+            None => (Vec::new(), false),
+        },
     }
 }
 
 /// The best sentences for a need that names what it is about.
 fn direct<'a>(need: &Need, pool: &'a Pool) -> Vec<&'a Line> {
+    let subjects = need.side.as_deref().map_or_else(|| Subjects::required(&need.text), Subjects::of);
+    let aspects = Aspects::of(&need.text);
     let target = pool.target(&need.text, &BTreeSet::new());
     let about: BTreeSet<_> = need.side.as_deref().map(stems).unwrap_or_default();
     let score = |line: &Line| {
         let side = if about.is_empty() || !about.iter().all(|stem| line.title.contains(stem)) { 0.0 } else { NAMED };
+        let exception = if aspects.is_of_amount() && subjects.is_narrower(line) { EXCEPTION } else { 0.0 };
         target.coverage(line) * 0.6 + target.within(&line.stems) * 0.4 + cue(&need.text, line) + side
+            - exception
             - line.position as f64 * 0.002
     };
-    let is_about = |line: &&Line| {
-        about.is_empty() || about.iter().any(|stem| line.title.contains(stem) || line.stems.contains(stem))
-    };
+    let is_about =
+        |line: &&Line| subjects.are_named_by(line, aspects.is_of_amount()) && aspects.are_said_by(line, &subjects);
     let ranked = rank(pool.lines.iter().filter(is_about), score);
     let floor = match (about.is_empty(), target.weights.len()) {
         (true, ..=SHORT) => SHORT_FLOOR,
@@ -84,7 +144,7 @@ fn direct<'a>(need: &Need, pool: &'a Pool) -> Vec<&'a Line> {
         (false, _) => REST_FLOOR,
     };
     match ranked.first() {
-        Some((_, first)) if covered(&target, &[first]) >= floor => nearly_best(&ranked),
+        Some((_, first)) if covered(&target, &[first], &aspects) >= floor => nearly_best(&ranked),
         _ => Vec::new(),
     }
 }
@@ -98,12 +158,16 @@ fn nearly_best<'a>(ranked: &[(f64, &'a Line)]) -> Vec<&'a Line> {
     std::iter::once(*first).chain(second.map(|(_, line)| *line)).collect()
 }
 
-/// Share of a target that lines cover together.
-fn covered(target: &Target, lines: &[&Line]) -> f64 {
-    let has = |stem: &String| {
-        lines.iter().any(|line| line.stems.contains(stem) || line.title.contains(stem) || line.heading.contains(stem))
+/// Share of a target that lines cover together. What asks for an aspect is covered by any words that speak of it; what an amount is
+/// for, by the sentence before.
+fn covered(target: &Target, lines: &[&Line], aspects: &Aspects) -> f64 {
+    let said = aspects.stems();
+    let is_there = |line: &&Line, stem: &str| {
+        let around = [&line.stems, &line.title, &line.heading];
+        around.into_iter().any(|stems| has(stems, stem)) || (aspects.is_of_amount() && has(&line.before, stem))
     };
-    target.weights.iter().filter(|(stem, _)| has(stem)).map(|(_, weight)| weight).sum()
+    let has = |stem: &String| lines.iter().any(|line| is_there(line, stem));
+    target.weights.iter().filter(|(stem, _)| said.contains(*stem) || has(stem)).map(|(_, weight)| weight).sum()
 }
 
 fn rank<'a>(lines: impl Iterator<Item = &'a Line>, score: impl Fn(&Line) -> f64) -> Vec<(f64, &'a Line)> {
@@ -116,8 +180,11 @@ fn rank<'a>(lines: impl Iterator<Item = &'a Line>, score: impl Fn(&Line) -> f64)
 fn cross<'a>(need: &Need, via: &Via, pool: &'a Pool) -> Option<Vec<&'a Line>> {
     let described = stems(&via.description);
     let whole = pool.target(&format!("{} {}", via.description, need.text), &BTreeSet::new());
+    let (about, asked) = (Subjects::of(via.condition()), Subjects::required(&need.text));
+    let aspects = Aspects::of(&format!("{} {}", via.before, via.after));
+    let (named, amount) = (Subjects::of(&format!("{} {}", via.description, need.text)), aspects.is_of_amount());
     let mut best: Option<(f64, Vec<&Line>)> = None;
-    for bridge in bridges(via, pool) {
+    for bridge in bridges(via, pool).into_iter().filter(|bridge| about.are_mostly_named_by(bridge.line)) {
         // What the bridge covers is settled; the rest is asked of what it names.
         let settled: BTreeSet<_> = described
             .iter()
@@ -133,11 +200,22 @@ fn cross<'a>(need: &Need, via: &Via, pool: &'a Pool) -> Option<Vec<&'a Line>> {
             target.coverage(line) * 0.6 + target.within(&line.stems) * 0.4 + cue(&need.text, line) + named
                 - line.position as f64 * 0.002
         };
-        let others = pool.lines.iter().filter(|line| relation(&bridge, line) > 0.0 && line.text != bridge.line.text);
+        let rest = asked.without(&settled);
+        let others = pool.lines.iter().filter(|line| {
+            let is_of = is_named(&line.title, bridge.line) || about.are_named_by(line, false);
+            relation(&bridge, line) > 0.0
+                && is_of
+                && line.text != bridge.line.text
+                && rest.are_named_by(line, amount)
+                && !(amount && named.is_narrower(line))
+                && aspects.are_said_by(line, &asked)
+        });
         let ranked = rank(others, score);
         let found = nearly_best(&ranked);
         let Some(first) = found.first() else { continue };
-        if covered(&whole, &[bridge.line, first]) < FLOOR || covered(&target, &[first]) < REST_FLOOR {
+        // What asks for an aspect was seen to: `how much` has no words of its own that evidence could have.
+        let is_rest_met = !aspects.is_empty() || covered(&target, &[first], &aspects) >= REST_FLOOR;
+        if covered(&whole, &[bridge.line, first], &aspects) < FLOOR || !is_rest_met {
             continue;
         }
         let total = bridge.fit + score(first);

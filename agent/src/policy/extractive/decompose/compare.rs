@@ -60,7 +60,8 @@ pub(super) fn compare(question: &str) -> Option<Vec<Need>> {
         .collect();
     let side = |range: std::ops::Range<usize>| {
         let side = tokens[range].join(" ");
-        Need { text: format!("{side} {}", aspect.join(" ")).trim().to_owned(), via: None, side: Some(side) }
+        let text = format!("{side} {}", aspect.join(" ")).trim().to_owned();
+        Need { asked: text.clone(), text, via: None, side: Some(side) }
     };
     Some(vec![side(left), side(right)])
 }

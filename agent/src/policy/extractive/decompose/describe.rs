@@ -226,9 +226,16 @@ pub(super) fn describe(text: &str) -> Option<Via> {
         if asked_beyond.is_empty() {
             return None;
         }
-        return Some(Via { description, before, after: rest, asked: false });
+        return Some(Via { description, before, after: rest, asked: false, within: true });
     }
     None
+}
+
+/// What of a description follows the first word that links the thing to what it is for; nothing without such a word.
+pub(super) fn after_link(description: &str) -> Option<&str> {
+    let linked =
+        tokens(description).into_iter().find(|(_, word)| LINKS.binary_search(&word.to_lowercase().as_str()).is_ok());
+    linked.map(|(at, word)| &description[at + word.len()..])
 }
 
 /// Words with where they begin.

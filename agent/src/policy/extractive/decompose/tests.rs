@@ -67,9 +67,30 @@ fn a_pronoun_stands_for_what_was_asked_for() {
     let plain = super::decompose("What is gout and how is it treated?", &Vocabulary::default());
     assert_eq!(
         plain.iter().map(|need| need.text.as_str()).collect::<Vec<_>>(),
-        ["What is gout", "What is gout how is it treated"]
+        ["What is gout", "gout how is it treated"]
     );
     assert!(plain.iter().all(|need| need.via.is_none()));
+}
+
+#[test]
+fn a_part_without_a_subject_keeps_the_one_before() {
+    for (question, texts) in [
+        (
+            "What is the mechanism of action of imatinib, and how is response monitored?",
+            &["What is the mechanism of action of imatinib", "imatinib how is response monitored"][..],
+        ),
+        (
+            "What is type 2 diabetes and when is it treated?",
+            &["What is type 2 diabetes", "type 2 diabetes when is it treated"],
+        ),
+        ("How is gout treated and how is asthma diagnosed?", &["How is gout treated", "how is asthma diagnosed"]),
+        ("What is lithium for, and what in pregnancy?", &["What is lithium for", "lithium what in pregnancy"]),
+    ] {
+        assert_eq!(needs(question).iter().map(|need| need.text.as_str()).collect::<Vec<_>>(), texts, "{question}");
+    }
+    let amount = needs("What is the first-line treatment of anaphylaxis in an adult and how much?").remove(0);
+    let via = amount.via.unwrap();
+    assert_eq!((amount.asked.as_str(), via.before.as_str(), via.after.as_str()), ("how much", "how much", ""));
 }
 
 #[test]
@@ -93,7 +114,7 @@ fn comparisons_have_two_sides() {
 
 #[test]
 fn nothing_comes_of_nothing() {
-    for question in ["", "   ", "what is the of?", "?!…", "\u{200b}"] {
+    for question in ["", "   ", "what is the of?", "?!…", "\u{200b}", "How much?", "Is that true?", "Thanks!"] {
         assert!(needs(question).is_empty(), "{question}");
     }
 }
