@@ -54,9 +54,9 @@ const OUTCOMES: [&str; 22] = [
     " predict ",
 ];
 /// What a population follows.
-const WHOM: [&str; 6] = [" in ", " among ", " for ", " during ", " with ", " after "];
+const WHOM: [&str; 7] = [" in ", " among ", " for ", " during ", " with ", " after ", " while "];
 /// What people and their conditions are called.
-const PEOPLE: [&str; 30] = [
+const PEOPLE: [&str; 33] = [
     "patient",
     "people",
     "adult",
@@ -71,6 +71,9 @@ const PEOPLE: [&str; 30] = [
     "elderly",
     "older",
     "pregnan",
+    "breastfe",
+    "breast-fe",
+    "lactat",
     "smoker",
     "adolescent",
     "person",
@@ -131,7 +134,7 @@ pub fn understand(question: &str) -> Understood {
         let population = population(&asked, &lower).map(|(_, whom)| whom);
         return Understood { population, ..Understood::default() };
     }
-    let mut rest = &asked[start..];
+    let mut rest = unspoken(&asked[start..]);
     let mut found = Understood::default();
     if let Some((at, whom)) = population(rest, &rest.to_ascii_lowercase()) {
         found.population = Some(whom);
@@ -158,9 +161,39 @@ pub fn understand(question: &str) -> Understood {
         rest = &rest[..at];
     }
     // what is asked about it is no part of its name
-    let asked = [" safe", " effective", " useful", " indicated", " contraindicated", " recommended", " used", " given"];
-    found.intervention = part(asked.iter().find_map(|end| rest.trim_end().strip_suffix(end)).unwrap_or(rest));
+    let asked = [
+        " safe",
+        " effective",
+        " useful",
+        " indicated",
+        " contraindicated",
+        " recommended",
+        " used",
+        " given",
+        " taken",
+        " stopped",
+        " started",
+        " continued",
+        " avoided",
+    ];
+    let name = asked.iter().find_map(|end| rest.trim_end().strip_suffix(end)).unwrap_or(rest);
+    found.intervention = part(name.strip_suffix(" be").unwrap_or(name));
     found
+}
+
+/// What a question is about when it is put by somebody who takes or gives it: `I take ibuprofen if I have …` is about ibuprofen.
+fn unspoken(text: &str) -> &str {
+    const SPEAKERS: [&str; 6] = ["i ", "we ", "you ", "one ", "someone ", "a patient "];
+    const VERBS: [&str; 8] = ["be given ", "continue ", "get ", "give ", "have ", "stop ", "take ", "use "];
+    const CASES: [&str; 4] = [" if ", " when ", " because ", " although "];
+    let lower = text.to_ascii_lowercase();
+    let after = |marks: &[&str], from: usize| {
+        marks.iter().find(|mark| lower[from..].starts_with(**mark)).map_or(from, |mark| from + mark.len())
+    };
+    let speaker = after(&SPEAKERS, 0);
+    let start = if speaker > 0 { after(&VERBS, speaker) } else { 0 };
+    let end = CASES.iter().filter_map(|case| lower[start..].find(case)).min().map_or(text.len(), |at| start + at);
+    &text[start..end]
 }
 
 /// Where the population begins in `text`, and what it is: after a preposition, as far as the end.
@@ -168,16 +201,24 @@ fn population(text: &str, lower: &str) -> Option<(usize, String)> {
     let mut places: Vec<(usize, usize)> =
         WHOM.iter().flat_map(|mark| lower.match_indices(mark).map(|(at, _)| (at, mark.len()))).collect();
     places.sort_unstable();
-    let is_whom = |at: usize, length: usize| {
-        let whom = &lower[at + length..];
-        let near = words(whom).take(3).any(|word| PEOPLE.iter().any(|mark| word.starts_with(mark)));
-        // An abbreviation of a disease, as in `immunotherapy in TNBC`.
-        let short = words(&text[at + length..])
-            .next()
-            .is_some_and(|word| word.len() >= 2 && word.bytes().filter(u8::is_ascii_uppercase).count() >= 2);
-        near || short
+    // each preposition speaks for what stands before the next: `fluids in DKA for children` is about children
+    let segment = |number: usize| {
+        let (at, length) = places[number];
+        let end = places.get(number + 1).map_or(lower.len(), |(next, _)| (*next).max(at + length));
+        at + length..end
     };
-    let (at, length) = places.into_iter().find(|(at, length)| is_whom(*at, *length))?;
+    let is_people = |number: &usize| {
+        words(&lower[segment(*number)]).take(3).any(|word| PEOPLE.iter().any(|mark| word.starts_with(mark)))
+    };
+    // an abbreviation of a disease, as in `immunotherapy in TNBC`
+    let is_short = |number: &usize| {
+        words(&text[segment(*number)])
+            .next()
+            .is_some_and(|word| word.len() >= 2 && word.bytes().filter(u8::is_ascii_uppercase).count() >= 2)
+    };
+    let numbers = || 0..places.len();
+    let number = numbers().find(is_people).or_else(|| numbers().find(is_short))?;
+    let (at, length) = places[number];
     Some((at, part(&text[at + length..])?))
 }
 
@@ -192,22 +233,56 @@ fn part(text: &str) -> Option<String> {
     says.then(|| text.to_owned())
 }
 
-/// Whether a question is a topic without a question: few words, none of which asks.
+/// Whether a question is a topic without a question: few words, none of which asks or tells.
 pub fn is_fragment(question: &str) -> bool {
-    const ASKING: [&str; 24] = [
-        "what", "which", "who", "whom", "whose", "when", "where", "why", "how", "is", "are", "was", "were", "do",
-        "does", "did", "can", "could", "should", "would", "will", "may", "has", "have",
-    ];
     let count = words(question).count();
-    (1..=8).contains(&count)
-        && !question.contains('?')
-        && !words(question).any(|word| ASKING.contains(&word.to_lowercase().as_str()))
+    (1..=6).contains(&count) && !question.contains('?') && !words(question).any(|word| says_more(&word.to_lowercase()))
+}
+
+/// Whether a word asks, or is of a sentence that somebody says: a name has no such word.
+fn says_more(word: &str) -> bool {
+    const MORE: [&str; 54] = [
+        "am", "are", "be", "because", "been", "can", "could", "did", "do", "does", "give", "given", "had", "has",
+        "have", "he", "how", "i", "if", "is", "it", "may", "me", "my", "our", "she", "should", "take", "taken",
+        "taking", "tell", "that", "they", "this", "use", "used", "was", "we", "were", "what", "when", "where", "which",
+        "while", "who", "whom", "whose", "why", "will", "work", "works", "would", "you", "your",
+    ];
+    MORE.contains(&word)
+}
+
+/// Whether a part is a name that can stand in another question: few words, no measure, and nothing that is asked of it.
+fn is_name(text: &str) -> bool {
+    const ASKED: [&str; 18] = [
+        "adult",
+        "adults",
+        "child",
+        "children",
+        "dosage",
+        "dose",
+        "doses",
+        "dosing",
+        "effect",
+        "effects",
+        "elderly",
+        "overdose",
+        "pregnancy",
+        "prevention",
+        "safe",
+        "safety",
+        "side",
+        "treatment",
+    ];
+    let is_plain = |word: &str| {
+        let word = word.to_lowercase();
+        !says_more(&word) && !ASKED.contains(&word.as_str()) && word.bytes().any(|byte| byte.is_ascii_alphabetic())
+    };
+    (1..=3).contains(&words(text).count()) && words(text).all(is_plain)
 }
 
 impl Understood {
-    /// A question that would settle what a topic leaves open.
+    /// A question that would settle what a topic leaves open; none where the topic is no plain name.
     pub fn suggestion(&self) -> Option<String> {
-        let topic = self.intervention.as_ref()?;
+        let topic = self.intervention.as_ref().filter(|topic| is_name(topic))?;
         let whom = self.population.as_ref().map(|whom| format!(" in {whom}")).unwrap_or_default();
         Some(format!("Do you ask how well {topic} works{whom}, how safe it is, or how it is given?"))
     }
@@ -223,6 +298,9 @@ impl Understood {
             });
             return cut.into_iter().collect();
         };
+        if !is_name(intervention) {
+            return Vec::new();
+        }
         let outcome = self.outcome.as_ref().map(|outcome| format!(" on {outcome}")).unwrap_or_default();
         let mut wider = Vec::new();
         if self.population.is_some() && (self.comparator.is_some() || self.outcome.is_some()) {
@@ -263,6 +341,9 @@ mod tests {
             ("immunotherapy in TNBC", [Some("TNBC"), Some("immunotherapy"), None, None]),
             ("Is aspirin or clopidogrel better?", [None, Some("aspirin"), Some("clopidogrel"), None]),
             ("Which drug is first-line for people with gout?", [Some("people with gout"), None, None, None]),
+            ("Can valproate be taken while breastfeeding?", [Some("breastfeeding"), Some("valproate"), None, None]),
+            ("Can I take ibuprofen if I have high blood pressure?", [None, Some("ibuprofen"), None, None]),
+            ("fluids in DKA for children", [Some("children"), Some("fluids in DKA"), None, None]),
             ("", [None; 4]),
             ("???", [None; 4]),
         ] {
@@ -274,13 +355,25 @@ mod tests {
 
     #[test]
     fn a_topic_is_told_from_a_question() {
-        for topic in ["immunotherapy in TNBC", "metformin", "aspirin primary prevention elderly"] {
+        for topic in ["immunotherapy in TNBC", "metformin", "tranexamic acid"] {
             assert!(is_fragment(topic), "{topic}");
             assert!(understand(topic).suggestion().is_some(), "{topic}");
         }
-        for question in
-            ["metformin?", "Is metformin safe", "what is gout", "", "Tell me all that is known of it and of them"]
+        for topic in
+            ["aspirin primary prevention elderly", "epinephrine dose anaphylaxis child 20 kg", "metformin dose"]
         {
+            assert_eq!(understand(topic).suggestion(), None, "no name to ask about: {topic}");
+        }
+        for question in [
+            "metformin?",
+            "Is metformin safe",
+            "what is gout",
+            "",
+            "Tell me all that is known of it and of them",
+            "I take ibuprofen",
+            "aspirin works well",
+            "a list of very many words about gout",
+        ] {
             assert!(!is_fragment(question), "{question}");
         }
     }
@@ -294,5 +387,6 @@ mod tests {
         );
         assert_eq!(wider("Which drug is first-line for people with gout?"), ["Which drug is first-line?"]);
         assert!(wider("What is gout?").is_empty());
+        assert!(wider("Can I give my child of 20 kg half a tablet with food in pregnancy?").is_empty());
     }
 }
