@@ -43,7 +43,7 @@ pub(super) fn trimmed(text: &str, span: Range<usize>) -> Option<Range<usize>> {
 /// The sentences of `span` as units.
 pub(super) fn sentences(text: &str, span: Range<usize>, units: &mut Vec<Unit>) {
     let part = &text[span.clone()];
-    for sentence in sentence::sentences(part) {
+    for sentence in sentence::uncited_sentences(part) {
         let rest = &part[sentence.end..];
         let blank = &rest[..rest.len() - rest.trim_start().len()];
         let ends_paragraph = rest.len() == blank.len() || blank.contains("\n\n");
