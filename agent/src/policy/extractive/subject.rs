@@ -13,6 +13,7 @@ use corpus::sentence::sentences;
 
 use self::generic::{ends_kind, is_intake, is_mere_quality, is_substance};
 pub(super) use self::generic::{is_generic, is_numbered};
+use super::aspect::{has as has_beginning, spaced};
 use super::pool::{Line, has, is_vague, stems};
 use crate::matching::{is_stop_word, words};
 
@@ -103,7 +104,12 @@ impl Subjects {
 
     fn all_required(question: &str) -> Self {
         let rest = Self::of(&without_kind(question));
-        let all = if rest.0.is_empty() { Self::of(question) } else { rest };
+        let mut all = if rest.0.is_empty() { Self::of(question) } else { rest };
+        let is_whom = |subject: &Subject| subject.stems.iter().all(|stem| is_matter(stem));
+        if let Some(first) = all.0.iter_mut().find(|subject| !is_whom(subject)) {
+            first.is_substance |= is_asked_as_drug(question);
+            return all;
+        }
         if !all.0.is_empty() {
             return all;
         }
@@ -156,6 +162,11 @@ impl Subjects {
         self.0.is_empty() || self.0.iter().any(|subject| subject.stems.iter().any(|stem| has(&line.title, stem)))
     }
 
+    /// Whether the title over `line` names nothing else.
+    fn are_whole_title(&self, line: &Line) -> bool {
+        line.title.iter().all(|stem| is_generic(stem) || self.0.iter().any(|subject| has(&subject.stems, stem)))
+    }
+
     /// Whether `line` is about all of them. Where an `amount` is asked for and it names the drug, the sentence before it may name
     /// what the drug is for, unless this one narrows itself to something else (`in opioid-dependent patients`); never whom it is for.
     pub(super) fn are_named_by(&self, line: &Line, amount: bool) -> bool {
@@ -165,7 +176,8 @@ impl Subjects {
         if self.is_of_another(line, amount) {
             return false;
         }
-        let open: Vec<_> = self.0.iter().filter(|subject| !subject.is_named_by(line)).collect();
+        let is_own = self.are_whole_title(line);
+        let open: Vec<_> = self.0.iter().filter(|subject| !subject.is_named_by(line, is_own)).collect();
         let names_drug = || self.0.iter().any(|subject| subject.is_substance && subject.is_in(&line.stems));
         open.is_empty()
             || (amount && names_drug() && open.iter().all(|subject| is_before(subject)) && !self.is_narrower(line))
@@ -185,7 +197,8 @@ impl Subjects {
         let is_there = |stem: &&String| has(&line.stems, stem) || has(&line.title, stem) || has(&line.heading, stem);
         let all = self.0.iter().map(|subject| subject.stems.len()).sum::<usize>();
         let there = self.0.iter().flat_map(|subject| &subject.stems).filter(is_there).count();
-        self.0.first().is_none_or(|subject| subject.is_named_by(line)) && there * 3 >= all * 2
+        self.0.first().is_none_or(|subject| subject.is_named_by(line, self.are_whole_title(line)))
+            && there * 3 >= all * 2
     }
 
     /// Whether `line` speaks of a case that is not asked for: `in`, `for` or `with` something that the question does not name.
@@ -213,14 +226,16 @@ impl Subject {
         self.stems.iter().all(|stem| has(stems, stem))
     }
 
-    fn is_named_by(&self, line: &Line) -> bool {
+    /// `is_own` tells whether the line's document is about nothing but what is asked about.
+    fn is_named_by(&self, line: &Line, is_own: bool) -> bool {
         let missing: Vec<_> = self.stems.iter().filter(|stem| !has(&line.stems, stem)).collect();
         if missing.is_empty() {
             return true;
         }
-        // A drug's page speaks of other drugs too, by name.
-        let of_another = self.is_substance && words(&line.canonical).any(|word| is_substance(&word.to_lowercase()));
-        !of_another && missing.iter().all(|stem| has(&line.title, stem) || has(&line.heading, stem))
+        // A drug's page speaks of other drugs too, by name; a study with it in its title, of much else.
+        let is_silent = || !words(&line.canonical).any(|word| is_substance(&word.to_lowercase()));
+        (!self.is_substance || (is_own && is_silent()))
+            && missing.iter().all(|stem| has(&line.title, stem) || has(&line.heading, stem))
     }
 }
 
@@ -229,6 +244,25 @@ static MATTER_STEMS: LazyLock<BTreeSet<String>> =
 
 fn is_matter(stem: &str) -> bool {
     has(&MATTER_STEMS, stem)
+}
+
+/// Whether a question asks of its first subject what is asked of drugs, whatever the name ends in.
+fn is_asked_as_drug(question: &str) -> bool {
+    const OF_DRUGS: &[&str] = &[
+        "adverse effects of",
+        "be given",
+        "be taken",
+        "contraindications of",
+        "dosage of",
+        "dose of",
+        "half-life of",
+        "interact with",
+        "safe during",
+        "safe in",
+        "side effects of",
+    ];
+    let spaced = spaced(question);
+    has_beginning(&spaced, OF_DRUGS) || [" do ", " does "].iter().any(|asking| spaced.starts_with(asking))
 }
 
 /// What is told before the question itself, and the question: its last sentence, behind a colon if there is one.

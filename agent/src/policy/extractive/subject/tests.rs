@@ -49,6 +49,10 @@ fn a_sentence_about_another_drug_is_not_about_this_one() {
     let question = "Is valproate safe in pregnancy?";
     assert!(is_about(question, "Valproate", "Valproate is contraindicated in pregnancy."));
     assert!(is_about(question, "Valproate", "It is contraindicated in the first trimester."));
+    assert!(
+        !is_about(question, "Valproate in the treatment of mania", "It is contraindicated in pregnancy."),
+        "a study"
+    );
     assert!(!is_about(question, "Levothyroxine", "Levothyroxine is safe in pregnancy."));
     assert!(
         !is_about(question, "Valproate", "Lamotrigine is preferred in pregnancy."),
