@@ -223,7 +223,7 @@ impl Session for Chat {
         // What the loop will not keep, the model shall not see again.
         let kept = protocol::parse(self.profile, self.queries, &text).end;
         self.messages.push(Message { role: "assistant", content: text[..kept].to_owned() });
-        Ok(Act { text, tokens: None, finish })
+        Ok(Act { text, finish, ..Act::default() })
     }
 }
 
