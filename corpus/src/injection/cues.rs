@@ -4,6 +4,8 @@
 //! text is read once, and only where a bit says that the bytes at hand are such is a word looked up. No step
 //! waits for the one before, as those of an automaton do, and the bits stay in the fastest cache.
 
+use std::collections::BTreeMap;
+
 /// Bytes from frequent to rare; all others are rarer still.
 const FREQUENT: &[u8] = b" etaionrshlcdumpgfybvwkxzjq";
 
@@ -20,29 +22,35 @@ pub(super) struct Cues {
 struct Marks {
     /// A bit for each key that some mark has.
     keys: Box<[u64; 1024]>,
-    /// Key, word, and how far the mark stands in the word; sorted.
-    marks: Vec<(u16, usize, usize)>,
+    /// How many keys lie before each 64.
+    ranks: Box<[u16; 1024]>,
+    /// For each key, the words that have it, and how far into each it stands.
+    words: Vec<Vec<(usize, usize)>>,
 }
 
 impl Cues {
     /// Takes words of at least one byte.
     pub(super) fn new(words: Vec<String>) -> Self {
-        let (mut fours, mut twos) = (Vec::new(), Vec::new());
+        let (mut fours, mut twos) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         for (number, word) in words.iter().enumerate() {
             match *word.as_bytes() {
                 [] => {}
-                [only] => twos.extend((0..=u8::MAX).map(|next| (two([only, next]), number, 0))),
+                [only] => {
+                    for next in 0..=u8::MAX {
+                        twos.entry(two([only, next])).or_default().push((number, 0));
+                    }
+                }
                 [_, _] | [_, _, _] => {
-                    let (at, mark) = rarest::<2>(word);
-                    twos.push((two(mark), number, at));
+                    let (at, mark) = rarest(word);
+                    twos.entry(two(mark)).or_default().push((number, at));
                 }
                 _ => {
-                    let (at, mark) = rarest::<4>(word);
-                    fours.push((four(mark), number, at));
+                    let (at, mark) = rarest(word);
+                    fours.entry(four(mark)).or_default().push((number, at));
                 }
             }
         }
-        Self { words, fours: Marks::new(fours), twos: Marks::new(twos) }
+        Self { words, fours: Marks::new(&fours), twos: Marks::new(&twos) }
     }
 
     /// Calls `met` with the number of each word that stands in `text`, perhaps more than once.
@@ -51,34 +59,36 @@ impl Cues {
         for (at, &mark) in text.array_windows::<4>().enumerate() {
             let (four, two) = (four(mark), two([mark[0], mark[1]]));
             if self.fours.have(four) | self.twos.have(two) {
-                self.fours.look_up(four, |word, before| self.check(text, at, word, before, &mut met));
-                self.twos.look_up(two, |word, before| self.check(text, at, word, before, &mut met));
+                self.check(text, at, self.fours.of(four), &mut met);
+                self.check(text, at, self.twos.of(two), &mut met);
             }
         }
         // where no four bytes are left, two or one may be
         for at in text.len().saturating_sub(3)..text.len() {
             let next = text.get(at + 1).copied().unwrap_or(0);
-            self.twos.look_up(two([text[at], next]), |word, before| self.check(text, at, word, before, &mut met));
+            self.check(text, at, self.twos.of(two([text[at], next])), &mut met);
         }
     }
 
-    /// Whether `word` stands so that its mark, `before` bytes into it, is at `at`.
-    fn check(&self, text: &[u8], at: usize, word: usize, before: usize, met: &mut impl FnMut(usize)) {
-        let here = at.checked_sub(before).and_then(|start| text.get(start..));
-        if here.is_some_and(|here| here.starts_with(self.words[word].as_bytes())) {
-            met(word);
+    /// Calls `met` with those words that stand so that their mark is at `at`.
+    fn check(&self, text: &[u8], at: usize, marks: &[(usize, usize)], met: &mut impl FnMut(usize)) {
+        for &(word, before) in marks {
+            let here = at.checked_sub(before).and_then(|start| text.get(start..));
+            if here.is_some_and(|here| here.starts_with(self.words[word].as_bytes())) {
+                met(word);
+            }
         }
     }
 }
 
 impl Marks {
-    fn new(mut marks: Vec<(u16, usize, usize)>) -> Self {
-        marks.sort_unstable();
-        let mut keys = Box::new([0; 1024]);
-        for (key, ..) in &marks {
+    fn new(marks: &BTreeMap<u16, Vec<(usize, usize)>>) -> Self {
+        let (mut keys, mut ranks) = (Box::new([0; 1024]), Box::new([0; 1024]));
+        for key in marks.keys() {
             keys[usize::from(key >> 6)] |= 1 << (key & 63);
+            ranks[usize::from(key >> 6) + 1..].iter_mut().for_each(|rank| *rank += 1);
         }
-        Self { keys, marks }
+        Self { keys, ranks, words: marks.values().cloned().collect() }
     }
 
     #[inline]
@@ -86,11 +96,12 @@ impl Marks {
         self.keys[usize::from(key >> 6)] >> (key & 63) & 1 == 1
     }
 
-    fn look_up(&self, key: u16, mut found: impl FnMut(usize, usize)) {
-        let from = self.marks.partition_point(|(known, ..)| *known < key);
-        for &(_, word, before) in self.marks[from..].iter().take_while(|(known, ..)| *known == key) {
-            found(word, before);
+    fn of(&self, key: u16) -> &[(usize, usize)] {
+        if !self.have(key) {
+            return &[];
         }
+        let before = self.keys[usize::from(key >> 6)] & ((1 << (key & 63)) - 1);
+        &self.words[usize::from(self.ranks[usize::from(key >> 6)]) + before.count_ones() as usize]
     }
 }
 
