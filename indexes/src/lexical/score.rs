@@ -28,7 +28,7 @@ const WINDOW: usize = 4096;
 const TABULATED: usize = 8;
 
 /// Postings that are added up in the time that one document is looked up in.
-const LOOK_UP: usize = 8;
+const LOOK_UP: usize = 16;
 
 /// Bounds are sums of rounded numbers: they are widened by more than rounding can take away.
 const SLACK: f32 = 1.0 + 1e-5;
