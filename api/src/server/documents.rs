@@ -172,6 +172,7 @@ pub(super) async fn collections(
     State(service): State<Arc<Service>>,
     Extension(caller): Extension<Caller>,
 ) -> Result<Json<Collections>, ApiError> {
-    let found = service.read(caller, super::view::View::collections).await?;
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general over lifetimes")]
+    let found = service.read(caller, |view| view.collections()).await?;
     Ok(Json(Collections { collections: found.into_iter().map(Collection::from).collect() }))
 }
