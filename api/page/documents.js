@@ -3,7 +3,7 @@
 import { ACTS, act } from "./acts.js";
 import { add } from "./adding.js";
 import { explain, get, query } from "./api.js";
-import { h, plural, replace } from "./dom.js";
+import { h, plural, replace, toast } from "./dom.js";
 import { level, status } from "./marks.js";
 import { windowed } from "./windowed.js";
 import { STANDINGS, STATUSES, wordFor } from "./words.js";
@@ -12,6 +12,8 @@ import { STANDINGS, STATUSES, wordFor } from "./words.js";
 const PAGE = 200;
 /** Documents that one request may change. */
 const MOST = 1000;
+/** Milliseconds after a failure before scrolling asks again. */
+const PATIENCE = 3000;
 
 const COLUMNS = [["Document", "main-cell"], ["Kind", "kind"], ["Date", "date"], ["Standing", "standing"], ["Tags", "tags"]];
 
@@ -133,14 +135,18 @@ export async function showDocuments(root, params) {
     isLoading = true;
     try {
       await fetchPage(turn);
-      if (turn === asked) tell();
     } catch (error) {
-      if (turn === asked) replace(said, explain(error), " ", h("button", { type: "button", class: "small", on: { click: more } }, "Try again"));
+      if (turn !== asked) return;
+      // who has scrolled far sees no line above the list
+      toast(explain(error));
+      replace(said, explain(error), " ", h("button", { type: "button", class: "small", on: { click: more } }, "Try again"));
+      setTimeout(() => { if (turn === asked) isLoading = false; }, PATIENCE);
       return;
-    } finally {
-      isLoading = false;
     }
-    if (turn === asked) list.grow(documents.length);
+    if (turn !== asked) return;
+    isLoading = false;
+    tell();
+    list.grow(documents.length);
   }
 
   async function fetchPage(turn) {
