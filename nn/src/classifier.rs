@@ -170,7 +170,7 @@ impl Classifier {
         // Longest first: the packs that end last are then the small ones.
         let mut order: Vec<usize> = (0..pairs.len()).collect();
         order.sort_by_key(|pair| std::cmp::Reverse(pairs[*pair].ids.len()));
-        let packs = packs(&order, |pair| pairs[pair].ids.len());
+        let packs = packs(&order, self.device.threads(), |pair| pairs[pair].ids.len());
         let logits = self.device.spread(packs.len(), |(batch, memory): &mut (Packed, Memory), pack| {
             batch.clear();
             for pair in packs[pack] {

@@ -14,6 +14,8 @@ use crate::{Bert, BertConfig, Device, Error, Packed, Pooling, Result, Tokenizer,
 /// Tokens of one pack: the unit that a thread takes at a time. Enough to use each weight often,
 /// few enough that a pack's rows stay in the caches and that threads end together.
 const PACK: usize = 768;
+/// Fewer tokens are not worth a thread: every pack reads all weights.
+const LEAST: usize = 64;
 /// Texts that a thread tokenizes at a time.
 const TEXTS: usize = 16;
 
@@ -86,7 +88,7 @@ impl SentenceEncoder {
         // Longest first: the packs that end last are then the small ones.
         let mut order: Vec<usize> = (0..ids.len()).collect();
         order.sort_by_key(|text| std::cmp::Reverse(ids[*text].len()));
-        let packs = packs(&order, |text| ids[text].len());
+        let packs = packs(&order, self.device.threads(), |text| ids[text].len());
         let vectors = self.device.spread(packs.len(), |(batch, memory): &mut (Packed, Memory), pack| {
             batch.clear();
             for text in packs[pack] {
@@ -151,14 +153,17 @@ impl SentenceEncoder {
     }
 }
 
-/// Cuts `order` where the next text would exceed [`PACK`] tokens; a longer text has its own pack.
-pub(crate) fn packs(order: &[usize], tokens: impl Fn(usize) -> usize) -> Vec<&[usize]> {
+/// Cuts `order` where the next text would exceed [`PACK`] tokens, or the share of one of `threads` where there is less to do than
+/// that; a longer text has its own pack.
+pub(crate) fn packs(order: &[usize], threads: usize, tokens: impl Fn(usize) -> usize) -> Vec<&[usize]> {
+    let all: usize = order.iter().map(|text| tokens(*text)).sum();
+    let most = all.div_ceil(threads).clamp(LEAST, PACK);
     let mut packs = Vec::new();
     let mut start = 0;
     let mut size = 0;
     for (end, text) in order.iter().enumerate() {
         let tokens = tokens(*text);
-        if end > start && size + tokens > PACK {
+        if end > start && size + tokens > most {
             packs.push(&order[start..end]);
             (start, size) = (end, 0);
         }
@@ -233,4 +238,25 @@ pub(crate) fn fingerprint(dir: &Path, weights: &Weights, more: &str) -> Result<S
     }
     hasher.update(more.as_bytes());
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packs_hold_everything_and_little_is_shared_among_threads() {
+        let cut = |lengths: &[usize], threads: usize| {
+            let order: Vec<usize> = (0..lengths.len()).collect();
+            let packs = packs(&order, threads, |text| lengths[text]);
+            assert_eq!(packs.concat(), order);
+            packs.iter().map(|pack| pack.iter().map(|text| lengths[*text]).sum()).collect::<Vec<usize>>()
+        };
+        assert_eq!(cut(&[80, 80, 40, 40], 1), [240]);
+        assert_eq!(cut(&[80, 80, 40, 40], 2), [80, 120, 40]);
+        assert_eq!(cut(&[20, 20, 20], 2), [60], "too little to share");
+        assert_eq!(cut(&[PACK, PACK, 1], 1), [PACK, PACK, 1]);
+        assert_eq!(cut(&[2 * PACK], 4), [2 * PACK]);
+        assert!(cut(&[], 2).is_empty());
+    }
 }
