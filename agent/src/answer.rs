@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::check::Finding;
-use crate::judge::Judge;
+use crate::judge::Reading;
 use crate::matching::{overlap, stems};
 use crate::protocol::{AbstainCode, Cited};
 use crate::review::{Claim, Review, examine};
@@ -165,7 +165,7 @@ impl Answer {
     ///
     /// # Errors
     /// Those of the scorer.
-    pub(crate) fn examine(&mut self, ledger: &Ledger, judge: Option<&Judge>) -> Result<()> {
+    pub(crate) fn examine(&mut self, ledger: &Ledger, reading: &Reading<'_>) -> Result<()> {
         let claim =
             |sentence: &Sentence| -> Vec<_> { sentence.cites.iter().filter_map(|label| ledger.get(*label)).collect() };
         let evidence: Vec<_> = self.sentences.iter().map(claim).collect();
@@ -175,7 +175,7 @@ impl Answer {
             .zip(evidence)
             .map(|(sentence, evidence)| Claim { text: &sentence.text, evidence })
             .collect();
-        let findings = examine(&claims, judge)?;
+        let findings = examine(&claims, reading)?;
         for (sentence, finding) in self.sentences.iter_mut().zip(findings) {
             sentence.finding = finding;
         }
@@ -298,7 +298,7 @@ mod tests {
 
     fn build(cited: &[Cited], ledger: &Ledger) -> Answer {
         let mut answer = Answer::draft(cited, ledger);
-        answer.examine(ledger, None).unwrap();
+        answer.examine(ledger, &Reading::new(None)).unwrap();
         answer
     }
 

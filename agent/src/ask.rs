@@ -24,6 +24,7 @@ use std::time::Duration;
 use retriever::evidence::{Label, estimate_tokens};
 use retriever::{Evidence, Ledger, Query, Retrieve, STAGE};
 
+use crate::judge::Reading;
 use crate::policy::Policy;
 use crate::protocol::{self, AbstainCode, Action, Fault, Parser, Profile, Progress, TokenParser, Turn};
 use crate::review::{Reviewed, Terms};
@@ -156,6 +157,8 @@ struct Episode<'a> {
     unfound: BTreeSet<Label>,
     /// An answer that the policy was asked to mend.
     draft: Option<Answer>,
+    /// Who reads the evidence, as the terms of the review have it.
+    reading: Reading<'a>,
     record: Record,
 }
 
@@ -210,6 +213,7 @@ impl<'a> Episode<'a> {
             asked: Vec::new(),
             unfound: record.ledger.entries().iter().map(|evidence| evidence.label).collect(),
             draft: None,
+            reading: Reading::new(task.review.as_ref().and_then(|terms| terms.judge.as_deref())),
             record,
         }
     }

@@ -14,6 +14,7 @@
 mod card;
 mod label;
 pub mod measure;
+mod reading;
 mod windows;
 
 use std::ops::Range;
@@ -23,6 +24,7 @@ use nn::{Classifier, Device, Tokenizer, Tokens};
 
 pub use self::card::{Card, FILE};
 pub use self::label::Label;
+pub use self::reading::Reading;
 pub use self::windows::windows;
 use crate::answer::quote;
 use crate::{Error, Result};

@@ -10,6 +10,7 @@ mod agreement;
 mod conflict;
 mod examine;
 mod marks;
+mod narrow;
 mod question;
 mod verify;
 
@@ -28,7 +29,7 @@ pub use self::question::{Understood, is_fragment, understand};
 pub(crate) use self::verify::gather;
 pub use self::verify::{Verified, verify};
 use crate::answer::{Answer, Citation, Outcome, Sentence};
-use crate::judge::Judge;
+use crate::judge::{Judge, Reading};
 use crate::matching::{overlap, stems};
 use crate::protocol::AbstainCode;
 pub use crate::risk::{Risk, risks};
@@ -117,7 +118,14 @@ pub struct Struck {
 ///
 /// # Errors
 /// Those of the scorer, or when the caller cancels.
-pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, cancel: &Cancel) -> Result<Answer> {
+pub fn settle(
+    mut answer: Answer,
+    task: &Ask,
+    terms: &Terms,
+    ledger: &Ledger,
+    reading: &Reading<'_>,
+    cancel: &Cancel,
+) -> Result<Answer> {
     let mut review = Review {
         understood: understand(&task.question),
         risks: risks(&task.question, &answer.text),
@@ -143,7 +151,7 @@ pub fn settle(mut answer: Answer, task: &Ask, terms: &Terms, ledger: &Ledger, ca
             };
             answer = Answer::abstained(AbstainCode::Insufficient, text);
         } else {
-            review.conflicts = conflicts(&answer.sentences, ledger, terms.judge.as_deref(), cancel)?;
+            review.conflicts = conflicts(&answer.sentences, ledger, reading, cancel)?;
             let mut marks = marks(&Seen {
                 sentences: &answer.sentences,
                 citations: &answer.citations,

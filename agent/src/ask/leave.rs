@@ -24,8 +24,7 @@ impl Episode<'_> {
         let mut answer = Answer::draft(apart.as_deref().unwrap_or(cited), &self.record.ledger);
         self.record.faults.extend((0..answer.struck).map(|_| (self.turn, Fault::UnknownLabel)));
         self.record.faults.extend((0..answer.uncited).map(|_| (self.turn, Fault::Uncited)));
-        let judge = self.task.review.as_ref().and_then(|terms| terms.judge.clone());
-        answer.examine(&self.record.ledger, judge.as_deref())?;
+        answer.examine(&self.record.ledger, &self.reading)?;
         if self.task.review.is_some() && answer.uncited > 0 {
             let uncited = answer.sentences.iter_mut().filter(|sentence| sentence.cites.is_empty());
             for sentence in uncited.take(LOOKED_UP) {
@@ -47,10 +46,9 @@ impl Episode<'_> {
         let query = Query { text: sentence.text.clone(), k: LATER, ..self.task.query.clone() };
         let (hits, labels) = gather(&query, self.retriever, &mut self.record.ledger)?;
         self.record.timings.retrieval_ms += milliseconds((self.clock)().saturating_sub(before));
-        let judge = self.task.review.as_ref().and_then(|terms| terms.judge.as_deref());
         for label in &labels {
             let Some(evidence) = self.record.ledger.get(*label) else { continue };
-            let finding = examine_one(&sentence.text, evidence, judge)?;
+            let finding = examine_one(&sentence.text, evidence, &self.reading)?;
             if let Some(finding) = finding.filter(crate::check::Finding::is_support) {
                 (sentence.cites, sentence.finding, sentence.found_later) = (vec![*label], Some(finding), true);
                 break;
@@ -101,7 +99,7 @@ impl Episode<'_> {
         let unknown = answer.struck;
         if let Some(terms) = &self.task.review {
             let _stage = tracing::info_span!(target: STAGE, "settle").entered();
-            answer = settle(answer, self.task, terms, &self.record.ledger, self.cancel)?;
+            answer = settle(answer, self.task, terms, &self.record.ledger, &self.reading, self.cancel)?;
         }
         let uncited = answer.uncited;
         if unknown > 0 {

@@ -85,6 +85,23 @@ fn a_verdict_depends_on_its_own_pair_alone() {
 }
 
 #[test]
+fn no_pair_is_read_twice() {
+    let folder = scorer(&NAMES);
+    let judge = judge(&folder);
+    let reading = Reading::new(Some(&judge));
+    let pair = |claim, evidence| Pair { claim, evidence };
+    let pairs = [pair("It is cheap.", LONG), pair("Aspirin thins blood.", LONG), pair("It is cheap.", LONG)];
+    let expected = judge.judge(&pairs).unwrap();
+    assert_eq!(reading.verdicts(&pairs).unwrap(), expected);
+    assert_eq!(reading.read(), 2);
+    // What runs together is another pair.
+    let later = [pairs[1], pair("It is cheap.M", &LONG[1..])];
+    assert_eq!(reading.verdicts(&later).unwrap(), judge.judge(&later).unwrap());
+    assert_eq!(reading.read(), 3);
+    assert!(Reading::new(None).verdicts(&pairs).unwrap().is_empty());
+}
+
+#[test]
 fn labels_may_stand_in_any_order() {
     let pair = Pair { claim: "Metformin lowers glucose.", evidence: "It is cheap." };
     let of = |names: &[&str]| judge(&scorer(names)).judge(&[pair]).unwrap()[0].probabilities;

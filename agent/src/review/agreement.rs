@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::examine::read;
 use crate::check::Source;
-use crate::judge::{Judge, Label, measure};
+use crate::judge::{Judge, Label, Reading, measure};
 use crate::{Cancel, Result};
 
 /// Pairs that are judged together.
@@ -60,7 +60,7 @@ pub fn agreement(
             .iter()
             .map(|one| (one.claim.as_str(), vec![Source { title: "", heading: "", text: &one.evidence }]))
             .collect();
-        for (one, read) in batch.iter().zip(read(&claims, judge)?) {
+        for (one, read) in batch.iter().zip(read(&claims, &Reading::new(judge))?) {
             let (verdict, confidence) =
                 read.map_or((Label::Neutral, None), |(finding, _)| (finding.label, finding.confidence));
             confusion[place(one.label)][place(verdict)] += 1;

@@ -1,13 +1,16 @@
 //! [`conflicts`]: where other evidence of the episode says the opposite of what an answer says.
 
+use std::ops::Range;
+
 use retriever::evidence::Label as EvidenceLabel;
 use retriever::{Evidence, Ledger};
 use serde::{Deserialize, Serialize};
 
-use super::examine::{examine_one, source};
+use super::examine::{source, verbatim};
+use super::narrow::narrow;
 use crate::answer::{Citation, Sentence};
-use crate::check::{By, look};
-use crate::judge::{Judge, Label};
+use crate::check::look;
+use crate::judge::{Label, Pair, Reading, Verdict};
 use crate::{Cancel, Result};
 
 /// Share of a sentence's words that stand in one that contradicts it by rule: less, and both may speak of different things.
@@ -29,57 +32,73 @@ pub struct Conflict {
     pub against: Vec<Citation>,
 }
 
-/// The conflicts of an answer's sentences with what of `ledger` they do not cite, of other documents than they do.
+/// What may speak against a sentence, and where.
+struct Candidate<'a> {
+    /// The sentence's place in the answer, from 0.
+    sentence: usize,
+    evidence: &'a Evidence,
+    /// Bytes of its text: the sentence that is nearest.
+    near: Range<usize>,
+}
+
+/// The conflicts of an answer's sentences with what of `ledger` they do not cite, of other documents than they do. A scorer
+/// reads all that may speak against an answer at once.
 ///
 /// # Errors
 /// Those of the scorer, or when the caller cancels.
 pub fn conflicts(
     sentences: &[Sentence],
     ledger: &Ledger,
-    judge: Option<&Judge>,
+    reading: &Reading<'_>,
     cancel: &Cancel,
 ) -> Result<Vec<Conflict>> {
-    let mut conflicts = Vec::new();
+    let mut against: Vec<Candidate<'_>> = Vec::new();
     for (place, sentence) in sentences.iter().enumerate() {
         cancel.check()?;
-        if !sentence.finding.as_ref().is_some_and(crate::check::Finding::is_support) {
+        if !sentence.is_supported() {
             continue;
         }
         let cited: Vec<&Evidence> = sentence.cites.iter().filter_map(|label| ledger.get(*label)).collect();
         if is_aim(&sentence.text) {
             continue;
         }
-        let is_other = |one: &&Evidence| cited.iter().all(|cited| !is_same_work(cited, one));
-        let mut against = Vec::new();
-        let mut open = 0;
-        for one in ledger.entries().iter().filter(is_other) {
-            let (finding, near) = look(&sentence.text, &[source(one)]);
-            let Some(near) = near else { continue };
-            let mut span = near.span;
-            let is_against = match judge {
-                None => finding.label == Label::Contradict && near.share >= SAME_CLAIM && finding.unnamed.is_none(),
-                Some(_) if open >= READ => false,
-                Some(judge) => {
-                    open += 1;
-                    let read = examine_one(&sentence.text, one, Some(judge))?;
-                    read.is_some_and(|read| {
-                        let is_sure = read.by == By::Scorer && read.confidence.is_some_and(|sure| sure >= SURE);
-                        if let Some(quote) = &read.quote {
-                            span = quote.within(one);
-                        }
-                        read.label == Label::Contradict && is_sure
-                    })
-                }
-            };
-            if is_against {
-                against.push(Citation::quoting(one, span));
-            }
-        }
-        if !against.is_empty() {
-            conflicts.push(Conflict { sentence: place + 1, cited: sentence.cites.clone(), against });
-        }
+        let others = ledger.entries().iter().filter(|one| !cited.iter().any(|cited| is_same_work(cited, one)));
+        let near = others.filter_map(|evidence| {
+            let (finding, near) = look(&sentence.text, &[source(evidence)]);
+            let near = near?;
+            let is_against =
+                finding.label == Label::Contradict && near.share >= SAME_CLAIM && finding.unnamed.is_none();
+            let is_read = !reading.is_by_rule() && verbatim(&sentence.text, &evidence.text).is_none();
+            (is_read || (reading.is_by_rule() && is_against)).then_some(Candidate {
+                sentence: place,
+                evidence,
+                near: near.span,
+            })
+        });
+        against.extend(near.take(if reading.is_by_rule() { usize::MAX } else { READ }));
     }
-    Ok(conflicts)
+    if !reading.is_by_rule() {
+        let claim = |one: &Candidate<'_>| sentences[one.sentence].text.as_str();
+        let narrowed: Vec<_> = against.iter().map(|one| (claim(one), narrow(claim(one), &one.evidence.text))).collect();
+        let pairs: Vec<_> = narrowed.iter().map(|(claim, near)| Pair { claim, evidence: &near.text }).collect();
+        let mut verdicts = reading.verdicts(&pairs)?.into_iter();
+        let is_sure = |Verdict { label, probabilities: [_, contradiction, _], .. }: Verdict| {
+            label == Label::Contradict && contradiction >= SURE
+        };
+        against.retain(|_| verdicts.next().is_some_and(is_sure));
+    }
+    Ok(gathered(sentences, &against))
+}
+
+/// One conflict for each sentence that something speaks against.
+fn gathered(sentences: &[Sentence], against: &[Candidate<'_>]) -> Vec<Conflict> {
+    let own = against.chunk_by(|one, next| one.sentence == next.sentence);
+    own.map(|own| Conflict {
+        sentence: own[0].sentence + 1,
+        cited: sentences[own[0].sentence].cites.clone(),
+        against: own.iter().map(|one| Citation::quoting(one.evidence, one.near.clone())).collect(),
+    })
+    .collect()
 }
 
 /// Whether both are of one publication, which may stand in a corpus as abstract and as full text.

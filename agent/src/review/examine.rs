@@ -1,18 +1,19 @@
 //! [`examine`]: sentences against the evidence they cite, by a scorer where there is one and by rule always.
 //!
-//! **Who decides.** A sentence that stands in its evidence word for word is borne out by it. Of any other, a scorer reads every
-//! piece of evidence and the piece with the greatest probability of support or contradiction decides, as its
+//! **Who decides.** A sentence that stands in its evidence word for word is borne out by it. Of any other, a scorer reads
+//! what is nearest of every piece of evidence, and the piece with the greatest probability of support or contradiction decides, as its
 //! [`judge`](crate::judge) says of windows; the rules then can take support back (a number or a word of weight that the nearest
-//! sentence lacks, a direction or a denial turned round, another drug) and never give it. Without a scorer the rules decide alone.
+//! sentence lacks, a direction or a denial turned round, another name) and never give it. Without a scorer the rules decide alone.
 
 use std::ops::Range;
 
 use corpus::sentence::sentences;
 use retriever::{Evidence, STAGE};
 
+use super::narrow::narrow;
 use crate::Result;
 use crate::check::{By, Finding, Place, Quote, Source, look};
-use crate::judge::{Judge, Label, Pair};
+use crate::judge::{Label, Pair, Reading};
 
 /// A sentence and the evidence it cites.
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub(crate) type Read = Option<(Finding, Option<Place>)>;
 ///
 /// # Errors
 /// Those of the scorer.
-pub fn examine(claims: &[Claim<'_>], judge: Option<&Judge>) -> Result<Vec<Option<Finding>>> {
+pub fn examine(claims: &[Claim<'_>], reading: &Reading<'_>) -> Result<Vec<Option<Finding>>> {
     let cited: Vec<(&str, Vec<Source<'_>>)> =
         claims.iter().map(|claim| (claim.text, claim.evidence.iter().copied().map(source).collect())).collect();
     let quoted = |(claim, read): (&Claim<'_>, Read)| {
@@ -38,51 +39,56 @@ pub fn examine(claims: &[Claim<'_>], judge: Option<&Judge>) -> Result<Vec<Option
         finding.quote = place.map(|place| quote(claim.evidence[place.passage], place.span));
         Some(finding)
     };
-    Ok(claims.iter().zip(read(&cited, judge)?).map(quoted).collect())
+    Ok(claims.iter().zip(read(&cited, reading)?).map(quoted).collect())
 }
 
 /// A finding for one sentence against one piece of evidence.
 ///
 /// # Errors
 /// Those of the scorer.
-pub(crate) fn examine_one(text: &str, evidence: &Evidence, judge: Option<&Judge>) -> Result<Option<Finding>> {
-    Ok(examine(&[Claim { text, evidence: vec![evidence] }], judge)?.pop().flatten())
+pub(crate) fn examine_one(text: &str, evidence: &Evidence, reading: &Reading<'_>) -> Result<Option<Finding>> {
+    Ok(examine(&[Claim { text, evidence: vec![evidence] }], reading)?.pop().flatten())
 }
 
 /// What the sources of each sentence say of it, and where; none where there are no sources.
 ///
 /// # Errors
 /// Those of the scorer.
-pub(crate) fn read(cited: &[(&str, Vec<Source<'_>>)], judge: Option<&Judge>) -> Result<Vec<Read>> {
+pub(crate) fn read(cited: &[(&str, Vec<Source<'_>>)], reading: &Reading<'_>) -> Result<Vec<Read>> {
     let mut read: Vec<_> = cited.iter().map(|(text, sources)| by_rule(text, sources)).collect();
-    let Some(judge) = judge else {
+    if reading.is_by_rule() {
         return Ok(read);
-    };
+    }
     let is_open =
         |(text, sources): &(&str, Vec<Source<'_>>)| sources.iter().all(|one| verbatim(text, one.text).is_none());
     let open: Vec<usize> = (0..cited.len()).filter(|at| is_open(&cited[*at])).collect();
-    let pairs = open.iter().flat_map(|at| {
-        let (claim, sources) = &cited[*at];
-        sources.iter().map(move |one| Pair { claim, evidence: one.text })
-    });
+    let narrowed: Vec<_> = open
+        .iter()
+        .flat_map(|at| {
+            let (claim, sources) = &cited[*at];
+            sources.iter().map(move |one| (*claim, narrow(claim, one.text)))
+        })
+        .collect();
+    let pairs: Vec<_> = narrowed.iter().map(|(claim, near)| Pair { claim, evidence: &near.text }).collect();
     let _stage = tracing::info_span!(target: STAGE, "judge", claims = open.len()).entered();
-    let mut verdicts = judge.judge(&pairs.collect::<Vec<_>>())?.into_iter();
+    let mut verdicts = reading.verdicts(&pairs)?.into_iter().zip(&narrowed);
     for at in open {
         let own: Vec<_> = verdicts.by_ref().take(cited[at].1.len()).enumerate().collect();
         let strength = |[support, contradict, _]: [f32; 3]| support.max(contradict);
         // The last of equals is taken, so the last comes first.
-        let decisive = own
-            .into_iter()
-            .rev()
-            .max_by(|(_, left), (_, right)| strength(left.probabilities).total_cmp(&strength(right.probabilities)));
-        let (Some((passage, verdict)), Some((finding, place))) = (decisive, &mut read[at]) else { continue };
+        let decisive = own.into_iter().rev().max_by(|(_, (left, _)), (_, (right, _))| {
+            strength(left.probabilities).total_cmp(&strength(right.probabilities))
+        });
+        let (Some((passage, (verdict, (_, near)))), Some((finding, place))) = (decisive, &mut read[at]) else {
+            continue;
+        };
         let taken_back = finding.is_opposed();
         let index = Label::ALL.iter().position(|label| *label == verdict.label).unwrap_or_default();
         finding.by = By::Scorer;
         finding.label = if verdict.label == Label::Support && taken_back { Label::Neutral } else { verdict.label };
         finding.confidence = Some(verdict.probabilities[index]);
         if !verdict.span.is_empty() {
-            *place = Some(Place { passage, span: verdict.span, share: 0.0 });
+            *place = Some(Place { passage, span: near.whole(&verdict.span), share: 0.0 });
         }
     }
     Ok(read)
@@ -105,7 +111,7 @@ fn by_rule(text: &str, sources: &[Source<'_>]) -> Read {
 }
 
 /// Where `text` has `claim` word for word as a sentence of its own: a part of one may go on to deny it.
-fn verbatim(claim: &str, text: &str) -> Option<Range<usize>> {
+pub(super) fn verbatim(claim: &str, text: &str) -> Option<Range<usize>> {
     let claim = claim.trim();
     sentences(text).find(|span| !claim.is_empty() && text[span.clone()].trim() == claim)
 }

@@ -7,7 +7,7 @@ use retriever::{Hit, Ledger, Query, Retrieve};
 use super::examine::{Claim, examine};
 use crate::answer::Citation;
 use crate::check::Finding;
-use crate::judge::{self, Judge};
+use crate::judge::{self, Judge, Reading};
 use crate::{Cancel, Result};
 
 /// A sentence, and what the corpus says of it.
@@ -53,6 +53,7 @@ pub fn verify(
     cancel: &Cancel,
 ) -> Result<Vec<Verified>> {
     let mut ledger = Ledger::new(usize::MAX);
+    let reading = Reading::new(judge);
     let mut verified = Vec::new();
     for span in sentences(text) {
         cancel.check()?;
@@ -67,7 +68,7 @@ pub fn verify(
             .filter_map(|label| ledger.get(*label))
             .map(|evidence| Claim { text: claim, evidence: vec![evidence] })
             .collect();
-        let findings: Vec<Finding> = examine(&claims, judge)?.into_iter().flatten().collect();
+        let findings: Vec<Finding> = examine(&claims, &reading)?.into_iter().flatten().collect();
         let rank = |finding: &Finding| match (finding.label, &finding.quote) {
             (judge::Label::Support, _) => 0,
             (judge::Label::Contradict, _) => 1,
