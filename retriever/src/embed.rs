@@ -169,6 +169,22 @@ mod tests {
     }
 
     #[test]
+    fn a_name_tells_more_than_a_common_word_and_is_like_what_means_the_same() {
+        let encoder = bundled().unwrap();
+        let length = |word: &str| encoder.word(word).iter().map(|x| x * x).sum::<f32>().sqrt();
+        let cosine = |one: &str, other: &str| {
+            let product: f32 =
+                encoder.word(one).iter().zip(encoder.word(other)).map(|(left, right)| left * right).sum();
+            product / (length(one) * length(other))
+        };
+        for (name, common) in [("warfarin", "usually"), ("osteoporosis", "patients"), ("spirometry", "recommended")] {
+            assert!(length(name) > 2.0 * length(common), "{name} {}, {common} {}", length(name), length(common));
+        }
+        assert!(cosine("kidney", "renal") > 0.8 && cosine("warfarin", "apixaban") < 0.4);
+        assert!(encoder.word("").iter().all(|x| *x == 0.0));
+    }
+
+    #[test]
     fn what_is_no_encoder_says_what_would_be() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().to_owned(), folder.path().join("missing")] {

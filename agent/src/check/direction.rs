@@ -1,14 +1,16 @@
 //! [`reversal`]: whether a sentence says the opposite of one that it is taken from.
 //!
-//! Three ways of turning a sentence round are seen: a bound on a number in place of the opposite one (`< 30`, `> 30`), a word in place of
-//! its opposite (raise, lower), and a word that is denied on one side alone. A denial reaches the next few words of its clause. Where a
-//! passage has both words of a pair, nothing is said.
+//! Ways of turning a sentence round that are seen: a bound on a number in place of the opposite one (`< 30`, `> 30`), a word in place of
+//! its opposite (raise, lower), and a word that is denied on one side alone. A denial reaches the next few words of its clause. Where
+//! a passage has both words of a pair, what stands where tells ([`turned`], [`replaced`]).
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 
+use super::change::turned;
+use super::replaced::{denials, replaced};
 use crate::matching::{is_stop_word, stem, words};
 
 /// Words that are each other's opposites, side by side.
@@ -45,7 +47,7 @@ const DENIALS: [&str; 10] = ["cannot", "lack", "lacks", "neither", "never", "no"
 /// Words, stop words aside, that a denial reaches.
 const REACH: usize = 2;
 
-static PAIRS: LazyLock<Vec<[BTreeSet<String>; 2]>> = LazyLock::new(|| {
+pub(super) static PAIRS: LazyLock<Vec<[BTreeSet<String>; 2]>> = LazyLock::new(|| {
     let side = |words: &str| words.split(' ').map(stem).collect();
     OPPOSITES.iter().map(|(one, other)| [side(one), side(other)]).collect()
 });
@@ -88,16 +90,17 @@ pub struct Reversal {
 pub fn reversal(said: &str, source: &str) -> Option<Reversal> {
     let (said, source) = (plain(said), plain(source));
     let found = bounded(&said, &source).or_else(|| opposite(&said, &source));
-    found.or_else(|| turned(&said, &source)).or_else(|| denied(&said, &source))
+    let found = found.or_else(|| denied(&said, &source).filter(|_| denials(&said) % 2 != denials(&source) % 2));
+    found.or_else(|| turned(&said, &source)).or_else(|| replaced(&said, &source))
 }
 
 /// With one apostrophe, and bounds as words.
 fn plain(text: &str) -> String {
-    BOUNDS.iter().fold(text.replace('’', "'"), |text, (sign, word)| replaced(&text, sign, word))
+    BOUNDS.iter().fold(text.replace('’', "'"), |text, (sign, word)| worded(&text, sign, word))
 }
 
 /// `text` with `word` for every `sign` that is no part of a longer word, in whatever case.
-fn replaced(text: &str, sign: &str, word: &str) -> String {
+fn worded(text: &str, sign: &str, word: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let is_apart = |at: usize| {
         let is_letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
@@ -155,55 +158,12 @@ fn opposite(said: &str, source: &str) -> Option<Reversal> {
     })
 }
 
-/// A word that stands where its opposite stands in the source, beside the same word, where both sides of a pair are there.
-fn turned(said: &str, source: &str) -> Option<Reversal> {
-    let (own, other) = (sided(said), sided(source));
-    own.iter().find_map(|word| {
-        let beside = |one: &&Sided| {
-            one.pair == word.pair
-                && ((one.before.is_some() && one.before == word.before)
-                    || (one.after.is_some() && one.after == word.after))
-        };
-        let places: Vec<_> = other.iter().filter(beside).collect();
-        let is_turned = !places.is_empty() && places.iter().all(|one| one.side != word.side);
-        is_turned.then(|| Reversal { said: word.written.clone(), found: places[0].written.clone() })
-    })
-}
-
-/// A word of a pair, and what stands beside it.
-struct Sided {
-    pair: usize,
-    side: usize,
-    written: String,
-    before: Option<String>,
-    after: Option<String>,
-}
-
-fn sided(text: &str) -> Vec<Sided> {
-    let words: Vec<&str> = words(text).filter(|word| !is_stop_word(&word.to_lowercase())).collect();
-    let stems: Vec<String> = words.iter().map(|word| stem(&word.to_lowercase())).collect();
-    let mut found = Vec::new();
-    for (at, own) in stems.iter().enumerate() {
-        for (pair, sides) in PAIRS.iter().enumerate() {
-            let Some(side) = sides.iter().position(|side| side.contains(own)) else { continue };
-            let (before, after) = (at.checked_sub(1).map(|at| stems[at].clone()), stems.get(at + 1).cloned());
-            found.push(Sided { pair, side, written: words[at].to_owned(), before, after });
-        }
-    }
-    found
-}
-
 fn denied(said: &str, source: &str) -> Option<Reversal> {
     let (own, other) = (marked(said), marked(source));
-    let shown =
-        |word: &Marked| if word.denial.is_some() { format!("not {}", word.written) } else { word.written.clone() };
+    let shown = |word: &Marked| if word.is_denied { format!("not {}", word.written) } else { word.written.clone() };
     own.iter().find_map(|word| {
         let (here, there) = (settled(&own, &word.stem)?, settled(&other, &word.stem)?);
-        let is_turned = here.denial.is_some() != there.denial.is_some();
-        // What is denied together with a word that the other side denies as well is only put otherwise.
-        let is_shared = together(&own, here).any(|near| is_denied(&other, near))
-            || together(&other, there).any(|near| is_denied(&own, near));
-        (is_turned && !is_shared).then(|| Reversal { said: shown(here), found: shown(there) })
+        (here.is_denied != there.is_denied).then(|| Reversal { said: shown(here), found: shown(there) })
     })
 }
 
@@ -211,45 +171,37 @@ fn denied(said: &str, source: &str) -> Option<Reversal> {
 struct Marked {
     stem: String,
     written: String,
-    /// Which of the text's denials reaches it.
-    denial: Option<usize>,
+    is_denied: bool,
 }
 
 /// The word in one of its places; said both ways, it is said neither way.
 fn settled<'a>(words: &'a [Marked], stem: &str) -> Option<&'a Marked> {
     let mut places = words.iter().filter(|word| word.stem == stem);
     let first = places.next()?;
-    places.all(|word| word.denial.is_some() == first.denial.is_some()).then_some(first)
+    places.all(|word| word.is_denied == first.is_denied).then_some(first)
 }
 
-/// The stems that are denied together with `word`, its own aside.
-fn together<'a>(words: &'a [Marked], word: &'a Marked) -> impl Iterator<Item = &'a str> {
-    let same = words.iter().filter(|other| word.denial.is_some() && other.denial == word.denial);
-    same.map(|other| other.stem.as_str()).filter(|stem| *stem != word.stem)
-}
-
-fn is_denied(words: &[Marked], stem: &str) -> bool {
-    words.iter().any(|word| word.stem == stem && word.denial.is_some())
-}
-
-/// The words of a text that say something, and what denies them.
+/// The words of a text that say something, and whether they are denied.
 fn marked(text: &str) -> Vec<Marked> {
     let mut marked = Vec::new();
-    let mut denials = 0;
     for clause in text.split([',', ';', ':', '(', ')', '.']) {
         let mut reach = 0;
         for written in words(clause) {
             let word = written.to_lowercase();
-            if DENIALS.contains(&word.as_str()) || word.ends_with("n't") {
-                (reach, denials) = (REACH, denials + 1);
+            if is_denial(&word) {
+                reach = REACH;
             } else if !is_stop_word(&word) {
-                let denial = (reach > 0).then_some(denials);
-                marked.push(Marked { stem: stem(&word), written: written.to_owned(), denial });
+                marked.push(Marked { stem: stem(&word), written: written.to_owned(), is_denied: reach > 0 });
                 reach = reach.saturating_sub(1);
             }
         }
     }
     marked
+}
+
+/// Whether a word, in lower case, denies those after it.
+pub(super) fn is_denial(word: &str) -> bool {
+    DENIALS.contains(&word) || word.ends_with("n't")
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::amounts;
 use super::direction::{Reversal, reversal};
-use super::drugs::drugs;
+use super::name::foreign;
 use super::weight::weighty;
 use super::words::{content, is_number, words};
 use crate::judge::Label;
@@ -71,7 +71,8 @@ pub struct Finding {
     /// A scorer's calibrated probability of the label.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<f32>,
-    /// Amounts, numbers and words of weight that the evidence does not have where it is nearest, as they are written.
+    /// Amounts, numbers and words of weight that the evidence does not have where it is nearest, as they are written; and of a
+    /// sentence that else has its source's words, the names that its source does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
     /// What it turns round.
@@ -162,8 +163,15 @@ pub fn look(sentence: &str, passages: &[Source<'_>]) -> (Finding, Option<Place>)
     let source = &text[place.span.clone()];
     let mut missing = missing(sentence, &[title, heading, source]);
     missing.extend(weighty(sentence, &[title, heading, source]));
+    if place.share >= COVERED {
+        // Of what else it cites, a sentence may have its names from anywhere.
+        let others =
+            passages.iter().enumerate().filter(|(other, _)| *other != place.passage).map(|(_, other)| other.text);
+        let titles = passages.iter().flat_map(|passage| [passage.title, passage.heading]);
+        missing.extend(foreign(sentence, others.chain(titles).chain([source])));
+    }
     let reversal = reversal(sentence, source);
-    let unnamed = unnamed(sentence, source, &passages[place.passage], passages);
+    let unnamed = unnamed(sentence, source, passages);
     let is_covered = place.share >= COVERED && missing.is_empty() && unnamed.is_none();
     let label = match &reversal {
         Some(_) => Label::Contradict,
@@ -177,18 +185,8 @@ fn texts<'a>(passages: &[Source<'a>]) -> Vec<&'a str> {
     passages.iter().flat_map(|passage| [passage.title, passage.heading, passage.text]).collect()
 }
 
-/// Of whom `source`, the nearest sentence, speaks, where `sentence` speaks of somebody else or of nobody.
-fn unnamed(sentence: &str, source: &str, near: &Source<'_>, passages: &[Source<'_>]) -> Option<String> {
-    let (said, found) = (drugs(sentence), drugs(source));
-    let known = drugs(&[near.title, near.heading, source].join(" "));
-    if let Some(drug) = said.iter().find(|drug| !known.contains(*drug)) {
-        // A sentence may leave a name to the one before it, unless it names another.
-        let other = found.iter().find(|other| !said.contains(*other));
-        let is_told = drugs(near.text).contains(drug);
-        if other.is_some() || !is_told {
-            return Some(other.cloned().unwrap_or_else(|| "something else".to_owned()));
-        }
-    }
+/// The word of a title that `source` has, where `sentence` has none of any title and no pronoun either.
+fn unnamed(sentence: &str, source: &str, passages: &[Source<'_>]) -> Option<String> {
     let titles: Vec<String> = passages.iter().flat_map(|passage| content(passage.title)).collect();
     let said = words(sentence);
     if said.iter().any(|word| titles.contains(word) || PRONOUNS.contains(&word.as_str())) {
@@ -245,15 +243,15 @@ mod tests {
         let gout = [Source { title: "Allopurinol", heading: "", text: "Allopurinol prevents attacks of gout." }];
         assert_eq!(find("Lithium prevents attacks of gout.", &gout).unnamed.as_deref(), Some("allopurinol"));
         assert_eq!(find("It prevents attacks of gout.", &gout).label, Label::Support);
-        let two = [Source {
-            title: "Interactions",
-            heading: "",
-            text: "Amiodarone raises the effect of warfarin. The dose is reduced by 30%.",
-        }];
-        let swapped = find("Amiodarone raises the effect of levothyroxine.", &two);
-        assert_eq!((swapped.label, swapped.unnamed.as_deref()), (Label::Neutral, Some("warfarin")));
-        assert_eq!(find("The warfarin dose is reduced by 30%.", &two).unnamed, None, "named before");
-        assert!(find("The digoxin dose is reduced by 30%.", &two).unnamed.is_some());
+        let swapped = find(
+            "Amiodarone raises the effect of levothyroxine in most adults.",
+            &[Source {
+                title: "Interactions",
+                heading: "",
+                text: "Amiodarone raises the effect of warfarin in most adults.",
+            }],
+        );
+        assert_eq!((swapped.label, swapped.missing), (Label::Neutral, vec!["levothyroxine".to_owned()]));
         assert_eq!(find("", &[]).label, Label::Neutral);
         let concern = |sentence: &str| find(sentence, &SOURCES).concern().unwrap_or_default();
         assert_eq!(concern("It lowers glucose."), "");

@@ -138,11 +138,27 @@ impl StaticEncoder {
         &self.words
     }
 
+    /// The sum of the rows of a word's tokens, not scaled. Its length says how much the word tells of a text (that of a name is
+    /// several times that of a common word), its direction of what. All zeros for a word without a known token.
+    pub fn word(&self, word: &str) -> Vec<f32> {
+        let mut tokens = Vec::new();
+        self.words.tokenize(word, &mut tokens);
+        tokens.retain(|token| *token != self.words.unknown());
+        let bag: Vec<_> = tokens.into_iter().map(|token| (token, 1.0)).collect();
+        let mut vector = vec![0.0; self.card.dimension];
+        sum::rows(self.table(), &self.scales, &bag, &mut vector);
+        vector
+    }
+
+    /// (V, D)
+    fn table(&self) -> &[i8] {
+        bytemuck::cast_slice(&self.file[self.rows..self.file.len() - SEAL])
+    }
+
     /// The unit vector of a text with these tokens and counts.
     pub(super) fn embed_bag(&self, bag: &[(TokenId, f32)]) -> Vec<f32> {
-        let rows: &[i8] = bytemuck::cast_slice(&self.file[self.rows..self.file.len() - SEAL]);
         let mut vector = vec![0.0; self.card.dimension];
-        sum::rows(rows, &self.scales, bag, &mut vector);
+        sum::rows(self.table(), &self.scales, bag, &mut vector);
         normalise(&mut vector);
         vector
     }

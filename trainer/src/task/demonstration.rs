@@ -95,6 +95,11 @@ impl Session for Playing {
         let (ids, all) = (self.tokenizer.encode_text(&text)?, self.tokenizer.pieces());
         let pieces = ids.iter().map(|id| all.get(*id).to_vec()).collect();
         let logprobs = vec![0.0; ids.len()];
-        Ok(Act { text, tokens: Some(Tokens { ids, pieces, logprobs, version: 0 }), finish: Finish::Stop, ..Act::default() })
+        Ok(Act {
+            text,
+            tokens: Some(Tokens { ids, pieces, logprobs, version: 0 }),
+            finish: Finish::Stop,
+            ..Act::default()
+        })
     }
 }

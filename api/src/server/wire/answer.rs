@@ -97,7 +97,7 @@ pub(crate) struct Verdict {
     /// A scorer's calibrated probability of the label.
     #[serde(skip_serializing_if = "Option::is_none")]
     confidence: Option<f32>,
-    /// Amounts and numbers that no cited passage has.
+    /// Amounts and numbers that no cited passage has, and names that its source does not have.
     missing: Vec<String>,
     /// What a reader should look at, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
