@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use agent::check::{Source, find};
+use agent::check::{Source, look};
 use agent::judge::Label;
 use corpus::starter;
 
@@ -27,7 +27,7 @@ fn little_is_supported_that_is_told_unfaithfully() {
     for one in &told {
         let (title, text) = &documents[&one.document];
         for (kind, sentence) in [("faithful", &one.faithful), ("unfaithful", &one.unfaithful)] {
-            let label = find(sentence, &[Source { title, text }]).label;
+            let label = look(sentence, &[Source { title, heading: "", text }]).0.label;
             *verdicts.entry((kind, label)).or_insert(0_usize) += 1;
             if (kind == "faithful") != (label == Label::Support) && label != Label::Neutral {
                 println!("{kind}, {}: {sentence}", label.name());

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use agent::check::{Source, find};
+use agent::check::{Source, look};
 use agent::judge::Label;
 use agent::policy::Extractive;
 use agent::{Ask, Cancel, ask};
@@ -68,8 +68,8 @@ fn abstracts(file: &Path, step: usize) -> Vec<Said> {
 }
 
 fn is_found(text: &str, said: &Said) -> bool {
-    let passages: Vec<_> = said.passages.iter().map(|(title, text)| Source { title, text }).collect();
-    find(text, &passages).label != Label::Support
+    let passages: Vec<_> = said.passages.iter().map(|(title, text)| Source { title, heading: "", text }).collect();
+    look(text, &passages).0.label != Label::Support
 }
 
 /// `text` with one of its words changed, for every word that `change` changes.

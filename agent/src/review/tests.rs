@@ -207,9 +207,9 @@ fn a_publication_does_not_contradict_itself() {
         assert_eq!(labels.len(), 2);
         let cited = ledger.entries().iter().find(|one| one.document.key() == "abstract").unwrap();
         let text = "Statins reduce mortality in adults.".to_owned();
-        let finding = examine_one(&text, cited, None).unwrap();
+        let finding = examine_one(&text, cited, &Reading::new(None)).unwrap();
         let sentence = Sentence { text, cites: vec![cited.label], finding, found_later: false };
-        let found = conflicts(&[sentence], &ledger, None, &Cancel::new()).unwrap();
+        let found = conflicts(&[sentence], &ledger, &Reading::new(None), &Cancel::new()).unwrap();
         assert_eq!(found.len(), usize::from(pmid.is_none()), "{pmid:?}");
     }
 }
