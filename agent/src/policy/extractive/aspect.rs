@@ -169,6 +169,11 @@ const ASPECTS: &[Aspect] = &[
         search: "antidote reversed",
     },
     Aspect {
+        asked: &["used for", "uses of", "indicated for", "indications of", "indications for"],
+        said: &["used", "indicat", "treat", "prevent", "given", "first-line", "prefer", "choice"],
+        search: "indicated used for",
+    },
+    Aspect {
         asked: &["sensitivity", "how sensitive"],
         said: &["sensitiv", "false negative", "excludes"],
         search: "sensitive sensitivity",

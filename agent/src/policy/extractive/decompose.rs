@@ -87,16 +87,13 @@ pub(super) fn decompose(question: &str, vocabulary: &Vocabulary) -> Vec<Need> {
             Some(last) if depends && (last.via.is_some() || asks_for_thing(&last.text)) => {
                 let (before, after) = around_pronoun(part);
                 let text = with_subject(&last.text, part);
-                match &last.via {
-                    Some(via) => {
-                        let via = Via { before, after, asked: false, within: false, ..via.clone() };
-                        needs.push(Need { asked, text, via: Some(via), side: None });
-                    }
-                    None => {
-                        let description = std::mem::replace(&mut last.text, text);
-                        last.via = Some(Via { description, before, after, asked: true, within: false });
-                        last.asked = asked;
-                    }
+                if let Some(via) = &last.via {
+                    let via = Via { before, after, asked: false, within: false, ..via.clone() };
+                    needs.push(Need { asked, text, via: Some(via), side: None });
+                } else {
+                    let description = std::mem::replace(&mut last.text, text);
+                    last.via = Some(Via { description, before, after, asked: true, within: false });
+                    last.asked = asked;
                 }
             }
             Some(last) if depends => {

@@ -137,16 +137,13 @@ fn direct<'a>(need: &Need, pool: &'a Pool) -> Vec<&'a Line> {
     };
     let is_about =
         |line: &&Line| subjects.are_named_by(line, aspects.is_of_amount()) && aspects.are_said_by(line, &subjects);
-    let ranked = rank(pool.lines.iter().filter(is_about), score);
     let floor = match (about.is_empty(), target.weights.len()) {
         (true, ..=SHORT) => SHORT_FLOOR,
         (true, _) => FLOOR,
         (false, _) => REST_FLOOR,
     };
-    match ranked.first() {
-        Some((_, first)) if covered(&target, &[first], &aspects) >= floor => nearly_best(&ranked),
-        _ => Vec::new(),
-    }
+    let is_enough = |line: &&Line| covered(&target, &[line], &aspects) >= floor;
+    nearly_best(&rank(pool.lines.iter().filter(is_about).filter(is_enough), score))
 }
 
 /// The best line, and a second one that is nearly as good.
