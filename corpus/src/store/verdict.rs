@@ -42,8 +42,8 @@ impl Verdict {
         self.status() != Status::Retracted && self.standing() == Standing::Active
     }
 
-    /// Takes over what a registry says of a name that the record brings now: a ruling gets graver, and one of
-    /// `ok` stays, which the registry's word came before.
+    /// Takes over what a registry says of a name that the record brings now. A ruling only gets graver, and one of `ok` stays:
+    /// whoever cleared the document has looked at it.
     pub(super) fn hear_registry(&mut self, status: Status) {
         self.ruled_status = match self.ruled_status {
             Some(Status::Ok) => Some(Status::Ok),
