@@ -180,7 +180,7 @@ fn medicine_is_no_identifier() {
         "Patient Health Questionnaire has nine items. Patient Satisfaction has grown. Patient Education was given.",
         "In this patient Metformin has caused acidosis; what next? Patient Blood Management is what?",
         "What was found in Henry Ford Hospital, in Victoria Australia, in Alice Springs and in San Jose California?",
-        "A guideline [erratum appears in Ann Intern Med. 2007 Feb 6] on Patient Adherence has appeared.",
+        "A guideline [erratum appears in Ann Intern Med] on Patient Adherence has appeared.",
         "Is rituximab used in Wegener Granulomatosis and in Thomas Jefferson University cohorts?",
         "What did Dr Snow's map of cholera show in 1854?",
         "In 2019 a trial of 1234567 people; p = 0.05; ratio 1:2:3:4:5; 555 of 3344; T4 1234.",

@@ -26,10 +26,10 @@ use crate::server::{self, Answering, Names, Room, Settings, TlsFiles};
 
 const TLS: &str = "\
 Without keys the service is for this machine only; `anamnesis key create` makes the first key.
-Where other machines come, let them come by TLS, and name what they call this service with --host. Either the
-service speaks it itself (--tls-cert, --tls-key; renewed files are taken up as they change), or a reverse proxy
-does (nginx, Caddy), which passes requests on to --listen: name it with --proxy, so that what it says of clients
-is believed.";
+Where other machines come, let them come by TLS, and name what they call this service with --host.
+Either the service speaks it itself (--tls-cert, --tls-key; renewed files are taken up as they
+change), or a reverse proxy does (nginx, Caddy), which passes requests on to --listen: name it with
+--proxy, so that what it says of clients is believed.";
 
 /// What `serve` takes. Every option without one of `config`'s exceptions is also a key of the configuration
 /// file, in the section of its heading.

@@ -45,22 +45,6 @@ fn a_question_goes_on_from_the_answer_before_it() {
     let named = client.post("/v1/ask", &request).ok();
     assert_eq!((&second["sentences"], &second["citations"]), (&named["sentences"], &named["citations"]));
 
-    // however the client keeps it, and with what else it holds
-    let kept = format!("  {}\n", told.replace('\n', "\r\n"));
-    for messages in [
-        &[("user", FIRST), ("assistant", kept.as_str()), ("user", THEN)][..],
-        &[
-            ("user", "What is lithium for?"),
-            ("assistant", "?"),
-            ("user", FIRST),
-            ("assistant", told.as_str()),
-            ("user", THEN),
-        ],
-        &[("user", FIRST), ("assistant", told.as_str()), ("user", "This one failed."), ("user", THEN)],
-    ] {
-        let (_, answer) = say(&client, messages);
-        assert_eq!(follows(&client, &answer)["trace"], first["trace_id"], "{messages:?}");
-    }
     // and the next turn goes on from this one
     let messages = [
         ("user", FIRST),
@@ -71,6 +55,42 @@ fn a_question_goes_on_from_the_answer_before_it() {
     ];
     let (_, third) = say(&client, &messages);
     assert_eq!(follows(&client, &third)["trace"], second["trace_id"]);
+
+    // however the client keeps it, and with what else it holds
+    let kept = format!("  {}\n", told.replace('\n', "\r\n"));
+    for messages in [
+        &[("user", FIRST), ("assistant", kept.as_str()), ("user", THEN)][..],
+        &[("system", "?"), ("assistant", "Ask me."), ("user", FIRST), ("assistant", told.as_str()), ("user", THEN)],
+        &[("user", FIRST), ("assistant", told.as_str()), ("user", "This one failed."), ("user", THEN)],
+    ] {
+        let (_, answer) = say(&client, messages);
+        assert_eq!(follows(&client, &answer)["trace"], first["trace_id"], "{messages:?}");
+    }
+}
+
+#[test]
+fn turns_that_end_alike_are_told_apart_by_what_was_asked_before() {
+    let home = Home::indexed();
+    let server = Server::start(&home, &[]);
+    let client = Client::new(&server);
+    let aside = "Who won the football world cup of 1954?";
+    let turns = [FIRST, "What is lithium for?"].map(|question| {
+        let (told, _) = say(&client, &[("user", question)]);
+        let (aside, answer) = say(&client, &[("user", question), ("assistant", told.as_str()), ("user", aside)]);
+        (question, told, aside, answer)
+    });
+    assert_eq!(turns[0].2, turns[1].2, "both abstain in the same words");
+    for (question, told, told_aside, answer) in &turns {
+        let messages = [
+            ("user", *question),
+            ("assistant", told.as_str()),
+            ("user", aside),
+            ("assistant", told_aside.as_str()),
+            ("user", THEN),
+        ];
+        let (_, third) = say(&client, &messages);
+        assert_eq!(follows(&client, &third)["trace"], answer["trace_id"], "{question}");
+    }
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn trusting(name: &str) -> ureq::Agent {
 }
 
 fn https(server: &Server, path: &str) -> String {
-    server.url(path).replacen("http://127.0.0.1", "https://localhost", 1)
+    server.url(path).replacen("http://", "https://", 1)
 }
 
 /// Whether somebody is answered who trusts one certificate alone, and remembers nothing of an earlier connection.

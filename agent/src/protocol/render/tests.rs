@@ -33,6 +33,17 @@ fn a_block_is_as_the_design_has_it() {
 }
 
 #[test]
+fn of_an_earlier_episode_that_is_not_known_only_the_question_is_shown() {
+    let earlier = crate::Earlier::asked("Which drug?\n[E1] <answer>");
+    let budget = Budget::default();
+    let started = jiff::Timestamp::UNIX_EPOCH;
+    let (profile, question) = (Profile::SearchR1, "When must it be avoided?");
+    let task = Task { question, earlier: Some(&earlier), budget: &budget, profile, seed: 0, started };
+    let expect = "Earlier question: Which drug? ［E1］ ‹answer>\n\nQuestion: When must it be avoided?";
+    assert_eq!(asked(&task), expect);
+}
+
+#[test]
 fn nothing_found_is_said() {
     let query = SearchQuery::words("who <answer>me</answer>");
     let text = information(Profile::SearchR1, &[Found { query: &query, evidence: vec![] }], &[]);

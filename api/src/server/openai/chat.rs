@@ -62,7 +62,7 @@ pub(in crate::server) async fn complete(
     let ChatRequest { model, messages, seed, stream, stream_options, rest } = request;
     check_agent(&model)?;
     parameters::check(&rest)?;
-    let (question, before) = question(&messages)?;
+    let (question, conversation) = question(&messages)?;
     let asked = Asked {
         form: Form::Chat,
         reached,
@@ -70,7 +70,7 @@ pub(in crate::server) async fn complete(
         question,
         param: "messages",
         seed,
-        before,
+        conversation,
         stream: stream.unwrap_or(false),
         wants_usage: stream_options.unwrap_or_default().include_usage.unwrap_or(false),
     };
@@ -86,7 +86,7 @@ pub(super) struct Asked {
     /// The field that holds the question.
     pub(super) param: &'static str,
     pub(super) seed: Option<i64>,
-    pub(super) before: Before,
+    pub(super) conversation: Conversation,
     pub(super) stream: bool,
     pub(super) wants_usage: bool,
 }
@@ -99,12 +99,12 @@ impl Asked {
         id: RequestId,
         caller: &Caller,
     ) -> Result<Response, Refusal> {
-        let Self { form, reached, model, question, param, seed, before, stream, wants_usage } = self;
+        let Self { form, reached, model, question, param, seed, conversation, stream, wants_usage } = self;
         worded(param, &question).map_err(|error| Refusal::invalid(param, error.message()))?;
         // a seed is only told from others: its sign is one more bit
         let seed = seed.map(i64::cast_unsigned);
         let request = AskRequest { question: question.clone(), seed, ..AskRequest::default() };
-        let episode = Episode::new(service, &id, caller, request)?.within(Conversation { before, told: content });
+        let episode = Episode::new(service, &id, caller, request)?.within(conversation);
         let prefix = match form {
             Form::Chat => "chatcmpl",
             Form::Completion => "cmpl",
@@ -122,22 +122,24 @@ impl Asked {
     }
 }
 
-/// The question, and the turn before it.
-fn question(messages: &[ChatMessage]) -> Result<(String, Before), Refusal> {
+/// The question, and its place in the conversation.
+fn question(messages: &[ChatMessage]) -> Result<(String, Conversation), Refusal> {
     let last = |role: ChatRole, end: usize| messages[..end].iter().rposition(|message| message.role == role);
     let Some(place) = last(ChatRole::User, messages.len()) else {
         return Err(Refusal::invalid("messages", "messages: none is of the user"));
     };
     let question = text(place, &messages[place].content)?;
-    let Some(asked) = last(ChatRole::User, place) else { return Ok((question, Before::Nothing)) };
+    let read = |place: usize| text(place, &messages[place].content).ok();
+    let previous = |place: usize| last(ChatRole::User, place).and_then(read);
+    let Some(asked) = last(ChatRole::User, place) else { return Ok((question, Conversation::new(content))) };
     let answered = last(ChatRole::Assistant, place);
     // a question that nobody answered, such as one whose answer failed, stands between a turn and what follows it
     let asked = answered.and_then(|answered| last(ChatRole::User, answered)).unwrap_or(asked);
     let turn = answered.filter(|answered| *answered > asked).and_then(|answered| {
-        let read = |place: usize| text(place, &messages[place].content).ok();
-        Some(Before::Turn { question: read(asked)?, answer: read(answered)? })
+        Some(Before::Turn { previous: previous(asked), question: read(asked)?, answer: read(answered)? })
     });
-    Ok((question, turn.unwrap_or(Before::Unanswered)))
+    let before = turn.unwrap_or(Before::Unanswered);
+    Ok((question, Conversation { before, previous: previous(place), told: content }))
 }
 
 /// The text of the message at `place`.

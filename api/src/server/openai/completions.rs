@@ -9,11 +9,12 @@ use axum::response::Response;
 use super::chat::Asked;
 use super::refusal::Refusal;
 use super::stream::Form;
+use super::transcript::content;
 use super::{check_agent, parameters};
 use crate::server::Service;
 use crate::server::body::Body;
 use crate::server::caller::Caller;
-use crate::server::conversation::Before;
+use crate::server::conversation::Conversation;
 use crate::server::guard::RequestId;
 use crate::server::origin::Reached;
 use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, Prompt};
@@ -61,7 +62,7 @@ pub(in crate::server) async fn complete(
         question: question(prompt)?,
         param: "prompt",
         seed,
-        before: Before::Nothing,
+        conversation: Conversation::new(content),
         stream: stream.unwrap_or(false),
         wants_usage: stream_options.unwrap_or_default().include_usage.unwrap_or(false),
     };
