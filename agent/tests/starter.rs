@@ -66,7 +66,10 @@ const ASKED_OF_A_DRUG: [&str; 8] = [
 fn drugs() -> (Vec<String>, BTreeMap<String, String>) {
     let documents: Vec<_> = corpus::starter::documents().map(Result::unwrap).collect();
     let is_drug = |document: &&corpus::Document| document.publication_types.iter().any(|kind| kind == "drug");
-    let name = |document: &corpus::Document| document.title.split(" (").next().unwrap().to_lowercase();
+    let name = |document: &corpus::Document| {
+        let title = &document.title;
+        title.split_once(" (").map_or(title.as_str(), |(name, _)| name).to_lowercase()
+    };
     let names = documents.iter().filter(is_drug).map(name).collect();
     let text = |document: &corpus::Document| format!("{} {}", document.title, document.text).to_lowercase();
     (names, documents.iter().map(|document| (document.id.key().to_owned(), text(document))).collect())
