@@ -40,6 +40,8 @@ pub enum Error {
         /// What it said itself.
         #[source]
         said: Option<Said>,
+        /// When to come back, where it is only busy.
+        wait: Option<std::time::Duration>,
     },
     /// A policy took too long (environment).
     #[error(

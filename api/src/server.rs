@@ -2,7 +2,8 @@
 //!
 //! * `page`: what browsers show;
 //! * `wire`: what goes over the wire; `body`: how it is read; `error`: what is said when it fails;
-//! * `listen`: connections, with `tls`; `guard`: what every request passes, with `origin` (`Host`, `Origin`, CORS),
+//! * `listen`: connections, with `tls`, `files`: how many the system allows; `guard`: what every request passes, with `origin`
+//!   (`Host`, `Origin`, CORS),
 //!   `keyring` and `limits` (keys), `access` (who may use which route), `caller` and `scoped` (who asks, and
 //!   what they may read), `headers`, `audit` (the log of that name) and `metrics`;
 //! * `ask`, `verify`, `retrieve`, `chunks`, `probe`, `reference`: the routes of those who ask; `documents`, `curate`,
@@ -27,6 +28,7 @@ mod curate;
 mod current;
 mod documents;
 pub(crate) mod error;
+mod files;
 mod guard;
 mod headers;
 mod jobs;
@@ -72,7 +74,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
-use tower_http::timeout::RequestBodyTimeoutLayer;
+use tower_http::timeout::RequestBodyDeadlineLayer;
 use utoipa::OpenApi;
 
 use self::access::Keyed;
@@ -87,6 +89,7 @@ use self::recorder::Recorder;
 use self::stores::Stores;
 use self::tls::Certificates;
 use self::watch::Watch;
+use self::wire::Overlapping;
 use crate::home::Home;
 use crate::keeping::Keep;
 use crate::worker::Workers;
@@ -231,7 +234,8 @@ async fn run(
     let metrics = Arc::clone(&door.service.metrics);
     let router = router(door, settings);
     let stopped = async { drop(stopped.await) };
-    let mut server = pin!(listen::serve(listener, tls, router, settings.connections, settings.idle, metrics, stopped));
+    let room = files::room(settings.connections);
+    let mut server = pin!(listen::serve(listener, tls, router, room, settings.idle, metrics, stopped));
     tokio::select! {
         () = &mut server => return Ok(()),
         () = signals.next() => tracing::info!("stopping: requests that run may end"),
@@ -268,7 +272,7 @@ fn router(door: Arc<Door>, settings: &Settings) -> Router {
             ApiError::new(Code::MethodNotAllowed, "this route has another method: see the header `allow`")
         })
         .layer(DefaultBodyLimit::max(settings.max_body))
-        .layer(RequestBodyTimeoutLayer::new(settings.timeout))
+        .layer(RequestBodyDeadlineLayer::new(settings.timeout))
         .layer(middleware::from_fn_with_state(door, guard::guard))
         .with_state(service)
 }
@@ -320,7 +324,7 @@ impl Signals {
 
 #[derive(OpenApi)]
 #[openapi(
-    modifiers(&Keyed),
+    modifiers(&Keyed, &Overlapping),
     info(
         title = "Anamnesis",
         description = "Answers medical questions from indexed literature, every sentence tied to the passage that supports it, or abstains. \

@@ -93,8 +93,6 @@ static TABLE: &[Rule] = &[
     rule(Method::GET, "/v1/models", ANYONE, Reads),
     rule(Method::GET, "/v1/models/{model}", ANYONE, Reads),
     rule(Method::POST, "/mcp", ANYONE, Reads),
-    rule(Method::GET, "/mcp", ANYONE, Reads),
-    rule(Method::DELETE, "/mcp", ANYONE, Reads),
 ];
 
 impl Rule {

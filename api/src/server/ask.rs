@@ -23,7 +23,7 @@ use super::Service;
 use super::body::Body;
 use super::caller::Caller;
 use super::conversation::Conversation;
-use super::error::ApiError;
+use super::error::{ApiError, Code};
 use super::guard::RequestId;
 use super::scoped::Scoped;
 use super::wire::{self, Answer, AskRequest, Failure};
@@ -48,12 +48,13 @@ pub(super) const HEARTBEAT: Duration = Duration::from_secs(10);
             (wire::Event = "text/event-stream"),
         )),
         (status = 400, description = "the request is not in order", body = Failure),
+        (status = 404, description = "there is no trace that `follows` names", body = Failure),
         (status = 413, description = "the body is too large", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
         (status = 422, description = "the question holds identifiers of a person, and the service refuses such", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
         (status = 502, description = "the language model behind the service failed", body = Failure),
-        (status = 503, description = "no index is open", body = Failure),
+        (status = 503, description = "no index is open, or the language model behind the service is busy: try again after `Retry-After` seconds", body = Failure),
         (status = 504, description = "it took too long", body = Failure),
     ),
 )]
@@ -239,7 +240,9 @@ fn measure(stage: &Span, trace: &Trace) {
 /// The answer that a question goes on from. One of another caller is as if it did not exist.
 fn earlier(service: &Service, caller: &Caller, id: &TraceId) -> Result<Earlier, ApiError> {
     let stored = service.stores.read(caller, |view| view.trace(id.as_str()))?;
-    let (_, json) = stored.ok_or_else(|| ApiError::invalid(format!("follows: there is no trace {id}")))?;
+    let (_, json) = stored.ok_or_else(|| {
+        ApiError::new(Code::NotFound, format!("follows: there is no trace {id}, or its time is over"))
+    })?;
     Ok(Earlier::of(&Trace::from_json(&json)?))
 }
 

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, header};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use tower_http::timeout::TimeoutError;
 
 use super::error::{ApiError, Code};
 
@@ -43,7 +44,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 /// A body that says it is JSON, as it came.
 ///
 /// # Errors
-/// When it says something else, is too large or ends early.
+/// When it says something else, is too large, ends early or comes too slowly.
 pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     if !is_json(request.headers()) {
         return Err(ApiError::new(Code::UnsupportedMediaType, "content-type: send application/json"));
@@ -101,8 +102,18 @@ fn unreadable(rejection: &BytesRejection) -> ApiError {
             Code::TooLarge,
             "the body is too large: send less, or start the service with a larger --max-body",
         ),
-        _ => ApiError::invalid("the body ended early or came too slowly"),
+        _ if is_late(rejection) => ApiError::new(
+            Code::TooSlow,
+            "the body came too slowly: send it faster, or start the service with a longer --timeout-ms",
+        ),
+        _ => ApiError::invalid("the body ended early: send all that content-length promises"),
     }
+}
+
+/// Whether the time for a body was over before the body was.
+fn is_late(rejection: &BytesRejection) -> bool {
+    let mut causes = std::iter::successors(rejection.source(), |&cause| cause.source());
+    causes.any(|cause| cause.is::<TimeoutError>())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! A handler returns the error; the guard around all routes gives it the request's id and writes the
 //! envelope, so that an error of any origin has one shape.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -11,11 +13,18 @@ use utoipa::ToSchema;
 use super::wire::Failure;
 use crate::worker::{Lost, Overloaded};
 
+/// Seconds after which a client that was told to come back may, unless more is known.
+const SOON: u64 = 1;
+/// However long a language model asks to be left alone, clients may look again after an hour.
+const LATEST: u64 = 3_600;
+
 /// An error as a client sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
     code: Code,
     message: String,
+    /// Seconds to come back after.
+    retry_after: Option<u64>,
 }
 
 /// Whose fault, and what to do about it; decides the status. The names are part of the interface.
@@ -30,6 +39,7 @@ pub(crate) enum Code {
     ForbiddenOrigin,
     NotFound,
     MethodNotAllowed,
+    TooSlow,
     Conflict,
     Gone,
     TooLarge,
@@ -40,6 +50,7 @@ pub(crate) enum Code {
     Overloaded,
     Internal,
     PolicyFailed,
+    PolicyBusy,
     NotReady,
     Busy,
     ReadOnly,
@@ -56,6 +67,7 @@ impl Code {
             Self::PersonalData => StatusCode::UNPROCESSABLE_ENTITY,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
             Self::Gone => StatusCode::GONE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -64,7 +76,7 @@ impl Code {
             Self::QuotaExceeded | Self::TooManyAttempts | Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::PolicyFailed => StatusCode::BAD_GATEWAY,
-            Self::NotReady | Self::Busy | Self::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
+            Self::PolicyBusy | Self::NotReady | Self::Busy | Self::ReadOnly => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
             Self::StorageFull => StatusCode::INSUFFICIENT_STORAGE,
         }
@@ -93,6 +105,7 @@ impl Code {
             Self::ForbiddenOrigin => "forbidden_origin",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooSlow => "too_slow",
             Self::Conflict => "conflict",
             Self::Gone => "gone",
             Self::TooLarge => "too_large",
@@ -103,6 +116,7 @@ impl Code {
             Self::Overloaded => "overloaded",
             Self::Internal => "internal",
             Self::PolicyFailed => "policy_failed",
+            Self::PolicyBusy => "policy_busy",
             Self::NotReady => "not_ready",
             Self::Busy => "busy",
             Self::ReadOnly => "read_only",
@@ -115,7 +129,8 @@ impl Code {
 impl ApiError {
     /// An error of `code`; `message` is what the client reads.
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into() }
+        let retry_after = matches!(code, Code::Overloaded | Code::Busy | Code::PolicyBusy).then_some(SOON);
+        Self { code, message: message.into(), retry_after }
     }
 
     /// The client's request is not in order.
@@ -135,6 +150,13 @@ impl ApiError {
             Code::Timeout,
             "the request took too long: ask for less, or start the service with a longer --timeout-ms",
         )
+    }
+
+    /// The language model asks to be left alone for `wait`.
+    fn policy_busy(wait: Duration) -> Self {
+        let seconds = (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).clamp(SOON, LATEST);
+        let message = format!("the language model behind this service is busy: try again in {seconds} s");
+        Self { retry_after: Some(seconds), ..Self::new(Code::PolicyBusy, message) }
     }
 
     /// The status that it is sent with.
@@ -167,8 +189,8 @@ impl IntoResponse for ApiError {
     /// A response without a body: the error travels beside it to the guard, which knows the request's id.
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
-        if matches!(self.code, Code::Overloaded | Code::Busy) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response.extensions_mut().insert(self);
         response
@@ -225,6 +247,10 @@ impl From<agent::Error> for ApiError {
             agent::Error::Input(message) => Self::invalid(message),
             agent::Error::PersonalData(message) => Self::new(Code::PersonalData, message),
             agent::Error::Retriever(error) => error.into(),
+            agent::Error::Policy { wait: Some(wait), .. } => {
+                tracing::warn!(cause = %error, "the policy is busy");
+                Self::policy_busy(wait)
+            }
             agent::Error::Policy { .. } | agent::Error::Engine(_) => {
                 tracing::error!(cause = %error, "the policy failed");
                 if let Some(said) = std::error::Error::source(&error) {
@@ -233,7 +259,7 @@ impl From<agent::Error> for ApiError {
                 }
                 Self::new(
                     Code::PolicyFailed,
-                    "the language model behind this service failed: the service's log knows more under this request id",
+                    "the language model behind this service failed: try again; if that does not help, the service's log knows more under this request id",
                 )
             }
             agent::Error::Timeout { .. } => {

@@ -3,11 +3,17 @@
 //! A connection has `idle` to send the head of a request, the first one and each that follows, and to take
 //! what is written to it, so that slow or silent clients hold no place; bodies and answers have the time-out
 //! of requests. Connections beyond the limit are told so and closed. Where the service speaks TLS, a handshake has `idle` too.
+//!
+//! A client that shuts down its sending side and one that left look the same, and HTTP asks for an answer to the
+//! first only. Both have a second: an answer that begins within it is sent, after it what was asked is cancelled,
+//! so that no worker goes on for whoever closed a page. A stream that has begun ends at once.
 
 mod patient;
 
+use std::future::poll_fn;
+use std::io::{ErrorKind, Result};
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,8 +41,13 @@ use super::origin::Peer;
 const MOST_BUFFERED: usize = 64 * 1024;
 /// After a failure that is the machine's, such as no more file handles.
 const PAUSE: Duration = Duration::from_secs(1);
-const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
+    content-type: text/plain\r\ncontent-length: 58\r\n\r\n\
+    too many connections are open already: try again in a bit\n";
+/// Clients at once that are waited for until they have read that; others may see no more than the end.
+const TOLD: usize = 128;
+/// How long they are waited for.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The first byte of whoever begins to speak TLS.
 const HANDSHAKE: u8 = 22;
 const SPEAK_TLS: &[u8] =
@@ -54,6 +65,8 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(connections));
+    // they too take files of the system's
+    let refusals = Arc::new(Semaphore::new(TOLD.min(connections / 4).max(1)));
     let open = GracefulShutdown::new();
     // whoever still shakes hands then has asked for nothing yet
     let (stopping, until_stop) = watch::channel(());
@@ -76,7 +89,13 @@ pub(super) async fn serve(
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
             metrics.turned_away();
             // whoever does not read it learns from the end of the connection
-            let _ = stream.try_write(FULL);
+            match Arc::clone(&refusals).try_acquire_owned() {
+                Err(_) => drop(stream.try_write(FULL)),
+                Ok(refusal) => drop(tokio::spawn(async move {
+                    let _ = timeout(FAREWELL, turn_away(stream)).await;
+                    drop(refusal);
+                })),
+            }
             continue;
         };
         let Some(peer) = ends(&stream, remote, tls.is_some()) else { continue };
@@ -142,6 +161,23 @@ async fn handshake(tls: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<Tcp
         Err(error) => {
             tracing::debug!(%error, "a handshake failed");
             None
+        }
+    }
+}
+
+/// Tells a client that there is no place, then reads until it leaves: a connection that is closed on bytes
+/// that nobody read takes back what was written.
+async fn turn_away(mut stream: TcpStream) -> Result<()> {
+    stream.try_write(FULL)?;
+    poll_fn(|context| Pin::new(&mut stream).poll_shutdown(context)).await?;
+    let mut unread = [0; 4_096];
+    loop {
+        stream.readable().await?;
+        match stream.try_read(&mut unread) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
         }
     }
 }

@@ -26,7 +26,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequestParts<S> for Params<T> {
 const USUAL_LIMIT: u32 = 50;
 /// Entries of a page at most.
 pub(super) const MAX_LIMIT: u32 = 200;
-/// Bytes of a word that a list is filtered by.
+/// Characters of a word that a list is filtered by.
 pub(super) const MAX_WORDS: usize = 400;
 
 /// How many entries a page is to have.
@@ -56,8 +56,9 @@ pub(super) fn bounded(field: &str, asked: Option<u32>, usual: u32, most: u32) ->
 /// When it is.
 pub(super) fn short(field: &str, text: Option<&str>) -> Result<(), ApiError> {
     match text {
-        Some(text) if text.len() > MAX_WORDS => {
-            Err(ApiError::invalid(format!("{field}: {} bytes, at most {MAX_WORDS} are allowed", text.len())))
+        Some(text) if text.chars().count() > MAX_WORDS => {
+            let length = text.chars().count();
+            Err(ApiError::invalid(format!("{field}: {length} characters, at most {MAX_WORDS} are allowed")))
         }
         _ => Ok(()),
     }

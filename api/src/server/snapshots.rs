@@ -49,6 +49,7 @@ pub(super) async fn list(State(service): State<Arc<Service>>) -> Result<Json<Sna
     responses(
         (status = 202, description = "the job: `/v1/jobs/{id}` tells how far it is", body = Job),
         (status = 400, description = "the request is not in order", body = Failure),
+        (status = 404, description = "no encoder is called so", body = Failure),
         (status = 409, description = "another job is under way: the message names it", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = Failure),
@@ -184,7 +185,10 @@ fn encoder(home: &Home, asked: Option<String>) -> Result<String, ApiError> {
     let path = home.models().join(&name);
     match path.to_str() {
         Some(path) if is_plain && FilePath::new(path).try_exists().unwrap_or(false) => Ok(path.to_owned()),
-        _ => Err(ApiError::invalid("encoder: neither `static`, `none` nor a folder under the home's `models`")),
+        _ => Err(ApiError::new(
+            Code::NotFound,
+            "encoder: neither `static`, `none` nor a folder under the home's `models`",
+        )),
     }
 }
 

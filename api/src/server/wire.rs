@@ -33,7 +33,7 @@ pub(crate) use curation::{
 pub(crate) use document::{
     AddRequest, Added, Collection, Collections, Document, DocumentCard, DocumentPage, DocumentParams, Rejected,
 };
-pub(crate) use event::Event;
+pub(crate) use event::{Event, Overlapping};
 pub(crate) use job::{Job, JobKind, JobState, Jobs};
 pub(crate) use names::{Arm, Fusion, Level, Standing, Status};
 pub(crate) use retrieve::{

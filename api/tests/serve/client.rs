@@ -25,12 +25,17 @@ pub(crate) struct Response {
 
 impl Client {
     pub(crate) fn new(server: &Server) -> Self {
+        server.client().clone()
+    }
+
+    /// The same of a service at `base`.
+    pub(crate) fn of(base: String) -> Self {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
             .max_idle_age(Duration::from_millis(100))
             .build();
-        Self { agent: config.into(), base: server.url(""), key: None }
+        Self { agent: config.into(), base, key: None }
     }
 
     /// The same with a key.
@@ -47,6 +52,17 @@ impl Client {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Value>) -> Response {
+        self.try_send(method, path, headers, body).unwrap()
+    }
+
+    /// The same where the response may not come, or not whole.
+    pub(crate) fn try_send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Response, ureq::Error> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         if let Some(key) = &self.key {
             request = request.header("authorization", format!("Bearer {key}"));
@@ -61,9 +77,9 @@ impl Client {
             }
             None => self.agent.run(request.body(()).unwrap()),
         };
-        let mut response = response.unwrap();
-        let text = response.body_mut().read_to_string().unwrap();
-        Response { status: response.status().as_u16(), text, headers: response.headers().clone() }
+        let mut response = response?;
+        let text = response.body_mut().read_to_string()?;
+        Ok(Response { status: response.status().as_u16(), text, headers: response.headers().clone() })
     }
 }
 
@@ -81,6 +97,7 @@ impl Response {
     #[track_caller]
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}", self.text);
+        assert!(self.header("x-request-id").is_some());
         self.json()
     }
 

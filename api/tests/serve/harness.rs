@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::client::{Client, Response};
+
 /// Nothing in these tests may take longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -100,7 +102,7 @@ pub(crate) struct Server {
     child: Child,
     address: String,
     log: Arc<Mutex<String>>,
-    agent: ureq::Agent,
+    client: Client,
 }
 
 impl Server {
@@ -138,8 +140,8 @@ impl Server {
                 log.push('\n');
             }
         });
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
-        Self { child, address, log, agent: config.into() }
+        let client = Client::of(format!("http://{address}"));
+        Self { child, address, log, client }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -152,30 +154,35 @@ impl Server {
         stream
     }
 
-    pub(crate) fn get(&self, path: &str) -> Reply {
-        Reply::of(self.agent.get(self.url(path)).call().unwrap())
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.client.get(path)
     }
 
-    pub(crate) fn post(&self, path: &str, body: &Value) -> Reply {
-        Reply::of(self.agent.post(self.url(path)).send_json(body).unwrap())
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Response {
+        self.client.post(path, body)
     }
 
-    pub(crate) fn delete(&self, path: &str) -> Reply {
-        Reply::of(self.agent.delete(self.url(path)).call().unwrap())
+    pub(crate) fn delete(&self, path: &str) -> Response {
+        self.client.send("DELETE", path, &[], None)
     }
 
     /// A request that may find nobody listening any more.
-    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Option<Reply> {
-        self.agent.post(self.url(path)).send_json(body).ok().and_then(Reply::whole)
+    pub(crate) fn try_post(&self, path: &str, body: &Value) -> Option<Response> {
+        self.client.try_send("POST", path, &[], Some(body)).ok()
     }
 
-    pub(crate) fn ask(&self, question: &str) -> Reply {
+    pub(crate) fn ask(&self, question: &str) -> Response {
         self.post("/v1/ask", &json!({ "question": question }))
+    }
+
+    /// Whoever asks here, without a key.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
     }
 
     /// The snapshot that answers; none while there is none.
     pub(crate) fn snapshot(&self) -> Option<String> {
-        self.get("/readyz").json["snapshot"].as_str().map(str::to_owned)
+        self.get("/readyz").json()["snapshot"].as_str().map(str::to_owned)
     }
 
     /// A request as bytes; gives the status and everything that came back.
@@ -187,6 +194,32 @@ impl Server {
         let response = String::from_utf8_lossy(&response).into_owned();
         let status = response.split(' ').nth(1).and_then(|status| status.parse().ok());
         (status.unwrap_or_else(|| panic!("no status in {response:?}")), response)
+    }
+
+    /// A number that the service measures, as `/metrics` has it. Asking takes a connection: none where there is no room.
+    pub(crate) fn gauge(&self, name: &str) -> Option<f64> {
+        let (mut stream, mut told) = (self.connect(), Vec::new());
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let _ = stream.read_to_end(&mut told);
+        let told = String::from_utf8_lossy(&told);
+        told.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    /// Waits until nothing is under way any more: no work, no queue, no connection but the one that asks.
+    #[track_caller]
+    pub(crate) fn rests(&self) {
+        for (name, expect) in
+            [("anamnesis_workers_busy", 0.0), ("anamnesis_queue_waiting", 0.0), ("anamnesis_connections", 1.0)]
+        {
+            eventually(&format!("{name} is {expect}"), || self.gauge(name) == Some(expect));
+        }
+    }
+
+    /// MiB of memory that the process holds; none where the system does not tell.
+    pub(crate) fn resident(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        kib?.trim().parse::<u64>().ok().map(|kib| kib / 1_024)
     }
 
     /// What was logged so far.
@@ -221,54 +254,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-/// A response whose body is JSON.
-#[derive(Debug)]
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    pub(crate) json: Value,
-    headers: Vec<(String, String)>,
-}
-
-impl Reply {
-    /// A reply that came whole.
-    fn whole(mut response: ureq::http::Response<ureq::Body>) -> Option<Self> {
-        let status = response.status().as_u16();
-        let json = serde_json::from_str(&response.body_mut().read_to_string().ok()?).ok()?;
-        Some(Self { status, json, headers: Vec::new() })
-    }
-
-    fn of(mut response: ureq::http::Response<ureq::Body>) -> Self {
-        let header = |(name, value): (&ureq::http::HeaderName, &ureq::http::HeaderValue)| {
-            (name.to_string(), value.to_str().unwrap().to_owned())
-        };
-        let headers = response.headers().iter().map(header).collect();
-        let status = response.status().as_u16();
-        let text = response.body_mut().read_to_string().unwrap();
-        let json = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{status} {error}: {text}"));
-        Self { status, json, headers }
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-
-    /// The body of a success.
-    #[track_caller]
-    pub(crate) fn ok(self) -> Value {
-        assert_eq!(self.status, 200, "{}", self.json);
-        assert!(self.header("x-request-id").is_some());
-        self.json
-    }
-
-    /// The message of an error, whose envelope is checked.
-    #[track_caller]
-    pub(crate) fn failed(self, status: u16, code: &str) -> String {
-        assert_eq!((self.status, self.json["code"].as_str()), (status, Some(code)), "{}", self.json);
-        assert_eq!(self.json["request_id"].as_str(), self.header("x-request-id"));
-        self.json["message"].as_str().unwrap().to_owned()
     }
 }
 

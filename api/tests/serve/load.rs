@@ -39,9 +39,10 @@ impl Acknowledged {
                 self.quarantined.lock().unwrap().push(id);
             }
             let answer = server.try_post("/v1/ask", &json!({ "question": QUESTION }));
-            if let Some(answer) = answer.filter(|answer| answer.status == 200 && answer.json.get("warnings").is_none())
+            if let Some(answer) =
+                answer.filter(|answer| answer.status == 200 && answer.json().get("warnings").is_none())
             {
-                self.traces.lock().unwrap().push(answer.json["trace_id"].as_str().unwrap().to_owned());
+                self.traces.lock().unwrap().push(answer.json()["trace_id"].as_str().unwrap().to_owned());
             }
         }
     }

@@ -36,8 +36,6 @@ const EXPECT: &[(&str, &[&str], &[&str])] = &[
             "GET /v1/models",
             "GET /v1/models/{}",
             "POST /mcp",
-            "GET /mcp",
-            "DELETE /mcp",
         ],
     ),
     (

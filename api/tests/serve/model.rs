@@ -78,7 +78,7 @@ fn turn(mut stream: TcpStream, state: &State) -> std::io::Result<()> {
     stream.write_all(b"data: [DONE]\n\n")
 }
 
-fn read_request(stream: &TcpStream) -> std::io::Result<()> {
+pub(crate) fn read_request(stream: &TcpStream) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
     let mut length = 0;
     loop {

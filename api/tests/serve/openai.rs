@@ -189,7 +189,7 @@ fn models_are_those_that_can_be_named() {
     assert!(model["created"].as_i64().unwrap() > 1_700_000_000);
     for name in ["gpt-4o", "%FF"] {
         let missing = server.get(&format!("/v1/models/{name}"));
-        assert_eq!((missing.status, &missing.json["error"]["code"]), (404, &json!("model_not_found")));
+        assert_eq!((missing.status, &missing.json()["error"]["code"]), (404, &json!("model_not_found")));
     }
 }
 

@@ -17,10 +17,10 @@ fn chat(question: &str) -> Value {
 #[track_caller]
 fn refused(server: &Server, path: &str, body: &Value, status: u16, param: Option<&str>, code: &str) -> String {
     let reply = server.post(path, body);
-    let error = &reply.json["error"];
+    let error = &reply.json()["error"];
     assert_eq!((reply.status, error["code"].as_str(), error["param"].as_str()), (status, Some(code), param), "{error}");
     assert!(error["type"].is_string() && reply.header("x-request-id").is_some(), "{error}");
-    assert_eq!(reply.json.as_object().unwrap().len(), 1);
+    assert_eq!(reply.json().as_object().unwrap().len(), 1);
     error["message"].as_str().unwrap().to_owned()
 }
 
@@ -124,7 +124,7 @@ fn bodies_that_are_none_and_strangers_get_the_same_envelope() {
         expect(403, "forbidden_origin", "permission_error")
     );
     let wrong = server.get("/v1/chat/completions");
-    assert_eq!((wrong.status, &wrong.json["error"]["code"]), (405, &json!("method_not_allowed")));
+    assert_eq!((wrong.status, &wrong.json()["error"]["code"]), (405, &json!("method_not_allowed")));
     server.post("/v1/chat/completions", &chat(QUESTION)).ok();
 }
 
@@ -134,7 +134,7 @@ fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let server = Server::start(&home, &["--max-body", "2000"]);
     for path in ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] {
         let reply = server.post(path, &chat(&"x".repeat(3_000)));
-        assert_eq!((reply.status, &reply.json["error"]["code"]), (413, &json!("too_large")), "{path}");
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (413, &json!("too_large")), "{path}");
     }
     for path in ["/v1/chat/completions", "/mcp"] {
         let mut client = server.connect();
@@ -173,7 +173,7 @@ fn more_than_can_be_answered_is_a_rate_limit() {
         eventually("the worker is busy", || model.begun() == 1);
         let reply = server.post("/v1/chat/completions", &chat(QUESTION));
         assert!(reply.header("retry-after").is_some());
-        assert_eq!((reply.status, &reply.json["error"]["type"]), (429, &json!("rate_limit_error")));
+        assert_eq!((reply.status, &reply.json()["error"]["type"]), (429, &json!("rate_limit_error")));
         model.open();
     });
     assert_eq!(answered.load(Ordering::SeqCst), 1);

@@ -5,13 +5,14 @@ use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::client::Response;
 use crate::documents::{add, lines};
-use crate::harness::{Home, QUESTION, Reply, Server, eventually};
+use crate::harness::{Home, QUESTION, Server, eventually};
 
 /// The job that a request began.
-fn begun(reply: &Reply) -> String {
+fn begun(reply: &Response) -> String {
     assert_eq!(reply.status, 202, "{reply:?}");
-    reply.json["id"].as_str().unwrap().to_owned()
+    reply.json()["id"].as_str().unwrap().to_owned()
 }
 
 /// Waits until a job is over.
@@ -115,9 +116,11 @@ fn a_job_that_fails_says_why() {
     assert!(logged.contains(&inside) && logged.contains(job["id"].as_str().unwrap()), "{logged}");
     assert_eq!(server.snapshot(), old);
     let outside = home.path().join("models/hollow").display().to_string();
+    for encoder in ["../models/hollow", &outside, ""] {
+        let message = server.post("/v1/snapshots", &json!({ "encoder": encoder })).failed(404, "not_found");
+        assert!(message.contains("encoder"), "{message}");
+    }
     for (body, name) in [
-        (json!({ "encoder": "../models/hollow" }), "encoder"),
-        (json!({ "encoder": outside }), "encoder"),
         (json!({ "encoder": "none", "vectors": "tree" }), "vectors"),
         (json!({ "encoder": "none", "wait": true }), "wait"),
     ] {

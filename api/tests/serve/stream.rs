@@ -85,7 +85,7 @@ fn what_takes_too_long_is_told_in_either_form() {
         "{name} {data}"
     );
     let reply = server.ask(QUESTION);
-    assert!(reply.status == 504 || reply.json["abstained"] == true, "{reply:?}");
+    assert!(reply.status == 504 || reply.json()["abstained"] == true, "{reply:?}");
     model.open();
     server.ask(QUESTION).ok();
 }

@@ -1,8 +1,8 @@
 //! One request and its reply, read as it comes, within time limits, tried again while that is safe.
 //!
 //! The connection is read on a thread of its own and handed over line by line, so that whoever waits can
-//! look at the clock and at [`Cancel`] meanwhile. A thread left behind ends when its socket does, at the
-//! latest when the time of the whole turn is over.
+//! look at the clock and at [`Cancel`] meanwhile. Whoever stops waiting closes the connection, which ends
+//! the thread: an endpoint that hangs gathers neither.
 
 use std::io::{BufRead, BufReader, Read};
 use std::ops::ControlFlow;
@@ -22,6 +22,8 @@ const MAX_REPLY: u64 = 8 * 1024 * 1024;
 const MAX_LINE: u64 = 1024 * 1024;
 /// Bytes of an error's body that are read.
 const MAX_ERROR: u64 = 16 * 1024;
+/// When to come back to an endpoint that is busy and does not say.
+const BUSY: Duration = Duration::from_secs(1);
 /// How often a waiting session looks at [`Cancel`].
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -58,6 +60,18 @@ enum Heard {
     Broken(String),
 }
 
+/// A request under way. Dropping it closes its connection.
+struct Call {
+    agent: ureq::Agent,
+    heard: Receiver<Heard>,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.agent.clone().shutdown();
+    }
+}
+
 /// An attempt that gave no text.
 enum Failed {
     /// Worth another attempt, perhaps after this long.
@@ -83,7 +97,8 @@ impl Exchange<'_> {
                 Err(Failed::Again(error, wait)) => {
                     attempt += 1;
                     let wait = wait.unwrap_or_else(|| self.backoff(attempt));
-                    if attempt < self.time.attempts && Instant::now() + wait < deadline {
+                    let at = Instant::now().checked_add(wait);
+                    if attempt < self.time.attempts && at.is_some_and(|at| at < deadline) {
                         tracing::debug!(attempt, wait_ms = wait.as_millis() as u64, %error, "trying the endpoint again");
                         self.sleep(wait)?;
                         continue;
@@ -119,7 +134,8 @@ impl Exchange<'_> {
         deadline: Instant,
         on_text: &mut dyn FnMut(&str) -> ControlFlow<()>,
     ) -> Result<Reply, Failed> {
-        let heard = self.send(body.to_vec(), deadline).map_err(Failed::ForGood)?;
+        let call = self.send(body.to_vec(), deadline).map_err(Failed::ForGood)?;
+        let heard = &call.heard;
         let mut sse = Sse::default();
         let mut reply = Reply { text: String::new(), finish: Finish::Stop, complete: false };
         let mut finished = false;
@@ -128,9 +144,9 @@ impl Exchange<'_> {
             let began = !reply.text.is_empty();
             let patience = if began { self.time.idle } else { self.time.first_byte };
             let waiting_for = if began { "sending its reply" } else { "beginning its reply" };
-            let data = match self.next(&heard, patience, deadline, waiting_for).map_err(Failed::ForGood)? {
+            let data = match self.next(heard, patience, deadline, waiting_for).map_err(Failed::ForGood)? {
                 Heard::Head { status: 200..=299, .. } => continue,
-                Heard::Head { status, retry_after } => return Err(self.refused(status, retry_after, &heard, deadline)),
+                Heard::Head { status, retry_after } => return Err(self.refused(status, retry_after, heard, deadline)),
                 Heard::NotConnected(why) => {
                     let error = self.failed(
                         format!("cannot connect ({why})"),
@@ -253,7 +269,12 @@ impl Exchange<'_> {
             500..=599 => "check the server's log, then ask again",
             _ => "check that the server takes chat completions",
         };
-        let error = self.refusing(format!("status {status}"), next, said);
+        let mut error = self.refusing(format!("status {status}"), next, said);
+        if let Error::Policy { wait, .. } = &mut error
+            && matches!(status, 429 | 503)
+        {
+            *wait = Some(retry_after.unwrap_or(BUSY));
+        }
         if status == 429 || (500..=599).contains(&status) {
             Failed::Again(error, retry_after)
         } else {
@@ -270,11 +291,11 @@ impl Exchange<'_> {
     }
 
     fn refusing(&self, what: String, next: &'static str, said: Option<String>) -> Error {
-        Error::Policy { endpoint: self.endpoint.shown().to_owned(), what, next, said: said.map(Said) }
+        Error::Policy { endpoint: self.endpoint.shown().to_owned(), what, next, said: said.map(Said), wait: None }
     }
 
     /// Sends the request on a thread that reports what it hears.
-    fn send(&self, body: Vec<u8>, deadline: Instant) -> Result<Receiver<Heard>> {
+    fn send(&self, body: Vec<u8>, deadline: Instant) -> Result<Call> {
         let left = deadline.saturating_duration_since(Instant::now());
         let mut request = self
             .endpoint
@@ -295,7 +316,7 @@ impl Exchange<'_> {
             }
         });
         match spawned {
-            Ok(_) => Ok(heard),
+            Ok(_) => Ok(Call { agent, heard }),
             Err(error) => {
                 Err(self
                     .failed(format!("no thread to talk to it on ({error})"), "close other programs, then ask again"))

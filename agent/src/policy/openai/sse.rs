@@ -4,6 +4,8 @@
 #[derive(Debug, Default)]
 pub(super) struct Sse {
     data: String,
+    /// Lines that it came in.
+    lines: usize,
     /// Everything, while no line has been one of an event: a server that does not stream answers so.
     plain: String,
     streaming: bool,
@@ -20,10 +22,13 @@ impl Sse {
         if let Some(data) = line.strip_prefix("data:") {
             self.streaming = true;
             let data = data.strip_prefix(' ').unwrap_or(data);
-            let before = if is_whole(&self.data) { self.end() } else { None };
+            // such servers write an event in one line: looking at longer ones again with each line takes
+            // time that grows with their square
+            let before = if self.lines == 1 && is_whole(&self.data) { self.end() } else { None };
             if !self.data.is_empty() {
                 self.data.push('\n');
             }
+            self.lines += usize::from(!data.is_empty());
             self.data.push_str(data);
             return before;
         }
@@ -39,6 +44,7 @@ impl Sse {
 
     /// The data gathered so far, now that the event is over.
     pub(super) fn end(&mut self) -> Option<String> {
+        self.lines = 0;
         (!self.data.is_empty()).then(|| std::mem::take(&mut self.data))
     }
 
@@ -71,6 +77,7 @@ mod tests {
         );
         assert_eq!(events("event: x\nid: 1\ndata: {\ndata: }\n\n"), ["{\n}"], "one event over two lines");
         assert_eq!(events("data: {}\ndata: [DONE]"), ["{}", "[DONE]"], "no blank lines, no last end");
+        assert_eq!(events("data:\ndata: {}\ndata: {\ndata: }\n\ndata: {}\ndata: 1"), ["{}", "{\n}", "{}", "1"]);
         assert_eq!(events("data: oops\n\ndata: {}\n\n"), ["oops", "{}"]);
         assert_eq!(events(""), Vec::<String>::new());
     }

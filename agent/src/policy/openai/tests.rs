@@ -279,6 +279,89 @@ fn cancelling_ends_the_wait() {
     assert!(begun.elapsed() < Duration::from_millis(350));
 }
 
+/// Sends `part` for as long as anybody listens.
+fn for_ever(stream: &mut TcpStream, part: &[u8]) {
+    let many = part.repeat(64 * 1024 / part.len());
+    while stream.write_all(&many).is_ok() {}
+}
+
+#[test]
+fn what_never_ends_is_read_to_a_bound() {
+    let heads: Act1 = |stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        for_ever(stream, b"x-more: and more\r\n");
+    };
+    let line: Act1 = |stream| {
+        head(stream, "200 OK", "");
+        for_ever(stream, b"x");
+    };
+    // one event that no blank line ends, and that might be whole at each of its lines
+    let event: Act1 = |stream| {
+        head(stream, "200 OK", "");
+        let _ = stream.write_all(b"data: [0,\n");
+        for_ever(stream, format!("data: {}\n", "1,".repeat(100)).as_bytes());
+    };
+    let thoughts: Act1 = |stream| {
+        head(stream, "200 OK", "");
+        let thought = "hm ".repeat(100);
+        let data = serde_json::json!({"choices": [{"delta": {"reasoning_content": thought}}]});
+        for_ever(stream, format!("data: {data}\n\n").as_bytes());
+    };
+    for (name, act) in [("heads", heads), ("line", line), ("event", event), ("thoughts", thoughts)] {
+        let told = error(vec![act]);
+        assert!(matches!(told, Error::Policy { .. }) && told.to_string().contains("broke"), "{name}: {told}");
+    }
+    let alive: Act1 = |stream| {
+        head(stream, "200 OK", "");
+        while stream.write_all(b": still here\n\n").is_ok() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    assert!(matches!(error(vec![alive]), Error::Timeout { .. }));
+    let chatty: Act1 = |stream| {
+        head(stream, "200 OK", "");
+        for_ever(stream, b"data: {\"choices\":[{\"delta\":{\"content\":\"and on and on \"}}]}\n\n");
+    };
+    let read = text(vec![chatty]).len();
+    assert!((protocol::Parser::MAX_BYTES..2 * protocol::Parser::MAX_BYTES).contains(&read), "{read}");
+}
+
+#[test]
+fn an_endpoint_that_is_busy_says_when_to_come_back() {
+    let waits = |act: Act1| match error(vec![act, act, act]) {
+        Error::Policy { wait, .. } => wait,
+        other => panic!("{other}"),
+    };
+    assert_eq!(
+        waits(|stream| head(stream, "429 Too Many Requests", "Retry-After: 7\r\n")),
+        Some(Duration::from_secs(7))
+    );
+    assert_eq!(waits(|stream| head(stream, "503 Service Unavailable", "")), Some(Duration::from_secs(1)));
+    // longer than any clock goes
+    let never = waits(|stream| head(stream, "429 Too Many Requests", "Retry-After: 18446744073709551615\r\n"));
+    assert_eq!(never, Some(Duration::from_secs(u64::MAX)));
+    assert_eq!(waits(|stream| head(stream, "500 Internal Server Error", "Retry-After: 0\r\n")), None);
+}
+
+#[test]
+fn who_stops_waiting_hangs_up() {
+    // this server has one connection at a time: the second comes through once the first has ended
+    let until_left: Act1 = |stream| while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {};
+    for is_cancelled in [true, false] {
+        let policy = policy(&serve(vec![until_left, good]).0);
+        let cancel = Cancel::new();
+        if is_cancelled {
+            let canceller = cancel.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(60));
+                canceller.cancel();
+            });
+        }
+        assert!(act(&policy, &cancel).is_err());
+        assert_eq!(act(&policy, &Cancel::new()).unwrap().0.text, "<answer>Yes. [E1]</answer>");
+    }
+}
+
 #[test]
 fn completes_outside_of_any_episode() {
     let busy: Act1 = |stream| head(stream, "429 Too Many Requests", "Retry-After: 0\r\n");

@@ -18,7 +18,11 @@ const KEY: [(&str, &str); 3] = [
     ("429", "too often: try again after `Retry-After` seconds"),
 ];
 /// What routes answer whose body is not read.
-const BODY: [(&str, &str); 2] = [("413", "the body is too large"), ("415", "the body is not JSON by its media type")];
+const BODY: [(&str, &str); 3] = [
+    ("408", "the body came too slowly"),
+    ("413", "the body is too large"),
+    ("415", "the body is not JSON by its media type"),
+];
 
 /// Adds it.
 #[derive(Debug)]

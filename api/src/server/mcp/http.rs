@@ -28,6 +28,7 @@ use crate::server::caller::Caller;
 use crate::server::error::ApiError;
 use crate::server::guard::Door;
 use crate::server::wire::Failure;
+use crate::server::wire::mcp::JsonRpc;
 
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -42,16 +43,16 @@ const NAME: HeaderName = HeaderName::from_static("mcp-name");
     path = "/mcp",
     operation_id = "mcp",
     tag = "mcp",
-    request_body(content = Object, description = "a JSON-RPC message"),
+    request_body = JsonRpc,
     responses(
         (status = 200, description = "a JSON-RPC response; as events where progress is asked for", content(
-            (Object = "application/json"),
-            (Object = "text/event-stream"),
+            (JsonRpc = "application/json"),
+            (JsonRpc = "text/event-stream"),
         )),
         (status = 202, description = "a notification was heard"),
-        (status = 400, description = "no message, or headers that say something else: a JSON-RPC error", body = Object),
+        (status = 400, description = "no message, or headers that say something else: a JSON-RPC error", body = JsonRpc),
         (status = 403, description = "the request comes from a page of another host", body = Failure),
-        (status = 404, description = "unknown method: a JSON-RPC error", body = Object),
+        (status = 404, description = "unknown method: a JSON-RPC error", body = JsonRpc),
         (status = 413, description = "the body is too large", body = Failure),
         (status = 415, description = "the body is not JSON by its media type", body = Failure),
     ),

@@ -48,7 +48,7 @@ use crate::server::wire::{AskRequest, Event, worded};
         (status = 422, description = "the question holds identifiers of a person, and the service refuses such", body = OpenAiFailure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = OpenAiFailure),
         (status = 502, description = "the language model behind the service failed", body = OpenAiFailure),
-        (status = 503, description = "no index is open", body = OpenAiFailure),
+        (status = 503, description = "no index is open, or the language model behind the service is busy: try again after `Retry-After` seconds", body = OpenAiFailure),
         (status = 504, description = "it took too long", body = OpenAiFailure),
     ),
 )]

@@ -17,7 +17,7 @@ use crate::server::caller::Caller;
 use crate::server::conversation::Conversation;
 use crate::server::guard::RequestId;
 use crate::server::origin::Reached;
-use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, Prompt};
+use crate::server::wire::openai::{Completion, CompletionRequest, OneQuestion, OpenAiFailure, Prompt, PromptText};
 
 /// Answer a prompt.
 ///
@@ -41,7 +41,7 @@ use crate::server::wire::openai::{Completion, CompletionRequest, OpenAiFailure, 
         (status = 422, description = "the question holds identifiers of a person, and the service refuses such", body = OpenAiFailure),
         (status = 429, description = "overloaded: try again after `Retry-After` seconds", body = OpenAiFailure),
         (status = 502, description = "the language model behind the service failed", body = OpenAiFailure),
-        (status = 503, description = "no index is open", body = OpenAiFailure),
+        (status = 503, description = "no index is open, or the language model behind the service is busy: try again after `Retry-After` seconds", body = OpenAiFailure),
         (status = 504, description = "it took too long", body = OpenAiFailure),
     ),
 )]
@@ -71,10 +71,11 @@ pub(in crate::server) async fn complete(
 
 fn question(prompt: Prompt) -> Result<String, Refusal> {
     match prompt {
-        Prompt::One(question) => Ok(question),
-        Prompt::Several(mut questions) => {
+        Prompt::One(PromptText(question)) => Ok(question),
+        Prompt::Several(OneQuestion(mut questions)) => {
             let last = questions.pop().filter(|_| questions.is_empty());
-            last.ok_or_else(|| Refusal::unsupported("prompt", "prompt: send one question, not a list of several"))
+            last.map(|PromptText(question)| question)
+                .ok_or_else(|| Refusal::unsupported("prompt", "prompt: send one question, not a list of several"))
         }
     }
 }

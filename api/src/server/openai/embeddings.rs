@@ -14,7 +14,8 @@ use crate::server::body::Body;
 use crate::server::error::ApiError;
 use crate::server::wire::fits;
 use crate::server::wire::openai::{
-    Embedded, Embedding, EmbeddingRequest, EmbeddingUsage, Encoding, Input, MAX_TEXTS, OpenAiFailure, Vector, Vectors,
+    Embedded, Embedding, EmbeddingRequest, EmbeddingText, EmbeddingTexts, EmbeddingUsage, Encoding, Input, MAX_TEXTS,
+    OpenAiFailure, Vector, Vectors,
 };
 
 /// The name of the encoder that the index was built with.
@@ -74,8 +75,8 @@ pub(in crate::server) async fn embed(
 fn texts(input: Input) -> Result<Vec<String>, Refusal> {
     let invalid = |message: String| Refusal::invalid("input", message);
     let texts = match input {
-        Input::One(text) => vec![text],
-        Input::Several(texts) => texts,
+        Input::One(EmbeddingText(text)) => vec![text],
+        Input::Several(EmbeddingTexts(texts)) => texts.into_iter().map(|EmbeddingText(text)| text).collect(),
     };
     if texts.is_empty() || texts.len() > MAX_TEXTS {
         return Err(invalid(format!("input: {} texts given, 1 to {MAX_TEXTS} are allowed", texts.len())));

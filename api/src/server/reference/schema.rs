@@ -12,7 +12,7 @@ pub(super) fn named(name: &str, schema: &Value) -> String {
         prose(&schema["description"])
     );
     if object(&schema["properties"]).is_empty() {
-        let kinds = list(&schema["oneOf"]);
+        let kinds = [list(&schema["oneOf"]), list(&schema["anyOf"])].concat();
         if kinds.is_empty() {
             html = html + "<p>" + &shown(schema) + "</p>\n";
         } else {

@@ -38,10 +38,15 @@ pub(crate) fn worded(field: &str, text: &str) -> Result<(), ApiError> {
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskRequest {
     /// The question: not blank, at most 16 kB.
-    #[schema(min_length = 1, max_length = 16_384, example = "Which drug is first-line for type 2 diabetes?")]
+    #[schema(
+        min_length = 1,
+        max_length = 16_384,
+        pattern = r"\S",
+        example = "Which drug is first-line for type 2 diabetes?"
+    )]
     pub(crate) question: String,
     /// The trace of the answer that this question goes on from: its evidence keeps its labels.
-    #[schema(example = "01M80Y0ZSXQSE9ASYHC7RYTHW5")]
+    #[schema(pattern = "^[0-9A-HJKMNP-TV-Z]{26}$", example = "01M80Y0ZSXQSE9ASYHC7RYTHW5")]
     pub(crate) follows: Option<String>,
     /// What may be evidence; anything unless given.
     #[serde(default, deserialize_with = "crate::server::body::object")]

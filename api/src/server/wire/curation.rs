@@ -5,7 +5,7 @@ use corpus::store::{Affected, AuditRow};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::document::{name, reason};
+use super::document::{DocumentName, name, reason};
 use super::{Standing, Status};
 use crate::server::error::ApiError;
 
@@ -18,9 +18,9 @@ const MAX_IDS: usize = 1_000;
 pub(crate) struct CurateRequest {
     /// Documents, by their whole ids: 1 to 1000. All are changed, or none.
     #[schema(min_items = 1, max_items = 1_000, example = json!(["pubmed:12345"]))]
-    ids: Vec<String>,
+    ids: Vec<DocumentName>,
     /// Why, for the audit log.
-    #[schema(min_length = 1, max_length = 2_000)]
+    #[schema(min_length = 1, max_length = 2_000, pattern = r"\S")]
     reason: String,
 }
 
@@ -30,12 +30,16 @@ pub(crate) struct CurateRequest {
 pub(crate) struct TagRequest {
     /// Documents, by their whole ids: 1 to 1000. All are changed, or none.
     #[schema(min_items = 1, max_items = 1_000, example = json!(["pubmed:12345"]))]
-    ids: Vec<String>,
+    ids: Vec<DocumentName>,
     /// Why, for the audit log.
-    #[schema(min_length = 1, max_length = 2_000)]
+    #[schema(min_length = 1, max_length = 2_000, pattern = r"\S")]
     reason: String,
     /// The tag.
-    #[schema(min_length = 1, max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     tag: String,
 }
 
@@ -62,13 +66,12 @@ impl TagRequest {
     }
 }
 
-fn ids(given: &[String]) -> Result<Vec<DocumentId>, ApiError> {
+fn ids(given: &[DocumentName]) -> Result<Vec<DocumentId>, ApiError> {
     if given.is_empty() || given.len() > MAX_IDS {
         return Err(ApiError::invalid(format!("ids: {} given, 1 to {MAX_IDS} are allowed", given.len())));
     }
-    let one = |(index, id): (usize, &String)| {
-        DocumentId::parse(id)
-            .ok_or_else(|| ApiError::invalid(format!("ids[{index}]: no document id: write `pubmed:12345`")))
+    let one = |(index, name): (usize, &DocumentName)| {
+        name.to_domain().ok_or_else(|| ApiError::invalid(format!("ids[{index}]: no document id: write `pubmed:12345`")))
     };
     given.iter().enumerate().map(one).collect()
 }
@@ -89,6 +92,7 @@ pub(crate) struct Changed {
 #[into_params(parameter_in = Query)]
 pub(crate) struct AuditParams {
     /// Only on this document.
+    #[param(pattern = r"^[^:]+:[\s\S]+$")]
     pub(crate) document: Option<String>,
     /// Acts of a page; 50 unless given.
     #[param(minimum = 1, maximum = 200)]
@@ -145,6 +149,7 @@ pub(crate) struct AffectedParams {
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u32>,
     /// Go on behind this trace: `next` of the page before.
+    #[param(pattern = "^[0-9A-HJKMNP-TV-Z]{26}$")]
     pub(crate) after: Option<String>,
 }
 

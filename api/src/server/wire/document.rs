@@ -1,5 +1,6 @@
 //! Documents, collections, and what becomes of records that are sent.
 
+use corpus::DocumentId;
 use corpus::store::{AuditRow, Ingested, Row, Stored};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -21,19 +22,23 @@ const MAX_TEXT: usize = 4 << 20;
 #[into_params(parameter_in = Query)]
 pub(crate) struct DocumentParams {
     /// Only of this collection.
+    #[param(max_length = 400)]
     pub(crate) collection: Option<String>,
     /// Only where each of these words stands in the title or the id.
+    #[param(max_length = 400)]
     pub(crate) text: Option<String>,
     /// Only of this status.
     pub(crate) status: Option<Status>,
     /// Only of this standing.
     pub(crate) standing: Option<Standing>,
     /// Only with this tag.
+    #[param(max_length = 400)]
     pub(crate) tag: Option<String>,
     /// Documents of a page; 50 unless given.
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u32>,
     /// Go on behind this id: `next` of the page before.
+    #[param(pattern = r"^[^:]+:[\s\S]+$")]
     pub(crate) after: Option<String>,
 }
 
@@ -185,23 +190,48 @@ impl Document {
     }
 }
 
+/// A document's id, as clients write it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(pattern = r"^[^:]+:[\s\S]+$", example = "pubmed:12345")]
+pub(crate) struct DocumentName(String);
+
+impl DocumentName {
+    /// The id; none where it is no whole one.
+    pub(super) fn to_domain(&self) -> Option<DocumentId> {
+        DocumentId::parse(&self.0)
+    }
+}
+
 /// Documents to add.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AddRequest {
     /// The collection they go into; made if it is new.
-    #[schema(min_length = 1, max_length = 200, example = "guidelines")]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+        example = "guidelines"
+    )]
     pub(crate) collection: String,
     /// What the content is; told from it where it is not given.
     pub(crate) format: Option<Format>,
     /// The records, as a file of that format has them.
-    #[schema(example = "{\"id\":\"1\",\"title\":\"Metformin\",\"text\":\"Metformin lowers glucose.\"}")]
+    #[schema(
+        min_length = 1,
+        pattern = r"\S",
+        example = "{\"id\":\"1\",\"title\":\"Metformin\",\"text\":\"Metformin lowers glucose.\"}"
+    )]
     pub(crate) content: String,
     /// Why, for the audit log.
-    #[schema(min_length = 1, max_length = 2_000)]
+    #[schema(min_length = 1, max_length = 2_000, pattern = r"\S")]
     pub(crate) reason: String,
     /// The first part of ids where the format brings none (JSON lines, text); the collection's name unless given.
-    #[schema(max_length = 200)]
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     pub(crate) source: Option<String>,
 }
 
@@ -338,8 +368,8 @@ impl From<corpus::store::Collection> for Collection {
 pub(super) fn name(field: &str, text: &str) -> Result<(), ApiError> {
     let fault = if text.trim().is_empty() {
         "it is empty".to_owned()
-    } else if text.len() > MAX_NAME {
-        format!("{} bytes, at most {MAX_NAME} are allowed", text.len())
+    } else if text.chars().count() > MAX_NAME {
+        format!("{} characters, at most {MAX_NAME} are allowed", text.chars().count())
     } else if text.chars().any(char::is_control) {
         "it holds signs that are no text".to_owned()
     } else {
@@ -350,9 +380,9 @@ pub(super) fn name(field: &str, text: &str) -> Result<(), ApiError> {
 
 /// Refuses what is no reason.
 pub(super) fn reason(text: &str) -> Result<(), ApiError> {
-    let fault = match text.len() {
+    let fault = match text.chars().count() {
         _ if text.trim().is_empty() => "it is empty: say why, for the audit log".to_owned(),
-        bytes if bytes > MAX_REASON => format!("{bytes} bytes, at most {MAX_REASON} are allowed"),
+        length if length > MAX_REASON => format!("{length} characters, at most {MAX_REASON} are allowed"),
         _ => return Ok(()),
     };
     Err(ApiError::invalid(format!("reason: {fault}")))

@@ -1,7 +1,9 @@
 //! What a stream tells, event by event.
 
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::schema::AnyOfBuilder;
+use utoipa::openapi::{OpenApi, RefOr, Schema};
+use utoipa::{Modify, PartialSchema, ToSchema};
 
 use super::{Answer, Citation, Contribution, Failure, Level, Status, Verdict, labels};
 
@@ -79,6 +81,21 @@ pub(crate) enum Event {
     /// The end: there is no answer.
     #[schema(title = "error")]
     Error(Failure),
+}
+
+/// Says of events that their data may have the fields of others too: the name of an event tells which it is, while
+/// `oneOf`, which an enum becomes, wants exactly one to fit.
+#[derive(Debug)]
+pub(crate) struct Overlapping;
+
+impl Modify for Overlapping {
+    fn modify(&self, document: &mut OpenApi) {
+        let RefOr::T(Schema::OneOf(kinds)) = Event::schema() else { return };
+        let any = AnyOfBuilder::new().description(kinds.description);
+        let any = kinds.items.into_iter().fold(any, AnyOfBuilder::item);
+        let components = document.components.get_or_insert_default();
+        components.schemas.insert(<Event as ToSchema>::name().into_owned(), any.into());
+    }
 }
 
 /// A hit of an episode, told before its text is read.

@@ -2,7 +2,9 @@
 
 use corpus::store::Stored;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, SchemaType, Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::{Batch, Filter, Hit, Level, Status, worded};
 use crate::server::error::ApiError;
@@ -12,12 +14,43 @@ const MAX_HITS: usize = 50;
 /// Characters of a document in one result.
 const MAX_CHARACTERS: usize = 20_000;
 
+/// What goes over the wire in either direction: a message of JSON-RPC, or with revision 2025-03-26 a list of some. Only
+/// its description, since what is wrong with one of a list is told in its place.
+#[derive(Debug)]
+pub(crate) enum JsonRpc {}
+
+impl ToSchema for JsonRpc {}
+
+impl PartialSchema for JsonRpc {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let message = |field: &str, kind: ObjectBuilder| {
+            ObjectBuilder::new()
+                .property("jsonrpc", text().enum_values(Some(["2.0"])))
+                .property(field, kind)
+                .required("jsonrpc")
+                .required(field)
+        };
+        let any = || ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+        let id = ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Integer]));
+        let request = message("method", text()).property("id", id).property("params", ObjectBuilder::new());
+        let list = ArrayBuilder::new().items(ObjectBuilder::new()).min_items(Some(1)).max_items(Some(8));
+        AnyOfBuilder::new()
+            .item(request)
+            .item(message("result", any()))
+            .item(message("error", any()))
+            .item(list)
+            .description(Some("A JSON-RPC message, or up to eight of them in revision 2025-03-26"))
+            .into()
+    }
+}
+
 /// What `ask` takes.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AskArguments {
     /// One medical question that stands for itself or goes on from what `follows` names, at most 16 kB.
-    #[schema(min_length = 1, max_length = 16_384)]
+    #[schema(min_length = 1, max_length = 16_384, pattern = r"\S")]
     pub(crate) question: String,
     /// The `trace_id` of the answer that this question goes on from: its evidence keeps its labels.
     #[schema(example = "01M80Y0ZSXQSE9ASYHC7RYTHW5")]
@@ -32,7 +65,7 @@ pub(crate) struct AskArguments {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SearchArguments {
     /// Words to look for, at most 16 kB.
-    #[schema(min_length = 1, max_length = 16_384)]
+    #[schema(min_length = 1, max_length = 16_384, pattern = r"\S")]
     query: String,
     /// Hits, at most 50; 10 unless given.
     #[schema(minimum = 1, maximum = 50)]

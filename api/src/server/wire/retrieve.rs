@@ -23,9 +23,10 @@ pub(crate) const MAX_HITS: usize = MAX_QUERIES * MAX_K;
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Filter {
     /// Published on or after: `2019`, `2019-06` or `2019-06-30`.
-    #[schema(example = "2019")]
+    #[schema(pattern = "^[1-9][0-9]{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$", example = "2019")]
     from: Option<String>,
     /// Published on or before.
+    #[schema(pattern = "^[1-9][0-9]{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12][0-9]|3[01]))?)?$", example = "2026-06-30")]
     to: Option<String>,
     /// Publication types: short names (`rct`, `review`, `guideline`, `meta-analysis`) or words of them.
     types: Vec<String>,
@@ -63,7 +64,9 @@ impl Filter {
 fn date(field: &str, text: Option<&str>) -> Result<Option<PartialDate>, ApiError> {
     let bad =
         |text| ApiError::invalid(format!("filter.{field}: `{text}` is no date: write 2019, 2019-06 or 2019-06-30"));
-    text.map(|text| PartialDate::parse(text).ok_or_else(|| bad(text))).transpose()
+    // a reader of documents forgives more: here a month that is none must not widen the filter to its year
+    let exact = |text: &str| PartialDate::parse(text).filter(|date| date.to_string() == text);
+    text.map(|text| exact(text).ok_or_else(|| bad(text))).transpose()
 }
 
 /// A search for one query or for several. Give `query` or `queries`, not both.
@@ -74,7 +77,7 @@ pub(crate) struct RetrieveRequest {
     #[schema(max_length = 16_384)]
     query: Option<String>,
     /// Several queries, at most 64.
-    #[schema(max_items = 64)]
+    #[schema(min_items = 1, max_items = 64)]
     queries: Option<Vec<String>>,
     /// Hits of each query, at most 1000; 10 unless given.
     #[schema(minimum = 1, maximum = 1_000)]

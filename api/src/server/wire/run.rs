@@ -21,6 +21,7 @@ pub(crate) struct RunsParams {
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u32>,
     /// Go on behind this run: `next` of the page before.
+    #[param(max_length = 128, pattern = "^[0-9A-Za-z_-][0-9A-Za-z._-]*$")]
     pub(crate) after: Option<String>,
 }
 
@@ -324,7 +325,7 @@ pub(crate) struct EpisodesParams {
     #[param(minimum = 1, maximum = 50)]
     pub(crate) limit: Option<u32>,
     /// Go on behind the episode at this place: `next` of the page before.
-    pub(crate) after: Option<u32>,
+    pub(crate) after: Option<u64>,
 }
 
 /// Episodes of a step.

@@ -13,11 +13,13 @@ use crate::server::error::ApiError;
 #[into_params(parameter_in = Query)]
 pub(crate) struct TraceParams {
     /// Only of this caller; whoever may see only their own sees those whatever is given.
+    #[param(max_length = 400)]
     pub(crate) caller: Option<String>,
     /// Traces of a page; 50 unless given.
     #[param(minimum = 1, maximum = 200)]
     pub(crate) limit: Option<u32>,
     /// Go on behind this trace: `next` of the page before.
+    #[param(pattern = "^[0-9A-HJKMNP-TV-Z]{26}$")]
     pub(crate) after: Option<String>,
 }
 
@@ -83,6 +85,7 @@ impl From<TraceRow> for TraceCard {
 #[into_params(parameter_in = Query)]
 pub(crate) struct EraseParams {
     /// All traces of this caller go.
+    #[param(max_length = 400)]
     pub(crate) caller: String,
 }
 

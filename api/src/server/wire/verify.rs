@@ -21,7 +21,12 @@ const MAX_HITS: usize = 20;
 #[serde(deny_unknown_fields)]
 pub(crate) struct VerifyRequest {
     /// The text: not blank, at most 16 kB and 64 sentences.
-    #[schema(min_length = 1, max_length = 16_384, example = "Metformin is contraindicated in metabolic acidosis.")]
+    #[schema(
+        min_length = 1,
+        max_length = 16_384,
+        pattern = r"\S",
+        example = "Metformin is contraindicated in metabolic acidosis."
+    )]
     text: String,
     /// What may be evidence; anything unless given.
     #[serde(default, deserialize_with = "crate::server::body::object")]

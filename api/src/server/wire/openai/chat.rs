@@ -17,6 +17,7 @@ pub(crate) struct ChatRequest {
     #[schema(example = "anamnesis")]
     pub(crate) model: String,
     /// At least one of the user.
+    #[schema(min_items = 1)]
     pub(crate) messages: Vec<ChatMessage>,
     /// Seed of whatever is random in the policy; 0 unless given.
     pub(crate) seed: Option<i64>,

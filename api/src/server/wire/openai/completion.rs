@@ -35,10 +35,20 @@ pub(crate) struct CompletionRequest {
 #[serde(untagged, expecting = "send a text: tokens mean something to their own tokenizer only")]
 pub(crate) enum Prompt {
     /// The question.
-    One(String),
+    One(PromptText),
     /// The question, in a list of its own.
-    Several(Vec<String>),
+    Several(OneQuestion),
 }
+
+/// A question, in a list of its own.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(min_items = 1, max_items = 1)]
+pub(crate) struct OneQuestion(pub(crate) Vec<PromptText>);
+
+/// A question.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(min_length = 1, pattern = r"\S")]
+pub(crate) struct PromptText(pub(crate) String);
 
 /// An answer, or with `stream` a part of one.
 #[derive(Debug, Serialize, ToSchema)]

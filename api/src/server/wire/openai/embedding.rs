@@ -26,8 +26,8 @@ pub(crate) struct EmbeddingRequest {
     /// Beside OpenAI's fields: what the texts are for; `passage` unless given. Some encoders embed the two differently.
     pub(crate) input_type: Option<Use>,
     /// Has no effect.
-    #[serde(rename = "user")]
-    #[schema(value_type = Option<String>)]
+    #[serde(rename = "user", default)]
+    #[schema(value_type = serde_json::Value)]
     pub(crate) _user: Option<serde::de::IgnoredAny>,
 }
 
@@ -37,10 +37,20 @@ pub(crate) struct EmbeddingRequest {
 #[schema(as = EmbeddingInput)]
 pub(crate) enum Input {
     /// One.
-    One(String),
+    One(EmbeddingText),
     /// Several.
-    Several(Vec<String>),
+    Several(EmbeddingTexts),
 }
+
+/// A text that is to get a vector.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(min_length = 1)]
+pub(crate) struct EmbeddingText(pub(crate) String);
+
+/// Up to 256 of them.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(min_items = 1, max_items = 256)]
+pub(crate) struct EmbeddingTexts(pub(crate) Vec<EmbeddingText>);
 
 /// How a vector is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -75,6 +85,7 @@ impl From<Use> for retriever::Role {
 
 /// Vectors, in the order of the texts.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EmbeddingVectors)]
 pub(crate) struct Vectors {
     /// `list`.
     pub(crate) object: &'static str,
