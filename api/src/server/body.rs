@@ -113,7 +113,7 @@ fn unreadable(rejection: &BytesRejection) -> ApiError {
 /// Whether the time for a body was over before the body was.
 fn is_late(rejection: &BytesRejection) -> bool {
     let mut causes = std::iter::successors(rejection.source(), |&cause| cause.source());
-    causes.any(|cause| cause.is::<TimeoutError>())
+    causes.any(<dyn std::error::Error>::is::<TimeoutError>)
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ mod ask;
 mod assets;
 mod audit;
 mod browser;
+#[path = "../serve/client.rs"]
+#[expect(dead_code, reason = "the tests of the service use more of it")]
+mod client;
 mod functions;
 #[path = "../serve/harness.rs"]
 #[expect(dead_code, reason = "the tests of the service use more of it")]

@@ -75,7 +75,7 @@ impl Drop for Call {
 /// An attempt that gave no text.
 enum Failed {
     /// Worth another attempt, perhaps after this long.
-    Again(Error, Option<Duration>),
+    Again(Box<Error>, Option<Duration>),
     ForGood(Error),
 }
 
@@ -103,7 +103,7 @@ impl Exchange<'_> {
                         self.sleep(wait)?;
                         continue;
                     }
-                    error
+                    *error
                 }
             };
             return Err(error);
@@ -152,7 +152,7 @@ impl Exchange<'_> {
                         format!("cannot connect ({why})"),
                         "check that the server runs and that the URL is right",
                     );
-                    return Err(Failed::Again(error, None));
+                    return Err(Failed::Again(Box::new(error), None));
                 }
                 Heard::Broken(why) if finished => {
                     tracing::debug!(why, "the endpoint closed late");
@@ -276,7 +276,7 @@ impl Exchange<'_> {
             *wait = Some(retry_after.unwrap_or(BUSY));
         }
         if status == 429 || (500..=599).contains(&status) {
-            Failed::Again(error, retry_after)
+            Failed::Again(Box::new(error), retry_after)
         } else {
             Failed::ForGood(error)
         }
@@ -297,9 +297,8 @@ impl Exchange<'_> {
     /// Sends the request on a thread that reports what it hears.
     fn send(&self, body: Vec<u8>, deadline: Instant) -> Result<Call> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let mut request = self
-            .endpoint
-            .agent(self.time.connect, left)
+        let agent = self.endpoint.agent(self.time.connect, left);
+        let mut request = agent
             .post(self.endpoint.url())
             .header("Content-Type", "application/json")
             .header("Accept", "text/event-stream");

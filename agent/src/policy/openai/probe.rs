@@ -28,7 +28,7 @@ impl OpenAi {
     /// [`Error::Policy`] when nobody answers, the key is refused, or the server fails.
     pub fn reach(&self, time: Duration) -> Result<bool> {
         let endpoint = || self.endpoint.shown().to_owned();
-        let failed = |what: String, next| Error::Policy { endpoint: endpoint(), what, next, said: None };
+        let failed = |what: String, next| Error::Policy { endpoint: endpoint(), what, next, said: None, wait: None };
         let mut request = self.endpoint.agent(time, time).get(self.endpoint.models());
         if let Some(key) = &self.key {
             request = request.header("Authorization", format!("Bearer {key}"));
