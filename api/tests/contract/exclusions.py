@@ -20,6 +20,8 @@ REFUSALS = [
      "JSON does not tell 3.0 from 3, the reader of whole numbers does; no client writes the former"),
     ("GET .*", r"number too (large|small) to fit in target type",
      "whole numbers end here where 64 bits do, those of JSON Schema nowhere"),
+    (r"GET /v1/chunks/\{id\}", r"^the document of this chunk was (withdrawn|retracted)",
+     "410 is a 404 that says why"),
     ("POST /v1/documents", r"^nothing tells the format: name it",
      "whether a text has one of the formats is for its reader to say"),
     ("POST /v1/(chat/)?completions", r"^Unrecognized request argument supplied",
@@ -94,7 +96,7 @@ def known():
         "/v1/models/{model}": ["anamnesis", "static"],
         "/v1/runs/{id}": ["toy"],
         "/v1/runs/{id}/episodes": ["toy"],
-        "/assets/{name}": ["app.js"],
+        "/assets/{name}": ["app.js", "base.css", "icon.svg"],
         "ids": documents,
     }
 
@@ -103,11 +105,23 @@ KNOWN = known()
 
 
 @schemathesis.hook
+def after_call(context, case, response):
+    """Erasing is tried too: the newest answers take the place of those that are gone."""
+    if case.operation.label == "POST /v1/ask" and response.status_code == 200 and not is_stream(response):
+        KNOWN["/v1/traces/{id}"] = [*KNOWN["/v1/traces/{id}"][-9:], response.json()["trace_id"]]
+
+
+def chance(value):
+    """Chance that depends on nothing but what was generated, so that a failure can be played again."""
+    return random.Random(repr(value))
+
+
+@schemathesis.hook
 def map_path_parameters(context, path_parameters):
     """Every other request of a route with a name in it goes to what is there."""
-    names = KNOWN.get(context.operation.path)
-    if path_parameters and names and random.random() < 0.5:
-        return {name: random.choice(names) for name in path_parameters}
+    names, drawn = KNOWN.get(context.operation.path), chance(path_parameters)
+    if path_parameters and names and drawn.random() < 0.5:
+        return {name: drawn.choice(names) for name in path_parameters}
     return path_parameters
 
 
@@ -115,12 +129,15 @@ def map_path_parameters(context, path_parameters):
 def map_body(context, body):
     """Every other body names what is there and asks for what this service does, else answers would hardly ever come
     from behind the door. What is wrong on purpose stays wrong."""
-    if not isinstance(body, dict) or random.random() < 0.5:
+    drawn = chance(body)
+    if not isinstance(body, dict) or drawn.random() < 0.5:
         return body
     body, path = dict(body), context.operation.path
     ids = body.get("ids")
     if isinstance(ids, list) and ids and all(isinstance(id, str) and re.match(r"[^:]+:.", id) for id in ids):
-        body["ids"] = [random.choice(KNOWN["ids"])]
+        body["ids"] = [drawn.choice(KNOWN["ids"])]
+    if isinstance(body.get("follows"), str) and len(body["follows"]) == 26:
+        body["follows"] = drawn.choice(KNOWN["/v1/traces/{id}"])
     if path == "/v1/retrieve" and isinstance(body.get("query"), str) and len(body["query"]) < 4_000 and "queries" in body:
         del body["query"]
     if path in ("/v1/chat/completions", "/v1/completions"):

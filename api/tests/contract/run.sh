@@ -4,8 +4,8 @@
 #
 #   run.sh ANAMNESIS [MINUTES]
 #
-# ANAMNESIS is the built binary, MINUTES how long (10). A home with the starter corpus, a key, an answer, a run of
-# training and a job is made for it and removed. What is excused is in exclusions.py, each with its reason.
+# ANAMNESIS is the built binary, MINUTES how long (10). A home with a key, documents, an answer, a run of training and
+# a job is made for it and removed. What is excused is in exclusions.py, each with its reason. It needs curl.
 # Environment: SCHEMATHESIS the command (without it one is put into target/clients from PyPI), SEED (a new one each
 # time, which is shown), REPORT a folder for reports, TMPDIR.
 set -euo pipefail
@@ -13,6 +13,7 @@ set -euo pipefail
 [[ $# -ge 1 && $# -le 2 && ${2:-10} =~ ^[0-9]+$ ]] || { sed -n '2,/^set/{/^set/d;s/^#[ ]\{0,1\}//p}' "$0" >&2; exit 2; }
 binary=$(readlink -f "$1") minutes=${2:-10} seed=${SEED:-$RANDOM}
 here=$(dirname "$(readlink -f "$0")")
+command -v curl >/dev/null || { echo "curl is missing" >&2; exit 3; }
 # resident memory at the end, beyond what the service held before
 most_mib=384
 
@@ -55,12 +56,23 @@ ask() {
         ${2:+--header content-type:application/json --data "$2"} "$url$1"
 }
 resident() { awk '/^VmRSS:/ { print int($2 / 1024) }' "/proc/$service/status" 2>/dev/null || echo 0; }
-question='{"question":"Which drug is first-line for type 2 diabetes?"}'
+question='{"question":"What lowers blood pressure 7?"}'
 
+# documents of its own: the starter corpus leaves when the first others come
+content=
+line='{\"id\":\"N\",\"title\":\"Drug N\",\"text\":\"Drug N lowers blood pressure N.\"}\n'
+for number in $(seq 40); do content+=${line//N/$number}; done
+ask /v1/documents '{"collection":"toy","format":"jsonl","reason":"a contract","content":"'"$content"'"}' >"$folder/added"
+ask /v1/snapshots '{"encoder":"static"}' >"$folder/job"
+for _ in $(seq 300); do
+    ask /v1/jobs | grep -q '"state":"\(queued\|running\)"' || break
+    sleep 0.2
+done
+job=$(sed 's/.*"id":"\([^"]*\)".*/\1/' "$folder/job")
+ask "/v1/jobs/$job" | grep -q '"state":"done"' || fail "no snapshot was built"
+sleep 2 # until it answers
 ask /v1/ask "$question" >"$folder/answer"
-ask /v1/snapshots '{}' >"$folder/job"
 ask /v1/documents >"$folder/documents"
-until ask /v1/jobs | grep -q '"state":"done"'; do sleep 0.5; done
 before=$(resident)
 
 echo "schemathesis for $minutes min, seed $seed"
