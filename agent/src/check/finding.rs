@@ -16,6 +16,7 @@ use super::name::foreign;
 use super::weight::weighty;
 use super::words::{content, is_number, words};
 use crate::judge::Label;
+use crate::risk::Risk;
 
 /// Share of a sentence's words that support takes.
 const COVERED: f64 = 0.7;
@@ -168,7 +169,8 @@ pub fn look(sentence: &str, passages: &[Source<'_>]) -> (Finding, Option<Place>)
         let others =
             passages.iter().enumerate().filter(|(other, _)| *other != place.passage).map(|(_, other)| other.text);
         let titles = passages.iter().flat_map(|passage| [passage.title, passage.heading]);
-        missing.extend(foreign(sentence, others.chain(titles).chain([source])));
+        let names = foreign(sentence, others.chain(titles).chain([source]));
+        missing.extend(names.into_iter().filter(|name| !names_matter(name)));
     }
     let reversal = reversal(sentence, source);
     let unnamed = unnamed(sentence, source, passages);
@@ -183,6 +185,11 @@ pub fn look(sentence: &str, passages: &[Source<'_>]) -> (Finding, Option<Place>)
 
 fn texts<'a>(passages: &[Source<'a>]) -> Vec<&'a str> {
     passages.iter().flat_map(|passage| [passage.title, passage.heading, passage.text]).collect()
+}
+
+/// Whether a word names whom a sentence is about, which is told in other words already.
+fn names_matter(word: &str) -> bool {
+    Risk::ALL.into_iter().any(|risk| risk.is_of_whom() && risk.is_named_in(word))
 }
 
 /// The word of a title that `source` has, where `sentence` has none of any title and no pronoun either.

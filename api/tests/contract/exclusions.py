@@ -134,7 +134,7 @@ def map_body(context, body):
         return body
     body, path = dict(body), context.operation.path
     ids = body.get("ids")
-    if isinstance(ids, list) and ids and all(isinstance(id, str) and re.match(r"[^:]+:.", id) for id in ids):
+    if isinstance(ids, list) and 0 < len(ids) <= 10 and all(isinstance(id, str) and re.match(r"[^:]+:.", id) for id in ids):
         body["ids"] = [drawn.choice(KNOWN["ids"])]
     if isinstance(body.get("follows"), str) and len(body["follows"]) == 26:
         body["follows"] = drawn.choice(KNOWN["/v1/traces/{id}"])

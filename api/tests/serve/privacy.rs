@@ -7,7 +7,7 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::harness::{Home, Server};
+use crate::harness::{Home, Server, eventually};
 
 const QUESTION: &str =
     "My patient John Okafor, MRN 4821973, born 03/12/1961, phone 555-201-3344: when is metformin contraindicated?";
@@ -151,8 +151,9 @@ fn what_an_endpoint_repeats_of_a_question_reaches_no_log_above_debug() {
         let server = Server::start(&home, &[verbosity, &["--policy", &policy]].concat());
         let message = server.ask("Is zanubrutinib safe?").failed(502, "policy_failed");
         assert!(!message.contains("zanubrutinib"), "{message}");
+        eventually("it is logged", || server.log().contains("the policy failed"));
         let log = server.log();
-        assert!(log.contains("the policy failed") && log.contains("status 400"), "{log}");
+        assert!(log.contains("status 400"), "{log}");
         for line in log.lines().filter(|line| line.contains("zanubrutinib")) {
             assert!(is_logged && line.contains("DEBUG"), "{line}");
         }

@@ -112,7 +112,7 @@ fn a_renewed_certificate_is_taken_up_and_a_broken_one_is_not() {
     assert!(is_well(&server, old));
     // as it is while the key is not renewed yet
     fs::copy(fixture("renewed.pem"), home.path().join("tls.pem")).unwrap();
-    eventually("it is noticed", || server.log().contains("the last good one stays"));
+    eventually("it is noticed", || server.log().contains("the last good ones stay"));
     assert!(server.log().contains("is not that of the certificate"), "{}", server.log());
     assert!(is_well(&server, old) && !is_well(&server, new));
     fs::copy(fixture("renewed.key"), home.path().join("tls.key")).unwrap();

@@ -199,7 +199,9 @@ fn cross<'a>(need: &Need, via: &Via, pool: &'a Pool) -> Option<Vec<&'a Line>> {
         };
         let rest = asked.without(&settled);
         let others = pool.lines.iter().filter(|line| {
-            let is_of = is_named(&line.title, bridge.line) || about.are_named_by(line, false);
+            // The page of what the bridge names, be the bridge on it or on another.
+            let is_page = !line.title.is_empty() && line.title.iter().all(|stem| bridge.line.stems.contains(stem));
+            let is_of = is_page || about.are_named_by(line, false);
             relation(&bridge, line) > 0.0
                 && is_of
                 && line.text != bridge.line.text

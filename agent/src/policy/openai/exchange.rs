@@ -24,6 +24,8 @@ const MAX_LINE: u64 = 1024 * 1024;
 const MAX_ERROR: u64 = 16 * 1024;
 /// When to come back to an endpoint that is busy and does not say.
 const BUSY: Duration = Duration::from_secs(1);
+/// How much longer a connection may last than who waits for it.
+const GRACE: Duration = Duration::from_secs(1);
 /// How often a waiting session looks at [`Cancel`].
 const GLANCE: Duration = Duration::from_millis(20);
 
@@ -297,7 +299,8 @@ impl Exchange<'_> {
     /// Sends the request on a thread that reports what it hears.
     fn send(&self, body: Vec<u8>, deadline: Instant) -> Result<Call> {
         let left = deadline.saturating_duration_since(Instant::now());
-        let agent = self.endpoint.agent(self.time.connect, left);
+        // Whoever listens tells that the time is over; the connection ends a little later if nobody ends it.
+        let agent = self.endpoint.agent(self.time.connect, left + GRACE);
         let mut request = agent
             .post(self.endpoint.url())
             .header("Content-Type", "application/json")
