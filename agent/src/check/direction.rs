@@ -2,7 +2,7 @@
 //!
 //! Ways of turning a sentence round that are seen: a bound on a number in place of the opposite one (`< 30`, `> 30`), a word in place of
 //! its opposite (raise, lower), and a word that is denied on one side alone. A denial reaches the next few words of its clause. Where
-//! a passage has both words of a pair, what stands where tells ([`turned`], [`replaced`]).
+//! a passage has both words of a pair, what stands where tells (`change`, `replaced`).
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
