@@ -15,3 +15,4 @@ pub mod words;
 
 pub use self::direction::Reversal;
 pub use self::finding::{By, Finding, Place, Quote, Source, look};
+pub(crate) use self::name::foreign;

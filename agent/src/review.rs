@@ -29,6 +29,7 @@ pub use self::question::{Understood, is_fragment, understand};
 pub(crate) use self::verify::gather;
 pub use self::verify::{Verified, verify};
 use crate::answer::{Answer, Citation, Outcome, Sentence};
+use crate::check::foreign;
 use crate::judge::{Judge, Reading};
 use crate::matching::{overlap, stems};
 use crate::protocol::AbstainCode;
@@ -196,14 +197,19 @@ struct OfWhom {
     risks: Vec<Risk>,
     /// The stems of what is done to them.
     intervention: BTreeSet<String>,
+    /// Where the wording does not show that: what the question names otherwise.
+    names: String,
 }
 
 impl OfWhom {
     fn new(review: &Review, question: &str) -> Self {
         let is_asked = |risk: &Risk| risk.is_of_whom() && risk.is_named_in(question);
+        let mut names = foreign(question, std::iter::empty());
+        names.retain(|name| !Risk::ALL.into_iter().any(|risk| risk.is_named_in(name)));
         Self {
             risks: review.risks.iter().copied().filter(is_asked).collect(),
             intervention: review.understood.intervention.iter().flat_map(|what| stems(what)).collect(),
+            names: names.join(" "),
         }
     }
 
@@ -212,7 +218,13 @@ impl OfWhom {
     fn missing(&self, sentence: &Sentence, ledger: &Ledger) -> Option<Risk> {
         let cited = sentence.cites.iter().filter_map(|label| ledger.get(*label));
         let texts: Vec<_> = cited.map(|one| [one.title.as_str(), &one.heading, &one.text].join(" ")).collect();
-        let is_named = |text: &String| self.intervention.is_empty() || overlap(&self.intervention, text) > 0.0;
+        let is_named = |text: &String| {
+            if !self.intervention.is_empty() {
+                return overlap(&self.intervention, text) > 0.0;
+            }
+            let lacking = foreign(&self.names, [text.as_str()].into_iter()).len();
+            self.names.is_empty() || lacking < self.names.split(' ').count()
+        };
         let speaks = |risk: Risk| texts.iter().any(|text| risk.is_named_in(text) && is_named(text));
         self.risks.iter().copied().find(|risk| !speaks(*risk))
     }

@@ -38,7 +38,7 @@ static TABLE: LazyLock<StaticEncoder> =
     LazyLock::new(|| retriever::embed::bundled().expect("the bundled encoder is part of the program"));
 
 /// The names of `sentence` that none of `sources` has, nor a relative, nor a word that is like them; each once, in lower case.
-pub(super) fn foreign<'a>(sentence: &str, sources: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn foreign<'a>(sentence: &str, sources: impl Iterator<Item = &'a str>) -> Vec<String> {
     let theirs: BTreeSet<String> = sources.flat_map(parts).collect();
     let stems: BTreeSet<String> = theirs.iter().map(|word| stem(word)).collect();
     let mut found: Vec<String> = Vec::new();

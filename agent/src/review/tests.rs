@@ -113,6 +113,15 @@ fn adults_are_no_evidence_for_children() {
     assert_eq!(review(&trace).struck.len(), 1);
     assert!(!review(&trace).nearest.is_empty() && !review(&trace).wider.is_empty());
 
+    // in whatever order it is asked, what it names has to be there
+    let other = [
+        "<search>metformin glucose mortality</search>",
+        "<search>paediatric dose of metformin in children</search>",
+        "<answer>Metformin is licensed in children from the age of 10 years. [E4]</answer>",
+    ];
+    let (trace, _) = ask("Warfarin in children: when is it used?", &Terms::default(), &other);
+    assert_eq!(trace.answer.outcome, Outcome::Abstained(AbstainCode::Insufficient), "{:?}", trace.answer.sentences);
+
     // that something else is said of the matter elsewhere does not help
     // one sentence about children does not carry those beside it
     let both = [
