@@ -22,6 +22,8 @@ REFUSALS = [
      "whole numbers end here where 64 bits do, those of JSON Schema nowhere"),
     (r"GET /v1/chunks/\{id\}", r"^the document of this chunk was (withdrawn|retracted)",
      "410 is a 404 that says why"),
+    ("POST /v1/ask", r"^budget\.turns is 0",
+     "no turns are enough where `follows` names evidence: a schema does not tie one field to another"),
     ("POST /v1/documents", r"^nothing tells the format: name it",
      "whether a text has one of the formats is for its reader to say"),
     ("POST /v1/(chat/)?completions", r"^Unrecognized request argument supplied",
